@@ -1,0 +1,256 @@
+"""Commands that answer: review, decide, undo."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from typing import Annotated, Any, NamedTuple, cast, get_args
+
+import typer
+from pydantic import ValidationError
+from rich.prompt import Prompt
+
+from api.cli.charts import before_after_bars
+from api.cli.evidence import evidence_panel
+from api.cli.products import descriptor_of
+from api.cli.render import outcome_table
+from api.cli.shell import Json, err, load_settings, out, print_json, tell, with_steward
+from api.cli.views import offer_view, save_report
+from graph.errors import AlreadyDecided, InvalidAnswer
+from graph.ledger import Ledger, Offer, now
+from graph.settings import Settings
+from graph.steward import Stewardship
+from tools.messages import CHANGE, Change, Decision, Principal, Verdict, change_id
+
+ANSWERS = tuple(v for v in get_args(Verdict) if v != "expire")
+IN_PLACE = ("applied", "verified")
+NOT_IN_PLACE = ("failed", "expired", "rolled_back")
+AFTERWARDS = {
+    "approve": "approved; it is applied as soon as its run can go on.",
+    "reject": "rejected; it is not offered again unless its evidence changes.",
+    "expire": "expired; `pillion run` measures it again.",
+}
+
+
+class _Answered(NamedTuple):
+    """Offers after their answers took effect, and a sentence on each that changed nothing."""
+
+    offers: list[Offer]
+    said: list[str]
+
+    @classmethod
+    def read(cls, ledger: Ledger, proposals: list[str]) -> _Answered:
+        """Look up how things stand."""
+        offers = [ledger.offer_of(p) for p in proposals]
+        said = [_afterwards(ledger, o) for o in offers if o.decision and not o.outcomes]
+        return cls(offers, said)
+
+
+def _afterwards(ledger: Ledger, offer: Offer) -> str:
+    decision = offer.decision
+    assert decision is not None
+    if decision.edited is None:
+        return f"{offer.proposal.id}: {AFTERWARDS[decision.verdict]}"
+    edited = change_id(offer.proposal.product, decision.edited)
+    trial = next((t for t in ledger.trials(offer.thread_id) if t.candidate.id == edited), None)
+    if trial is None:
+        return f"{offer.proposal.id}: edited; {edited} is measured as soon as its run can go on."
+    if trial.status == "accepted":
+        return f"{offer.proposal.id}: edited and measured; {edited} waits for an answer now."
+    return f"{offer.proposal.id}: edited and measured; {trial.status}: {trial.reason}."
+
+
+def review(
+    product: Annotated[str | None, typer.Argument(help="Only this product's proposals.")] = None,
+    json: Json = False,
+) -> None:
+    """Walk the queue: evidence, losers, cost, undo; approve, reject with a reason, edit or skip.
+
+    Example: `pillion review sales`
+    """
+    settings = load_settings()
+    if product is not None:
+        descriptor_of(settings, product)
+    if json:
+
+        async def listed(steward: Stewardship) -> list[dict[str, Any]]:
+            await steward.recover()
+            return [offer_view(o) for o in steward.ledger.offers(product, waiting=True)]
+
+        print_json(with_steward(listed, settings=settings, quiet=True))
+        return
+    ask_all(settings, product=product)
+
+
+def decide(
+    proposal: Annotated[str, typer.Argument(help="The proposal's id.")],
+    verdict: Annotated[str, typer.Argument(help="approve, reject or edit.")],
+    reason: Annotated[str, typer.Option(help="Why; kept and learned from.")] = "",
+    change: Annotated[
+        str | None, typer.Option(help="With edit: the fields of the change to replace, as JSON.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Answer one proposal; an approved change is applied, verified and reported at once.
+
+    Example: `pillion decide p1f3a9c2b7e0 reject --reason "the feed sends text in June"`
+    """
+    settings = load_settings()
+    if verdict not in ANSWERS:
+        tell(f"{verdict!r} is no answer; give {', '.join(ANSWERS)}.", to=err)
+        raise typer.Exit(2)
+
+    async def work(steward: Stewardship) -> _Answered:
+        offer = steward.ledger.offer_of(proposal)
+        edited = merge_change(offer.proposal.change, change) if verdict == "edit" else None
+        answer(steward, proposal, verdict, reason, edited)
+        await steward.deliver(offer.thread_id)
+        save_report(settings, steward.ledger, offer.thread_id)
+        return _Answered.read(steward.ledger, [proposal])
+
+    _show_answers(with_steward(work, settings=settings, quiet=json), json=json)
+
+
+def undo(
+    proposal: Annotated[str, typer.Argument(help="The id of an applied proposal.")],
+    json: Json = False,
+) -> None:
+    """Take an applied change back, also after new rows arrived.
+
+    Example: `pillion undo p1f3a9c2b7e0`
+    """
+    settings = load_settings()
+
+    async def work(steward: Stewardship) -> _Answered:
+        await steward.recover()
+        offer = steward.ledger.offer_of(proposal)
+        await steward.undo(proposal, f"person:{settings.person}")
+        save_report(settings, steward.ledger, offer.thread_id)
+        return _Answered.read(steward.ledger, [proposal])
+
+    _show_answers(with_steward(work, settings=settings, quiet=json), json=json)
+
+
+def merge_change(change: Change, text: str | None) -> Change:
+    """Return the change with some fields replaced; kind and table stay."""
+    try:
+        fields = jsonlib.loads(text or "")
+        if not isinstance(fields, dict):
+            raise TypeError
+    except (ValueError, TypeError) as exc:
+        raise InvalidAnswer(
+            'An edit needs --change with a JSON object, such as \'{"to_type": "BIGINT"}\'.'
+        ) from exc
+    body = {**CHANGE.dump_python(change, mode="json"), **fields}
+    if body["kind"] != change.kind or "table" in fields:
+        raise InvalidAnswer("An edit keeps the kind and the table; reject it instead.")
+    try:
+        edited = CHANGE.validate_python(body)
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        path = ".".join(str(p) for p in first["loc"])
+        raise InvalidAnswer(f"The edited change is not valid at {path}: {first['msg']}.") from exc
+    if edited == change:
+        raise InvalidAnswer("That edit changes nothing; approve the proposal instead.")
+    return edited
+
+
+def answer(
+    steward: Stewardship, proposal: str, verdict: str, reason: str, edited: Change | None = None
+) -> None:
+    """Record one answer of the person at this terminal."""
+    steward.ledger.decide(
+        Decision(
+            proposal_id=proposal,
+            verdict=cast(Verdict, verdict),
+            reason=reason,
+            principal=Principal(kind="person", name=steward.settings.person),
+            channel="terminal",
+            decided_at=now(),
+            edited=edited,
+        )
+    )
+
+
+def ask_all(
+    settings: Settings, *, product: str | None = None, thread_id: str | None = None
+) -> None:
+    """Show each waiting proposal and take an answer; changes are applied at the end, together."""
+
+    async def waiting(steward: Stewardship) -> list[Offer]:
+        await steward.recover()
+        return steward.ledger.offers(product, thread_id, waiting=True)
+
+    offers = with_steward(waiting, settings=settings)
+    if not offers:
+        tell("Nothing waits for an answer.")
+        return
+    answered: list[Offer] = []
+    try:
+        for number, offer in enumerate(offers, start=1):
+            out.rule(f"{number} of {len(offers)}")
+            if _ask(settings, offer):
+                answered.append(offer)
+    except EOFError:
+        tell("\nNo more input; the rest waits.")
+
+    async def deliver(steward: Stewardship) -> _Answered:
+        for thread in dict.fromkeys(o.thread_id for o in answered):
+            await steward.deliver(thread)
+            save_report(settings, steward.ledger, thread)
+        return _Answered.read(steward.ledger, [o.proposal.id for o in answered])
+
+    if answered:
+        _show_answers(with_steward(deliver, settings=settings), json=False)
+
+
+def _ask(settings: Settings, offer: Offer) -> bool:
+    """Take one answer, asking again until it is valid; returns whether there is one now."""
+    out.print(evidence_panel(offer.proposal))
+    out.print(before_after_bars(offer.proposal.evidence.queries, out.width))
+    while True:
+        choice = Prompt.ask(
+            "Approve, reject, edit or skip?", choices=["a", "r", "e", "s"], default="s", console=out
+        )
+        if choice == "s":
+            return False
+        try:
+            _take(settings, offer, choice)
+            return True
+        except AlreadyDecided as exc:
+            tell(exc)
+            return False
+        except InvalidAnswer as exc:
+            tell(exc)
+
+
+def _take(settings: Settings, offer: Offer, choice: str) -> None:
+    reason = (
+        Prompt.ask("Why?", default="", show_default=False, console=out) if choice != "a" else ""
+    )
+    text = Prompt.ask("Fields to replace, as JSON", console=out) if choice == "e" else None
+    edited = merge_change(offer.proposal.change, text) if choice == "e" else None
+    verdict = {"a": "approve", "r": "reject", "e": "edit"}[choice]
+
+    async def work(steward: Stewardship) -> None:
+        answer(steward, offer.proposal.id, verdict, reason, edited)
+
+    with_steward(work, settings=settings, quiet=True)
+
+
+def _show_answers(answered: _Answered, *, json: bool) -> None:
+    """Show what became of answers; ends with code 1 when an approved change is not in place."""
+    last = [o.outcomes[-1] for o in answered.offers if o.outcomes]
+    if json:
+        print_json(offer_view(answered.offers[0]))
+    else:
+        if last:
+            out.print(outcome_table([o for offer in answered.offers for o in offer.outcomes]))
+        for sentence in answered.said:
+            tell(sentence)
+        standing = [o.proposal_id for o in last if o.status in IN_PLACE]
+        if standing:
+            tell(
+                f"To take {'it' if len(standing) == 1 else 'one'} back: pillion undo {standing[-1]}"
+            )
+    if any(o.status in NOT_IN_PLACE for o in last):
+        raise typer.Exit(1)

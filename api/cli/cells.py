@@ -1,0 +1,79 @@
+"""The parts tables are made of: harmless text, coloured numbers, one look for all tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from api.wording import MISSING, between, change_words, factor, plain, size_change
+from tools.messages import Evidence, Interval, change_target
+
+GOOD, BAD, NOTE, QUIET = "green", "bold red", "yellow", "dim"
+_LABEL_WIDTH = 13
+
+
+def open_table(title: str | None = None, *, leading: int = 0) -> Table:
+    """Return an empty table in the look all tables share."""
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1),
+        collapse_padding=True,
+        header_style="bold",
+        leading=leading,
+    )
+
+
+def text(value: object, style: str = "") -> Text:
+    """Return hostile text as a cell that prints on one line and means nothing to a terminal."""
+    return Text(plain(value), style=style)
+
+
+def stacked(*lines: Text) -> Text:
+    """Return lines of different style as one cell."""
+    return Text("\n").join(lines)
+
+
+def ratio_style(interval: Interval) -> str:
+    """Return the colour of a certain gain or a certain loss."""
+    if interval.high < 1:
+        return BAD
+    return GOOD if interval.low > 1 else ""
+
+
+def gain_cell(interval: Interval | None) -> Text:
+    """Return a ratio above its interval."""
+    if interval is None:
+        return Text(MISSING, style=QUIET)
+    return stacked(
+        Text(factor(interval.mid), style=ratio_style(interval)), Text(between(interval), QUIET)
+    )
+
+
+def change_cell(change: Any) -> Text:
+    """Return what a change does above where."""
+    return stacked(text(change_words(change)), text(change_target(change), QUIET))
+
+
+def space_cell(evidence: Evidence | None) -> str:
+    """Return by how much the stored size changes."""
+    if evidence is None:
+        return MISSING
+    return size_change(evidence.bytes_before, evidence.bytes_after)
+
+
+def facts(pairs: Sequence[tuple[str, Text]]) -> Table:
+    """Return labelled lines; labels of several such grids stand under each other."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style=QUIET, no_wrap=True, min_width=_LABEL_WIDTH)
+    grid.add_column(overflow="fold")
+    for label, value in pairs:
+        grid.add_row(label, value)
+    return grid

@@ -1,0 +1,155 @@
+"""One proposal with everything a person needs to answer it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from api.cli.cells import (
+    BAD,
+    GOOD,
+    NOTE,
+    QUIET,
+    facts,
+    gain_cell,
+    open_table,
+    ratio_style,
+    space_cell,
+    stacked,
+    text,
+)
+from api.wording import (
+    change_details,
+    change_words,
+    contract_word,
+    cost,
+    cost_bounds,
+    gain,
+    how_measured,
+    milliseconds,
+    share,
+    short,
+    size,
+)
+from tools.messages import Evidence, Proposal, QueryTiming, change_target
+
+_SEVERITY_STYLES = {"breaking": BAD, "warning": NOTE, "info": QUIET}
+_SQL_WIDTH, _LABEL_WIDTH = 400, 76
+
+
+def evidence_panel(proposal: Proposal) -> RenderableType:
+    """Return gain, queries before and after, costs, contract, risk, undo and rehearsal."""
+    evidence = proposal.evidence
+    parts: list[RenderableType] = [text(proposal.summary, "bold"), Text()]
+    parts.append(facts(_head(proposal)))
+    if evidence.queries:
+        parts += [Text(), query_table(evidence.queries)]
+    else:
+        parts.append(Text())
+    parts += [facts(_costs(evidence)), Text(), facts(_safety(proposal))]
+    return Panel(
+        Group(*parts),
+        title=text(proposal.id, "bold"),
+        title_align="left",
+        padding=(1, 2),
+        box=box.ROUNDED,
+    )
+
+
+def query_table(timings: Sequence[QueryTiming]) -> Table:
+    """Return one row per query, most gained first, with those that get slower marked."""
+    table = open_table(leading=1)
+    table.add_column("query", overflow="fold")
+    for name in ("before", "after", "gain"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for timing in sorted(timings, key=lambda t: -t.ratio.mid):
+        table.add_row(
+            stacked(text(short(timing.sql, _LABEL_WIDTH)), _notes(timing)),
+            milliseconds(timing.before_ms.mid),
+            milliseconds(timing.after_ms.mid),
+            gain_cell(timing.ratio),
+        )
+    return table
+
+
+def _notes(timing: QueryTiming) -> Text:
+    """Return what is to know about one query; what is wrong comes first."""
+    notes = Text()
+    if timing.error:
+        notes += text(f"error: {short(timing.error, 100)}  ", BAD)
+    if not timing.equal:
+        notes += text("another result  ", BAD)
+    if timing.ratio.high < 1:
+        notes += text("slower  ", BAD)
+    runs = f"{timing.runs:,} {'run' if timing.runs == 1 else 'runs'}"
+    told = f"{share(timing.share)} of all time, {runs}"
+    groups = (timing.row_groups_before, timing.row_groups_after)
+    if None not in groups and groups[0] != groups[1]:
+        told += f", reads {groups[0]} → {groups[1]} row groups"
+    return notes + text(told, QUIET)
+
+
+def _head(proposal: Proposal) -> list[tuple[str, Text]]:
+    evidence = proposal.evidence
+    rows = [
+        ("change", text(change_words(proposal.change))),
+        ("where", text(change_target(proposal.change))),
+        *((name, text(short(sql, _SQL_WIDTH))) for name, sql in change_details(proposal.change)),
+        ("gain", text(gain(evidence.ratio), ratio_style(evidence.ratio))),
+    ]
+    if evidence.alone is not None:
+        rows.append(("alone", text(gain(evidence.alone))))
+    rows.append(("why", text(how_measured(evidence))))
+    if proposal.changed_since:
+        rows.append(("changed since", text(proposal.changed_since, NOTE)))
+    return rows
+
+
+def _costs(evidence: Evidence) -> list[tuple[str, Text]]:
+    insert = Text("not measured", style=QUIET)
+    if evidence.insert_cost is not None:
+        insert = text(f"{cost(evidence.insert_cost)} time ({cost_bounds(evidence.insert_cost)})")
+    space = Text("not measured", style=QUIET)
+    if evidence.bytes_before or evidence.bytes_after:
+        sizes = f"{size(evidence.bytes_before)} → {size(evidence.bytes_after)}"
+        space = text(f"{sizes} ({space_cell(evidence)})")
+    return [("inserts", insert), ("space", space)]
+
+
+def _safety(proposal: Proposal) -> list[tuple[str, Text]]:
+    verdict = proposal.contract
+    findings = (
+        ("", text(f"{f.severity}  {f.path}  {f.message}", _SEVERITY_STYLES[f.severity]))
+        for f in verdict.findings
+    )
+    return [
+        ("contract", text(contract_word(verdict), GOOD if verdict.compatible else BAD)),
+        *findings,
+        *_lines("risk", proposal.risk or ("none known",)),
+        *_lines("affects", proposal.affects),
+        *_lines("undo", proposal.undo, numbered=len(proposal.undo) > 1),
+        ("rehearsal", _rehearsal(proposal.evidence)),
+    ]
+
+
+def _rehearsal(evidence: Evidence) -> Text:
+    rehearsal = evidence.rehearsal
+    if rehearsal is None:
+        return Text("not rehearsed", style=QUIET)
+    times = (
+        f"{milliseconds(rehearsal.apply_ms)} to apply, {milliseconds(rehearsal.undo_ms)} to undo"
+    )
+    word = text("undo worked", GOOD) if rehearsal.ok else text("undo FAILED", BAD)
+    return Text.assemble(word, text(f": {rehearsal.detail} ({times})"))
+
+
+def _lines(label: str, lines: Sequence[str], numbered: bool = False) -> list[tuple[str, Text]]:
+    return [
+        (label if at == 1 else "", text(f"{at}. {line}" if numbered else line))
+        for at, line in enumerate(lines, start=1)
+    ]

@@ -1,0 +1,208 @@
+"""Commands that look: status, log, doctor."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import shutil
+import sqlite3
+import sys
+from contextlib import closing
+from typing import Annotated, Any
+
+import typer
+from filelock import FileLock, Timeout
+
+from api.cli.boundary import REMEDIES, explain, sound
+from api.cli.products import HomeUnusable, check_writable, product_names, serving_of, target_of
+from api.cli.render import audit_table, status_table
+from api.cli.shell import Json, load_settings, out, print_json, tell
+from api.cli.views import offer_view
+from api.wording import counted, size
+from graph.errors import GraphError, LedgerBroken
+from graph.ledger import Ledger
+from graph.settings import Settings
+from mcp_servers.product.client import connect
+from mcp_servers.product.errors import ServerGone, ToolFailed
+
+RUNS_SHOWN = 20
+NEEDED_FREE = 1_000_000_000
+
+
+def status(json: Json = False) -> None:
+    """Show products, runs, and what waits for an answer.
+
+    Example: `pillion status`
+    """
+    settings = load_settings()
+    if not settings.ledger_path.exists():
+        view: dict[str, Any] = {"products": _known(settings), "threads": [], "waiting": []}
+    else:
+        view = _status(settings)
+    view["model"] = "none configured: rules and templates"
+    if json:
+        print_json(view)
+        return
+    out.print(status_table(view["products"], view["threads"], view["waiting"]))
+    tell(f"Language model: {view['model']}.")
+
+
+def _status(settings: Settings) -> dict[str, Any]:
+    with closing(Ledger(settings.ledger_path)) as ledger:
+        return {
+            "products": _known(settings),
+            "threads": [t._asdict() for t in ledger.threads()[:RUNS_SHOWN]],
+            "waiting": [offer_view(o) for o in ledger.offers(waiting=True)],
+        }
+
+
+def _known(settings: Settings) -> list[dict[str, Any]]:
+    return [
+        {"name": n, "serving": s.url if (s := serving_of(settings, n)) else None}
+        for n in product_names(settings)
+    ]
+
+
+def log(
+    verify: Annotated[bool, typer.Option("--verify", help="Check the hash chain.")] = False,
+    last: Annotated[int, typer.Option(help="How many rows.", min=1)] = 50,
+    json: Json = False,
+) -> None:
+    """Show the audit trail; `--verify` recomputes its hash chain.
+
+    Example: `pillion log --verify`
+    """
+    settings = load_settings()
+    if not settings.ledger_path.exists():
+        _no_log(settings, json=json)
+        return
+    with closing(Ledger(settings.ledger_path)) as ledger:
+        if verify:
+            _verify(ledger, json=json)
+            return
+        rows = [r._asdict() for r in ledger.audit_rows(last)]
+        print_json(rows) if json else out.print(audit_table(rows))
+
+
+def _no_log(settings: Settings, *, json: bool) -> None:
+    if json:
+        print_json([])
+    else:
+        tell(f"Nothing happened in {settings.home.absolute()} yet; `pillion run` is the beginning.")
+
+
+def _verify(ledger: Ledger, *, json: bool) -> None:
+    result = ledger.verify()
+    if json:
+        print_json(result._asdict())
+    if not result.ok:
+        raise LedgerBroken(
+            f"The audit trail is broken at row {result.broken_at}: {result.problem}. "
+            "Compare with a backup of ledger.db."
+        )
+    if not json:
+        tell(f"{result.rows} rows, chain whole, head {result.head[:16]}.")
+
+
+def doctor(json: Json = False) -> None:
+    """Check this machine, the home directory and every product; says what to do about problems.
+
+    Example: `pillion doctor`
+    """
+    settings = load_settings()
+    checks = [*_machine(settings), *_state(settings), *_products(settings)]
+    if json:
+        print_json(checks)
+    else:
+        for check in checks:
+            out.print("[green]ok[/]" if check["ok"] else "[red]!![/]", end=" ")
+            tell(f"{check['check']}: {check['detail']}")
+    if not all(c["ok"] for c in checks):
+        raise typer.Exit(1)
+
+
+def _machine(settings: Settings) -> list[dict[str, Any]]:
+    home = settings.home.absolute()
+    free = shutil.disk_usage(next(p for p in (home, *home.parents) if p.exists())).free
+    versions = ", ".join(
+        f"{name} {importlib.metadata.version(name)}" for name in ("duckdb", "langgraph", "mcp")
+    )
+    disk = f"{free / 1e9:.1f} GB free; a shadow needs the database's size twice"
+    return [
+        _check("python", sys.version_info >= (3, 11), sys.version.split()[0]),
+        _check("libraries", True, versions),
+        _home(settings),
+        _check("disk", free > NEEDED_FREE, disk),
+    ]
+
+
+def _home(settings: Settings) -> dict[str, Any]:
+    try:
+        check_writable(settings.home)
+    except HomeUnusable as exc:
+        return _check("home", False, str(exc))
+    return _check("home", True, str(settings.home.absolute()))
+
+
+def _state(settings: Settings) -> list[dict[str, Any]]:
+    checks = []
+    if settings.ledger_path.exists():
+        checks.append(_ledger(settings))
+    if settings.checkpoint_path.exists():
+        whole = sound(settings.checkpoint_path)
+        path = settings.checkpoint_path.absolute()
+        damaged = f"{path} is damaged. {REMEDIES[path.name]}"
+        checks.append(_check("checkpoints", whole, "whole" if whole else damaged))
+    return checks
+
+
+def _ledger(settings: Settings) -> dict[str, Any]:
+    try:
+        with closing(Ledger(settings.ledger_path)) as ledger:
+            result = ledger.verify()
+    except (sqlite3.Error, GraphError) as exc:
+        return _check("audit trail", False, explain(exc, settings).text)
+    detail = f"{result.rows} rows"
+    if not result.ok:
+        where = f"broken at row {result.broken_at}: {result.problem}"
+        detail = f"{where}; compare with a backup of ledger.db"
+    return _check("audit trail", result.ok, detail)
+
+
+def _products(settings: Settings) -> list[dict[str, Any]]:
+    names = product_names(settings)
+    if not names:
+        return [_check("products", True, "none yet; `pillion init --database FILE` adds one")]
+    if _busy(settings):
+        return [_check("products", True, "not looked at: another Pillion command works here now")]
+
+    async def look() -> list[dict[str, Any]]:
+        return [await _product(settings, name) for name in names]
+
+    return asyncio.run(look())
+
+
+def _busy(settings: Settings) -> bool:
+    try:
+        with FileLock(settings.home / "steward.lock", timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:
+        return False
+
+
+async def _product(settings: Settings, name: str) -> dict[str, Any]:
+    try:
+        async with connect(target_of(settings, name)) as client:
+            found = await client.describe_product()
+    except (ToolFailed, ServerGone, GraphError) as exc:
+        return _check(f"product {name}", False, str(exc))
+    trouble = "; ".join(found.findings[:3])
+    tables = counted(len(found.tables), "table")
+    detail = f"{found.engine}, {tables}, {size(found.bytes)}"
+    return _check(f"product {name}", not trouble, f"{detail}. {trouble}".rstrip(". "))
+
+
+def _check(name: str, ok: bool, detail: str) -> dict[str, Any]:
+    return {"check": name, "ok": ok, "detail": detail}

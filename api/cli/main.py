@@ -1,0 +1,45 @@
+"""The `pillion` command: one module a group of commands, assembled here."""
+
+from __future__ import annotations
+
+import signal
+
+import typer
+
+from api.cli import answering, inspecting, serving, working
+from api.cli.boundary import Guarded
+from api.cli.shell import EXIT_CODES
+
+EPILOG = "Exit codes: " + "; ".join(f"{code} {text}" for code, text in EXIT_CODES.items()) + "."
+COMMANDS = (
+    working.demo,
+    working.init,
+    working.run,
+    answering.review,
+    answering.decide,
+    answering.undo,
+    inspecting.status,
+    inspecting.log,
+    inspecting.doctor,
+    serving.serve,
+)
+app = typer.Typer(
+    name="pillion",
+    help="Make a DuckDB data product better: measured on a copy, asked first, undoable.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+for command in COMMANDS:
+    app.command(cls=Guarded)(command)
+
+
+def main() -> None:
+    """Run the command line; being told to end (SIGTERM) is as good as Ctrl-C."""
+    signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""Products known to a home directory: adding one, finding its server."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+from pydantic import ValidationError
+
+from graph.errors import GraphError, UnknownProduct
+from graph.settings import Settings
+from mcp_servers.product.client import http_target, stdio_target
+from tools.messages import Message
+from tools.product.descriptor import load_descriptor
+from tools.product.errors import ProductError
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+OnLine = Callable[[Mapping[str, Any]], None]
+
+
+class Serving(Message):
+    """Where a running product server listens; written by `pillion serve`, mode 0600."""
+
+    url: str
+    token: str
+    pid: int
+
+
+class HomeUnusable(GraphError):
+    """Pillion's directory cannot be used."""
+
+
+class DescriptorUnusable(GraphError):
+    """A product's descriptor does not say what Pillion needs; the message names file and line."""
+
+
+class SetupFailed(GraphError):
+    """A product could not be set up; nothing was left behind."""
+
+
+def check_name(name: str) -> str:
+    """Return a valid product name; raises `GraphError`."""
+    if not NAME.fullmatch(name):
+        raise GraphError(
+            f"{name!r} cannot name a product; choose a --name of letters, digits, - and _, at most"
+            " 63 of them."
+        )
+    return name
+
+
+def check_writable(home: Path) -> None:
+    """Raise `HomeUnusable` when the home directory cannot hold anything."""
+    there = next(p for p in (home.absolute(), *home.absolute().parents) if p.exists())
+    if not there.is_dir():
+        raise HomeUnusable(f"PILLION_HOME: {there} is a file, not a directory; name a directory.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise HomeUnusable(
+            f"PILLION_HOME: {there} may not be written by this user; use another directory."
+        )
+
+
+def product_names(settings: Settings) -> tuple[str, ...]:
+    """Return the products of this home, sorted."""
+    found = (settings.home / "products").glob("*/product.odps.yaml")
+    return tuple(sorted(p.parent.name for p in found))
+
+
+def descriptor_of(settings: Settings, name: str) -> Path:
+    """Return the descriptor of a product; raises `UnknownProduct`."""
+    known = product_names(settings)
+    if name not in known:
+        raise UnknownProduct(name, known)
+    return settings.product_home(name) / "product.odps.yaml"
+
+
+def target_of(settings: Settings, name: str) -> Callable[[], Any]:
+    """Return how to reach a product: its running server, or a child of this process."""
+    descriptor = descriptor_of(settings, name)
+    try:
+        load_descriptor(descriptor)
+    except ProductError as exc:
+        raise DescriptorUnusable(str(exc)) from exc
+    serving = serving_of(settings, name)
+    return http_target(serving.url, serving.token) if serving else stdio_target(descriptor)
+
+
+def serving_of(settings: Settings, name: str) -> Serving | None:
+    """Return where the product is served, while the serving process lives."""
+    path = settings.product_home(name) / "serving.json"
+    try:
+        serving = Serving.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError as exc:
+        raise GraphError(
+            f"{path} is damaged; it says where {name} is served. Stop `pillion serve {name}` if it"
+            " runs, then delete the file."
+        ) from exc
+    return serving if _serves(serving.pid) else None
+
+
+def _serves(pid: int) -> bool:
+    """Return whether that process is a product server and not a later one of the same number."""
+    try:
+        return "mcp_servers.product" in psutil.Process(pid).cmdline()
+    except (psutil.NoSuchProcess, ValueError, OverflowError):
+        return False
+    except psutil.AccessDenied:
+        return True
+
+
+def set_up(arguments: list[str], on_line: OnLine) -> dict[str, Any]:
+    """Run the set-up process and return its last word; raises `SetupFailed`."""
+    command = [sys.executable, "-m", "mcp_servers.product.setup", *arguments]
+    last: dict[str, Any] = {}
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as child,
+    ):
+        try:
+            for line in child.stdout or ():
+                last = json.loads(line)
+                if last.get("event") == "progress":
+                    on_line(last)
+        except BaseException:
+            child.kill()
+            raise
+        child.wait()
+        errors.seek(0)
+        said = (errors.read().strip().splitlines() or ["it said nothing"])[-1]
+    if last.get("event") == "error":
+        raise SetupFailed(str(last["message"]))
+    if last.get("event") != "done":
+        raise SetupFailed(
+            f"The set-up process ended early (exit {child.returncode}: {said}); nothing was"
+            " registered."
+        )
+    return last

@@ -1,0 +1,184 @@
+"""Tables for the terminal: proposals, tried ideas, outcomes, the audit trail, the status."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from api.cli.cells import (
+    BAD,
+    GOOD,
+    QUIET,
+    change_cell,
+    gain_cell,
+    open_table,
+    space_cell,
+    stacked,
+    text,
+)
+from api.cli.evidence import evidence_panel
+from api.wording import MISSING, TRIAL_WORDS, contract_word, cost, gain, safe
+from tools.messages import Evidence, Interval, Outcome, Proposal, Trial, change_target
+
+__all__ = [
+    "audit_table",
+    "evidence_panel",
+    "outcome_table",
+    "proposal_table",
+    "safe",
+    "status_table",
+    "trials_table",
+]
+
+_OUTCOME_STYLES = {"applied": GOOD, "verified": GOOD, "rolled_back": BAD, "failed": BAD}
+_NUMBERS = ("gain", "slower", "insert", "space")
+
+
+def _numbers(table: Table, names: Sequence[str]) -> None:
+    for name in names:
+        table.add_column(name, justify="right", no_wrap=True)
+
+
+def _slower(evidence: Evidence) -> Text:
+    count = len(evidence.losers)
+    return Text(str(count) if count else "none", style=BAD if count else QUIET)
+
+
+def proposal_table(proposals: Sequence[Proposal]) -> Table:
+    """Return one row per proposal: what, where, gain, losers, insert cost, space, contract."""
+    table = open_table(leading=1)
+    table.add_column("proposal", overflow="fold")
+    _numbers(table, _NUMBERS)
+    table.add_column("contract")
+    for proposal in proposals:
+        evidence, verdict = proposal.evidence, proposal.contract
+        table.add_row(
+            stacked(text(proposal.id, "bold"), change_cell(proposal.change)),
+            gain_cell(evidence.ratio),
+            _slower(evidence),
+            cost(evidence.insert_cost),
+            space_cell(evidence),
+            Text(contract_word(verdict), style="" if verdict.compatible else BAD),
+        )
+    return table
+
+
+def trials_table(trials: Sequence[Trial], all: bool = False) -> Table:
+    """Return the ideas that lost with their numbers and reasons; with `all` the winners too."""
+    table = open_table(leading=1)
+    table.add_column("idea", overflow="fold")
+    _numbers(table, ("gain", "insert", "space"))
+    table.add_column("verdict", overflow="fold")
+    for trial in trials:
+        if trial.status == "accepted" and not all:
+            continue
+        evidence = trial.evidence
+        style = GOOD if trial.status == "accepted" else ""
+        table.add_row(
+            change_cell(trial.candidate.change),
+            gain_cell(evidence.ratio if evidence else None),
+            cost(evidence.insert_cost if evidence else None),
+            space_cell(evidence),
+            stacked(text(TRIAL_WORDS[trial.status], style), text(trial.reason, QUIET)),
+        )
+    return table
+
+
+def outcome_table(outcomes: Sequence[Outcome]) -> Table:
+    """Return what became of each decided proposal, with the live gain where it was verified."""
+    table = open_table()
+    table.add_column("proposal", no_wrap=True)
+    table.add_column("outcome", no_wrap=True)
+    _numbers(table, ("live gain",))
+    table.add_column("detail", overflow="fold")
+    for outcome in outcomes:
+        word = outcome.status.replace("_", " ")
+        table.add_row(
+            text(outcome.proposal_id),
+            Text(word, style=_OUTCOME_STYLES.get(outcome.status, "")),
+            gain(outcome.ratio),
+            text(outcome.detail),
+        )
+    return table
+
+
+def _moment(value: object) -> str:
+    return str(value)[:19].replace("T", " ")
+
+
+def audit_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Return the audit trail: who did what to what, and the start of each row's hash."""
+    table = open_table()
+    _numbers(table, ("#",))
+    table.add_column("at (UTC)", no_wrap=True)
+    for name in ("actor", "action", "subject"):
+        table.add_column(name, overflow="fold")
+    table.add_column("hash", no_wrap=True, style=QUIET)
+    for row in rows:
+        table.add_row(
+            text(row.get("seq", "")),
+            text(_moment(row.get("at", ""))),
+            *(text(row.get(name, "")) for name in ("actor", "action", "subject")),
+            text(str(row.get("hash", ""))[:10]),
+        )
+    return table
+
+
+def _rows_table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
+    table = open_table(title)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    for name in names:
+        table.add_column(text(name.replace("_", " ")), overflow="fold")
+    for row in rows:
+        cells = ((name, row.get(name)) for name in names)
+        table.add_row(*(_row_cell(name, value) for name, value in cells))
+    return table
+
+
+def _row_cell(name: str, value: object) -> Text:
+    if value is None or value == "":
+        return Text(MISSING, style=QUIET)
+    return text(_moment(value) if name.endswith("_at") else value)
+
+
+def _waiting_table(rows: Sequence[Proposal | Mapping[str, Any]]) -> Table:
+    table = open_table("Waiting for an answer", leading=1)
+    table.add_column("proposal", no_wrap=True)
+    table.add_column("product", overflow="fold")
+    table.add_column("what", overflow="fold")
+    _numbers(table, ("gain",))
+    for row in rows:
+        if isinstance(row, Mapping):
+            ratio = Interval.model_validate(row["ratio"]) if row.get("ratio") else None
+            named = (row.get("id", ""), row.get("product", ""), row.get("summary", ""))
+            where = row.get("target", "")
+        else:
+            ratio, where = row.evidence.ratio, change_target(row.change)
+            named = (row.id, row.product, row.summary)
+        what = stacked(text(named[2]), text(where, QUIET))
+        table.add_row(text(named[0], "bold"), text(named[1]), what, gain_cell(ratio))
+    return table
+
+
+def status_table(
+    products: Sequence[Mapping[str, Any]],
+    threads: Sequence[Mapping[str, Any]],
+    waiting: Sequence[Proposal | Mapping[str, Any]],
+) -> RenderableType:
+    """Return products and runs, their columns named by the rows' keys, and what waits."""
+    parts: list[RenderableType] = []
+    if products:
+        parts.append(_rows_table("Products", products))
+    else:
+        parts.append(Text("No products yet. Add one: pillion init --database FILE\n"))
+    if threads:
+        parts.append(_rows_table("Runs", threads))
+    if waiting:
+        parts += [_waiting_table(waiting), Text("Answer them: pillion review", style=QUIET)]
+    else:
+        parts.append(Text("Nothing waits for an answer.", style=QUIET))
+    return Group(*parts)

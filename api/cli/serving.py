@@ -1,0 +1,145 @@
+"""The command that keeps a product open for its consumers: serve."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.cli.products import Serving, descriptor_of, serving_of
+from api.cli.shell import Json, load_settings, print_json, tell
+from graph.errors import GraphError
+from graph.settings import Settings
+from mcp_servers.product.client import connect, http_target
+from mcp_servers.product.settings import ProductSettings
+
+START_SECONDS = 60.0
+STOP_SECONDS = 10.0
+_STOPPED = (0, -signal.SIGINT, -signal.SIGTERM)
+
+
+class ServingFailed(GraphError):
+    """The product cannot be served; nothing listens."""
+
+
+def serve(
+    product: Annotated[str, typer.Argument(help="A product's name; see `pillion status`.")],
+    port: Annotated[int, typer.Option(help="Loopback port.", min=1, max=65535)] = 8765,
+    json: Json = False,
+) -> None:
+    """Own the database and answer consumers: SQL at /query, MCP at /mcp; the workload is tapped.
+
+    Example: `pillion serve sales --port 8765`
+    """
+    settings = load_settings()
+    descriptor = descriptor_of(settings, product)
+    running = serving_of(settings, product)
+    if running:
+        raise ServingFailed(f"{product} is already served at {running.url} (PID {running.pid}).")
+    _check_port(port)
+    token = ProductSettings().token
+    secret = token.get_secret_value() if token else secrets.token_urlsafe(32)
+    command = [sys.executable, "-m", "mcp_servers.product", "http"]
+    command += ["--descriptor", str(descriptor), "--port", str(port)]
+    with _child(command, {**os.environ, "PILLION_PRODUCT_TOKEN": secret}) as child:
+        serving = Serving(url=f"http://127.0.0.1:{port}/mcp", token=secret, pid=child.pid)
+        _wait_until_ready(child, serving, port)
+        with _announced(settings, product, serving) as where:
+            _say_where(product, port, where, json=json)
+            code = child.wait()
+            if code not in _STOPPED:
+                raise ServingFailed(
+                    f"The product server ended with code {code}; `pillion doctor` may know why."
+                )
+
+
+def _check_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except PermissionError as exc:
+            raise ServingFailed(f"Port {port} needs more rights; choose one above 1023.") from exc
+        except OSError as exc:
+            raise ServingFailed(f"Port {port} is in use; choose another with --port.") from exc
+
+
+@contextmanager
+def _child(command: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Start the server; it ends with this block."""
+    # In a session of its own, so that Ctrl-C in the terminal reaches it through this process only.
+    child = subprocess.Popen(command, env=environment, start_new_session=True)
+    try:
+        yield child
+    except KeyboardInterrupt:
+        # This is how serving ends; there is nothing to say.
+        pass
+    finally:
+        _stop(child)
+
+
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    child.terminate()
+    try:
+        child.wait(STOP_SECONDS)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        # A consumer holds on to its query, or the person will not wait: nothing is lost.
+        child.kill()
+        child.wait()
+
+
+def _wait_until_ready(child: subprocess.Popen[bytes], serving: Serving, port: int) -> None:
+    """Wait until the product answers; raises `ServingFailed` or what is wrong with the database."""
+    ends = time.monotonic() + START_SECONDS
+    while not _listens(port):
+        if child.poll() is not None or time.monotonic() > ends:
+            raise ServingFailed("The product server did not start; `pillion doctor` may know why.")
+        time.sleep(0.05)
+
+    async def describe() -> None:
+        async with connect(http_target(serving.url, serving.token)) as client:
+            await client.describe_product()
+
+    asyncio.run(describe())
+
+
+def _listens(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
+@contextmanager
+def _announced(settings: Settings, product: str, serving: Serving) -> Iterator[Path]:
+    """Keep the file that says where the product is served, whole or not at all."""
+    where = settings.product_home(product) / "serving.json"
+    draft = where.with_suffix(".tmp")
+    draft.unlink(missing_ok=True)
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(fd, "w") as file:
+        file.write(serving.model_dump_json())
+    draft.replace(where)
+    try:
+        yield where
+    finally:
+        where.unlink(missing_ok=True)
+
+
+def _say_where(product: str, port: int, where: Path, *, json: bool) -> None:
+    url = f"http://127.0.0.1:{port}"
+    if json:
+        print_json({"product": product, "url": url, "pid": os.getpid(), "token_in": str(where)})
+        return
+    tell(f"Serving {product} at {url}; the token is in {where}. Ctrl-C ends it.")
+    sys.stdout.flush()

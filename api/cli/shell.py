@@ -1,0 +1,111 @@
+"""What every command shares: settings, consoles, output, and the hold on a home directory."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import typer
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings
+from rich.console import Console
+
+from api.cli.products import check_writable, target_of
+from api.cli.progress import RunProgress
+from api.wording import plain
+from graph.settings import Settings
+from graph.steward import Stewardship, open_steward
+from mcp_servers.product.settings import ProductSettings
+
+T = TypeVar("T")
+STOPPED = 130
+READER_LEFT = 141
+EXIT_CODES = {
+    0: "done, or stopped at a question that waits for an answer",
+    1: "failed; the message says what to do, and nothing is half done",
+    2: "the command line or a setting is not valid",
+    3: "the proposal was already answered; the standing answer is printed",
+    4: "the audit trail does not verify",
+    STOPPED: "stopped by Ctrl-C or SIGTERM; the next command continues",
+    READER_LEFT: "whoever read the output left, as under `| head`",
+}
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+
+
+def reader_left() -> NoReturn:
+    """End quietly when whoever read the output has enough of it, as under `| head`."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(nowhere, stream.fileno())
+    raise typer.Exit(READER_LEFT)
+
+
+class _Terminal(Console):
+    def on_broken_pipe(self) -> None:
+        reader_left()
+
+
+out = _Terminal()
+err = _Terminal(stderr=True)
+
+
+def tell(message: object, *, to: Console = out) -> None:
+    """Write one sentence, harmless and unbroken: a terminal wraps it, a pipe gets one line."""
+    to.print(plain(message), markup=False, highlight=False, soft_wrap=True)
+
+
+def load_settings() -> Settings:
+    """Read the settings of agent and product; a bad one ends the command with code 2."""
+    _checked(ProductSettings)
+    return _checked(Settings)
+
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+def _checked(kind: type[S]) -> S:
+    try:
+        return kind()
+    except ValidationError as exc:
+        prefix = kind.model_config.get("env_prefix", "")
+        for problem in exc.errors():
+            name = prefix + "_".join(str(p) for p in problem["loc"]).upper()
+            given = "" if "token" in problem["loc"] else f"={problem['input']}"
+            tell(f"The setting {name}{given} is not valid: {problem['msg']}.", to=err)
+        raise typer.Exit(2) from exc
+    except (OSError, UnicodeDecodeError) as exc:
+        tell(f"The file .env of this directory cannot be read: {exc}.", to=err)
+        raise typer.Exit(2) from exc
+
+
+def print_json(value: Any) -> None:
+    """Write one JSON document to standard output."""
+    sys.stdout.write(json.dumps(value, default=str, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def with_steward(
+    work: Callable[[Stewardship], Coroutine[Any, Any, T]],
+    *,
+    settings: Settings,
+    quiet: bool = False,
+) -> T:
+    """Run async work with the home directory held by this process."""
+
+    check_writable(settings.home)
+
+    async def main() -> T:
+        with RunProgress(err, enabled=not quiet) as progress:
+            targets = partial(target_of, settings)
+            async with open_steward(settings, targets, progress.handle) as steward:
+                return await work(steward)
+
+    return asyncio.run(main())

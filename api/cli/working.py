@@ -1,0 +1,254 @@
+"""Commands that set a product up and run the agents: demo, init, run."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+
+from api.cli.answering import ask_all
+from api.cli.products import check_name, check_writable, descriptor_of, product_names, set_up
+from api.cli.render import proposal_table, trials_table
+from api.cli.shell import Json, err, load_settings, out, print_json, tell, with_steward
+from api.cli.views import run_view, save_report
+from api.wording import counted, short
+from graph.errors import GraphError
+from graph.ledger import now
+from graph.settings import Settings
+from graph.steward import Stewardship
+from tools.messages import AgentName, Decision, Principal, Trial
+
+SQL_WIDTH = 80
+NO_QUERIES = (
+    "No queries were given, so there is nothing to measure yet: give some with --queries, or let"
+    " `pillion serve` watch the live ones."
+)
+AGENTS: tuple[AgentName, ...] = ("schema", "query")
+Budget = Annotated[
+    float | None,
+    typer.Option(help="Seconds of measuring.", min=1, max=86_400),
+]
+
+
+def demo(
+    product: Annotated[str, typer.Option(help="flights or tpch.")] = "flights",
+    scale: Annotated[float, typer.Option(help="TPC-H scale factor.", min=0.001, max=100)] = 1.0,
+    yes: Annotated[bool, typer.Option("--yes", help="Approve every proposal.")] = False,
+    budget: Budget = None,
+    json: Json = False,
+) -> None:
+    """Make a data product from real data and improve it.
+
+    Example: `pillion demo --yes`, or `pillion demo --product tpch --scale 1`
+    """
+    if product not in ("flights", "tpch"):
+        tell(f"--product is flights or tpch, not {product!r}.", to=err)
+        raise typer.Exit(2)
+    settings = load_settings()
+    name = product if product == "flights" else f"tpch-{scale:g}".replace(".", "_")
+    if name not in product_names(settings):
+        _build_demo(settings, product, name, scale, quiet=json)
+    started = time.monotonic()
+
+    async def work(steward: Stewardship) -> str:
+        thread_id = await steward.run(name, (), budget)
+        if yes:
+            await _approve_all(steward, thread_id)
+        return thread_id
+
+    thread_id = with_steward(work, settings=settings, quiet=json)
+    _finish(settings, thread_id, json=json, seconds=time.monotonic() - started)
+
+
+def init(
+    database: Annotated[Path, typer.Option(help="The DuckDB file.")],
+    queries: Annotated[
+        list[Path] | None,
+        typer.Option(help="Queries people run: a .sql file, a query log (.csv) or a directory."),
+    ] = None,
+    contract: Annotated[Path | None, typer.Option(help="An ODCS contract (YAML).")] = None,
+    name: Annotated[str | None, typer.Option(help="Name; the file's name by default.")] = None,
+    json: Json = False,
+) -> None:
+    """Tell Pillion about a database: writes a descriptor (ODPS) and, if needed, a contract (ODCS).
+
+    Example: `pillion init --database sales.duckdb --queries queries.sql`
+    """
+    settings = load_settings()
+    name = check_name(name or database.stem)
+    done = register(settings, name, database, queries or [], contract, quiet=json)
+    if json:
+        print_json(done)
+        return
+    tables, patterns = counted(done["tables"], "table"), counted(done["patterns"], "query pattern")
+    tell(f"Product {name}: {tables}, {patterns}.")
+    written = "A first contract, inferred from the data, is in" if done["inferred"] else "Contract:"
+    tell(f"{written} {done['contract']}")
+    for skipped in done["skipped"]:
+        tell(f"Not measured: {skipped['reason']}: {short(skipped['sql'], SQL_WIDTH)}")
+    if done["malformed"]:
+        tell(f"{counted(done['malformed'], 'row')} of the query log could not be read.")
+    if not done["patterns"]:
+        tell(NO_QUERIES)
+    tell(f"Next: pillion run {name}")
+
+
+def run(
+    product: Annotated[str, typer.Argument(help="A product's name; see `pillion status`.")],
+    only: Annotated[str | None, typer.Option(help="Agents, by commas: schema,query.")] = None,
+    budget: Budget = None,
+    show_rejected: Annotated[
+        bool, typer.Option("--show-rejected", help="Also show what was tried and lost, with why.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Run the agents to the question: find, measure on a copy, offer what wins.
+
+    Example: `pillion run sales --only schema --budget 60 --show-rejected`
+    """
+    settings = load_settings()
+    agents = _agents(only)
+    descriptor_of(settings, product)
+    started = time.monotonic()
+
+    async def work(steward: Stewardship) -> str:
+        return await steward.run(product, agents, budget)
+
+    thread_id = with_steward(work, settings=settings, quiet=json)
+    seconds = time.monotonic() - started
+    _finish(settings, thread_id, json=json, rejected=show_rejected, seconds=seconds)
+
+
+def _agents(only: str | None) -> tuple[AgentName, ...]:
+    if only is None:
+        return ()
+    wanted = [part.strip() for part in only.split(",")]
+    chosen = tuple(a for a in AGENTS if a in wanted)
+    unknown = [w for w in wanted if w not in AGENTS]
+    if unknown:
+        tell(f"Unknown agent {unknown[0]!r}; --only takes {', '.join(AGENTS)}.", to=err)
+        raise typer.Exit(2)
+    return chosen
+
+
+def register(
+    settings: Settings,
+    name: str,
+    database: Path,
+    queries: list[Path],
+    contract: Path | None,
+    *,
+    quiet: bool,
+) -> dict[str, Any]:
+    """Register a product; raises `GraphError` and leaves nothing behind when it cannot."""
+    if name in product_names(settings):
+        raise GraphError(f"There is already a product {name!r}; choose another --name.")
+    check_writable(settings.home)
+    missing = [p for p in (database, *queries, *([contract] if contract else [])) if not p.exists()]
+    if missing:
+        raise GraphError(f"There is no file {missing[0]}; check the path.")
+    arguments = ["init", "--name", name, "--database", str(database)]
+    arguments += ["--home", str(settings.product_home(name).resolve())]
+    for query in queries:
+        arguments += ["--queries", str(query)]
+    if contract:
+        arguments += ["--contract", str(contract)]
+    return _with_bar(f"Reading {database.name}", arguments, quiet=quiet)
+
+
+def _build_demo(settings: Settings, product: str, name: str, scale: float, *, quiet: bool) -> None:
+    directory = (settings.home / "demo" / name).resolve()
+    arguments = ["demo", "--product", product, "--scale", str(scale)]
+    made = _with_bar(
+        f"Making the {product} product", [*arguments, "--directory", str(directory)], quiet=quiet
+    )
+    register(settings, name, Path(made["database"]), [Path(made["queries"])], None, quiet=quiet)
+
+
+def _with_bar(title: str, arguments: list[str], *, quiet: bool) -> dict[str, Any]:
+    if quiet or not err.is_terminal:
+        if not quiet:
+            tell(f"{title} …", to=err)
+        return set_up(arguments, lambda line: None)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn())
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task(title, total=1.0)
+
+        def on_line(line: Any) -> None:
+            bar.update(task, completed=line["done"], total=line["total"])
+
+        return set_up(arguments, on_line)
+
+
+async def _approve_all(steward: Stewardship, thread_id: str) -> None:
+    """Answer for the person who said --yes."""
+    person = Principal(kind="person", name=steward.settings.person)
+    for offer in steward.ledger.offers(thread_id=thread_id, waiting=True):
+        steward.ledger.decide(
+            Decision(
+                proposal_id=offer.proposal.id, verdict="approve", reason="--yes",
+                principal=person, channel="terminal", decided_at=now(),
+            )
+        )  # fmt: skip
+    await steward.deliver(thread_id)
+
+
+def _finish(
+    settings: Settings, thread_id: str, *, json: bool, seconds: float, rejected: bool = False
+) -> None:
+    """Show where the run stands, and ask when there is someone to ask."""
+
+    async def view(steward: Stewardship) -> dict[str, Any]:
+        return run_view(settings, steward.ledger, thread_id, rejected=rejected)
+
+    if json:
+        print_json({**with_steward(view, settings=settings, quiet=True), "seconds": seconds})
+        return
+
+    async def show(steward: Stewardship) -> int:
+        offers = steward.ledger.offers(thread_id=thread_id)
+        trials = steward.ledger.trials(thread_id)
+        if rejected and trials:
+            out.print(trials_table(trials, all=True))
+        if offers:
+            out.print(proposal_table([o.proposal for o in offers]))
+        else:
+            _why_nothing(trials, seconds, shown=rejected)
+        for note in dict.fromkeys(steward.ledger.report(thread_id).get("notes", ())):
+            tell(f"Note: {note.rstrip('.')}.")
+        return sum(o.waiting for o in offers)
+
+    waiting = with_steward(show, settings=settings, quiet=True)
+    if waiting and sys.stdin.isatty() and sys.stdout.isatty():
+        ask_all(settings, thread_id=thread_id)
+    elif waiting:
+        _how_to_answer(thread_id, waiting)
+    _print_report(settings, thread_id)
+
+
+def _why_nothing(trials: list[Trial], seconds: float, *, shown: bool) -> None:
+    if not trials:
+        tell("There was nothing to try.")
+        return
+    if not shown:
+        out.print(trials_table(trials, all=False))
+    ideas = counted(len(trials), "idea")
+    tell(f"Tried {ideas} in {seconds:.0f} s; nothing is worth changing.")
+
+
+def _how_to_answer(thread_id: str, waiting: int) -> None:
+    waits = "proposal waits" if waiting == 1 else "proposals wait"
+    tell(f"{waiting} {waits} for an answer (run {thread_id}):")
+    out.print("  pillion review                          one by one, with the evidence")
+    out.print("  pillion decide ID approve               or: reject --reason WHY, edit --change")
+
+
+def _print_report(settings: Settings, thread_id: str) -> None:
+    async def work(steward: Stewardship) -> Path:
+        return save_report(settings, steward.ledger, thread_id)
+
+    tell(f"Report: {with_steward(work, settings=settings, quiet=True)}")

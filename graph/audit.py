@@ -1,0 +1,115 @@
+"""The audit trail: append-only rows, each holding the hash of the one before.
+
+The chain finds what was altered, removed, put in or put in another order; the head, kept in a
+table of its own, finds a cut-off end; digests tie proposals, answers and outcomes to their rows.
+Whoever can write the file can also forge all of it, so keep the head of `pillion log --verify`
+elsewhere if that matters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+GENESIS = "0" * 64
+BODIES = """
+    SELECT id, round, body FROM proposals
+    UNION ALL SELECT proposal_id, round, body FROM decisions
+    UNION ALL SELECT proposal_id, round, body FROM outcomes
+"""
+
+
+class AuditRow(NamedTuple):
+    """One action of one actor on one subject."""
+
+    seq: int
+    at: str
+    actor: str
+    action: str
+    subject: str
+    body: str
+    previous: str
+    hash: str
+
+
+class Verification(NamedTuple):
+    """Whether the trail is whole; otherwise the first row that is not, and what is wrong."""
+
+    ok: bool
+    rows: int
+    broken_at: int | None
+    head: str
+    problem: str = ""
+
+
+def row_hash(seq: int, fields: tuple[str, str, str, str, str], previous: str) -> str:
+    """Return the SHA-256 over a row's content and the hash of the row before."""
+    payload = json.dumps([seq, *fields, previous], separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(payload.encode()).hexdigest()
+
+
+def digest(text: str) -> str:
+    """Return the hash by which a row names a stored body."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def append(
+    con: sqlite3.Connection, at: str, actor: str, action: str, subject: str, **body: Any
+) -> None:
+    """Add a row inside the caller's transaction."""
+    last = con.execute("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
+    seq, previous = (last[0] + 1, last[1]) if last else (1, GENESIS)
+    fields = (at, actor, action, subject, json.dumps(body, sort_keys=True, default=str))
+    head = row_hash(seq, fields, previous)
+    con.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (seq, *fields, previous, head))
+    con.execute("INSERT OR REPLACE INTO audit_head VALUES (1, ?, ?)", (seq, head))
+
+
+def rows(con: sqlite3.Connection, limit: int | None = None) -> Iterator[AuditRow]:
+    """Yield rows oldest first; with `limit`, only the last ones."""
+    sql = "SELECT seq, at, actor, action, subject, body, previous, hash FROM audit"
+    if limit is not None:
+        sql = f"SELECT * FROM ({sql} ORDER BY seq DESC LIMIT {int(limit)})"  # noqa: S608 - an int
+    for row in con.execute(f"{sql} ORDER BY seq"):
+        yield AuditRow(*row)
+
+
+def verify(con: sqlite3.Connection) -> Verification:
+    """Recompute the chain from its first row to its head, and compare what it vouches for."""
+    previous, count = GENESIS, 0
+    vouched: dict[tuple[str, int, str], int] = {}
+    for row in rows(con):
+        count += 1
+        fields = (row.at, row.actor, row.action, row.subject, row.body)
+        sound = row.previous == previous and row.seq == count
+        if not sound or row.hash != row_hash(row.seq, fields, previous):
+            problem = "it was altered, or a row before it was removed or put in"
+            return Verification(False, count, row.seq, previous, problem)
+        previous = row.hash
+        body = json.loads(row.body)
+        if "sha256" in body:
+            vouched[row.subject, body["round"], body["sha256"]] = row.seq
+    head = con.execute("SELECT seq, hash FROM audit_head").fetchone()
+    if (head or (0, GENESIS)) != (count, previous):
+        return Verification(False, count, count + 1, previous, "the rows at the end are missing")
+    return _compare(con, vouched, Verification(True, count, None, previous))
+
+
+def _compare(
+    con: sqlite3.Connection, vouched: dict[tuple[str, int, str], int], whole: Verification
+) -> Verification:
+    """Compare the stored proposals, answers and outcomes with those the rows vouch for."""
+    stored = {(subject, number, digest(body)) for subject, number, body in con.execute(BODIES)}
+    lost = vouched.keys() - stored
+    if lost:
+        seq = min(vouched[key] for key in lost)
+        problem = "the proposal, answer or outcome it recorded was altered or removed"
+        return whole._replace(ok=False, broken_at=seq, problem=problem)
+    foreign = stored - vouched.keys()
+    if foreign:
+        problem = f"a proposal, answer or outcome of {min(foreign)[0]} was put in beside the trail"
+        return whole._replace(ok=False, broken_at=whole.rows + 1, problem=problem)
+    return whole

@@ -1,0 +1,83 @@
+"""What can go wrong between a question and its answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tools.messages import Decision
+
+
+class GraphError(Exception):
+    """The agent could not go on."""
+
+
+class UnknownProduct(GraphError):
+    """No product of that name is known here."""
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        have = (
+            ", ".join(known) if known else "none yet; add one with `pillion init --database FILE`"
+        )
+        super().__init__(f"No product {name!r}. Known products: {have}.")
+        self.name = name
+
+
+class UnknownProposal(GraphError):
+    """No proposal has that id."""
+
+    def __init__(self, proposal_id: str) -> None:
+        super().__init__(f"No proposal {proposal_id!r}. `pillion status` lists those that wait.")
+        self.proposal_id = proposal_id
+
+
+class UnknownThread(GraphError):
+    """No run has that id."""
+
+    def __init__(self, thread_id: str) -> None:
+        super().__init__(f"No run {thread_id!r}. `pillion status` lists them.")
+        self.thread_id = thread_id
+
+
+class AlreadyDecided(GraphError):
+    """Another answer came first and stands."""
+
+    def __init__(self, standing: Decision) -> None:
+        who, when = standing.principal.name, standing.decided_at.isoformat(timespec="seconds")
+        super().__init__(
+            f"{standing.proposal_id} was already answered: {standing.verdict} by {who} at {when}."
+        )
+        self.standing = standing
+
+
+class NotAllowed(GraphError):
+    """This principal may not answer."""
+
+
+class InvalidAnswer(GraphError):
+    """The answer does not fit the question."""
+
+
+class Busy(GraphError):
+    """Another Pillion process works on this home."""
+
+
+class LedgerTooNew(GraphError):
+    """The ledger was written by a later Pillion."""
+
+    def __init__(self, path: Path, version: int, known: int) -> None:
+        super().__init__(
+            f"{path} has format {version}, and this Pillion knows formats up to {known}: a newer"
+            " one wrote it. Use that version, or another PILLION_HOME."
+        )
+
+
+class LedgerBroken(GraphError):
+    """The audit trail does not verify."""
+
+
+class ProductUnavailable(GraphError):
+    """The product server ended or cannot be reached."""
+
+
+class RunFailed(GraphError):
+    """A run met what nobody foresaw; its cause says what."""

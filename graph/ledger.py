@@ -1,0 +1,314 @@
+"""The ledger: proposals, the decisions that stand, the outbox that resumes the graph.
+
+Everything one answer causes is written in one SQLite transaction, so a crash leaves
+either the question open or the answer recorded together with its delivery.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from graph import audit
+from graph.errors import (
+    AlreadyDecided,
+    InvalidAnswer,
+    NotAllowed,
+    UnknownProposal,
+)
+from graph.run_store import RunStore, Thread, now
+from nodes.context import Refusal
+from tools.failpoints import crash_point
+from tools.messages import PROPOSAL, Decision, Outcome, Principal, Proposal
+
+__all__ = ["Ledger", "Offer", "Thread", "UndoRequest", "now"]
+OFFERS = """
+    SELECT p.id, p.thread_id, p.round, p.body, p.offered_at FROM proposals AS p
+    WHERE p.round = (
+        SELECT max(l.round) FROM proposals AS l
+        WHERE l.id = p.id AND (:thread IS NULL OR l.thread_id = :thread)
+    )
+    AND (:product IS NULL OR p.product = :product)
+    AND NOT (:waiting AND EXISTS (
+        SELECT 1 FROM decisions AS d WHERE d.proposal_id = p.id AND d.round = p.round
+    ))
+    ORDER BY p.offered_at, p.rowid
+"""
+"""The latest offer of each proposal (of a run, when one is named); only what is asked is read."""
+ANSWERED = """
+    SELECT p.id, p.thread_id, p.round, p.body, p.offered_at FROM proposals AS p
+    WHERE p.product = ? AND p.round = (
+        SELECT max(d.round) FROM decisions AS d
+        WHERE d.proposal_id = p.id AND d.body ->> '$.verdict' <> 'expire'
+    )
+    ORDER BY p.rowid
+"""
+"""The latest offer of each proposal that somebody answered."""
+
+
+class Offer(NamedTuple):
+    """A proposal as it was offered, with its answer and what became of it."""
+
+    proposal: Proposal
+    thread_id: str
+    round: int
+    offered_at: datetime
+    decision: Decision | None
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def waiting(self) -> bool:
+        """Whether nobody has answered yet."""
+        return self.decision is None
+
+
+class UndoRequest(NamedTuple):
+    """A change that a person wants taken back."""
+
+    proposal_id: str
+    actor: str
+
+
+class Ledger(RunStore):
+    """The store of questions and answers."""
+
+    # proposals and decisions
+
+    def offer(self, thread_id: str, proposals: Iterable[Proposal], actor: str) -> None:
+        """Put proposals into the queue; a replay of the same offer changes nothing."""
+        at = now().isoformat()
+        with self._transaction() as con:
+            for p in proposals:
+                last = con.execute(
+                    "SELECT round, thread_id FROM proposals WHERE id = ? ORDER BY round DESC",
+                    (p.id,),
+                ).fetchone()
+                if last and last[1] == thread_id:
+                    continue
+                number = last[0] + 1 if last else 1
+                if last:
+                    self._supersede(p.id, thread_id, at)
+                body = p.model_dump_json()
+                con.execute(
+                    "INSERT INTO proposals VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (p.id, thread_id, p.product, body, at, p.expires_at.isoformat(), number),
+                )
+                audit.append(
+                    con, at, actor, "proposal.offered", p.id, kind=p.change.kind,
+                    summary=p.summary, round=number, sha256=audit.digest(body),
+                )  # fmt: skip
+
+    def _supersede(self, proposal_id: str, thread_id: str, at: str) -> None:
+        """Close an unanswered older offer, so that its run ends instead of waiting for ever."""
+        old = self.offer_of(proposal_id)
+        if old.decision is not None:
+            return
+        decision = Decision(
+            proposal_id=proposal_id, verdict="expire", reason=f"offered anew by run {thread_id}",
+            principal=Principal(kind="agent", name="pillion"), channel="policy",
+            decided_at=datetime.fromisoformat(at),
+        )  # fmt: skip
+        self._write_decision(old, decision)
+
+    def decide(self, decision: Decision) -> Offer:
+        """Record an answer and queue its delivery; the first answer stands.
+
+        Raises `UnknownProposal`, `AlreadyDecided`, `NotAllowed` (an agent may never
+        approve) or `InvalidAnswer`.
+        """
+        _check_answer(decision)
+        with self._transaction():
+            offer = self.offer_of(decision.proposal_id)
+            if offer.decision is not None:
+                raise AlreadyDecided(offer.decision)
+            _check_fit(decision, offer.proposal)
+            self._write_decision(offer, decision)
+        return self.offer_of(decision.proposal_id)
+
+    def _write_decision(self, offer: Offer, decision: Decision) -> None:
+        """Write an answer with its delivery inside the caller's transaction."""
+        con = self._con
+        seconds = (decision.decided_at - offer.offered_at).total_seconds()
+        final = decision.model_copy(update={"seconds": max(0.0, seconds)})
+        at, body = decision.decided_at.isoformat(), final.model_dump_json()
+        con.execute(
+            "INSERT INTO decisions VALUES (?, ?, ?, ?)", (final.proposal_id, offer.round, body, at)
+        )
+        crash_point("ledger.decide.between")
+        con.execute(
+            "INSERT INTO outbox (thread_id, proposal_id, round) VALUES (?, ?, ?)",
+            (offer.thread_id, final.proposal_id, offer.round),
+        )
+        audit.append(
+            con, at, f"{final.principal.kind}:{final.principal.name}",
+            f"proposal.{final.verdict}", final.proposal_id,
+            reason=final.reason, channel=final.channel, seconds=round(final.seconds, 1),
+            round=offer.round, sha256=audit.digest(body),
+        )  # fmt: skip
+
+    def offer_of(self, proposal_id: str) -> Offer:
+        """Return the latest offer of a proposal; raises `UnknownProposal`."""
+        row = self._con.execute(
+            "SELECT id, thread_id, round, body, offered_at FROM proposals"
+            " WHERE id = ? ORDER BY round DESC LIMIT 1",
+            (proposal_id,),
+        ).fetchone()
+        if row is None:
+            raise UnknownProposal(proposal_id)
+        return self._offer(row)
+
+    def offers(
+        self, product: str | None = None, thread_id: str | None = None, waiting: bool = False
+    ) -> list[Offer]:
+        """Return the latest offer of every proposal, oldest first; of a run, as it made them."""
+        asked = {"product": product, "thread": thread_id, "waiting": waiting}
+        return [self._offer(row) for row in self._con.execute(OFFERS, asked).fetchall()]
+
+    def _offer(self, row: tuple[str, str, int, str, str]) -> Offer:
+        proposal_id, thread_id, number, body, offered_at = row
+        decision = self._con.execute(
+            "SELECT body FROM decisions WHERE proposal_id = ? AND round = ?",
+            (proposal_id, number),
+        ).fetchone()
+        outcomes = self._con.execute(
+            "SELECT body FROM outcomes WHERE proposal_id = ? AND round = ? ORDER BY at, rowid",
+            (proposal_id, number),
+        ).fetchall()
+        return Offer(
+            PROPOSAL.validate_json(body),
+            thread_id,
+            number,
+            datetime.fromisoformat(offered_at),
+            Decision.model_validate_json(decision[0]) if decision else None,
+            tuple(Outcome.model_validate_json(o[0]) for o in outcomes),
+        )
+
+    # outbox
+
+    def undelivered(self) -> dict[str, list[Decision]]:
+        """Return answers the graph has not taken yet, by thread, oldest first."""
+        found = self._con.execute(
+            "SELECT o.thread_id, d.body FROM outbox o JOIN decisions d"
+            " ON d.proposal_id = o.proposal_id AND d.round = o.round"
+            " WHERE o.delivered_at IS NULL ORDER BY o.seq"
+        )
+        waiting: dict[str, list[Decision]] = {}
+        for thread_id, body in found:
+            waiting.setdefault(thread_id, []).append(Decision.model_validate_json(body))
+        return waiting
+
+    def delivered(self, thread_id: str, proposal_ids: Iterable[str]) -> None:
+        """Mark answers as taken by their thread."""
+        with self._transaction() as con:
+            con.executemany(
+                "UPDATE outbox SET delivered_at = ? WHERE thread_id = ? AND proposal_id = ?"
+                " AND delivered_at IS NULL",
+                [(now().isoformat(), thread_id, p) for p in proposal_ids],
+            )
+
+    # outcomes
+
+    def record_outcome(self, outcome: Outcome, actor: str) -> None:
+        """Record what became of a proposal; the same outcome twice is one row."""
+        at, body = now().isoformat(), outcome.model_dump_json()
+        with self._transaction() as con:
+            number = self.offer_of(outcome.proposal_id).round
+            con.execute(
+                "INSERT OR IGNORE INTO outcomes VALUES (?, ?, ?, ?, ?)",
+                (outcome.proposal_id, number, outcome.status, body, at),
+            )
+            if con.execute("SELECT changes()").fetchone()[0]:
+                audit.append(
+                    con, at, actor, f"change.{outcome.status}", outcome.proposal_id,
+                    detail=outcome.detail, round=number, sha256=audit.digest(body),
+                )  # fmt: skip
+            con.execute(
+                "DELETE FROM undo_requests WHERE proposal_id = ? AND ? <> 'applied'",
+                (outcome.proposal_id, outcome.status),
+            )
+
+    def request_undo(self, proposal_id: str, actor: str) -> None:
+        """Write down that a change is to be taken back, so that a crash cannot forget it."""
+        at = now().isoformat()
+        with self._transaction() as con:
+            self.offer_of(proposal_id)
+            con.execute(
+                "INSERT OR IGNORE INTO undo_requests VALUES (?, ?, ?)", (proposal_id, actor, at)
+            )
+            if con.execute("SELECT changes()").fetchone()[0]:
+                audit.append(con, at, actor, "undo.requested", proposal_id)
+
+    def drop_undo_request(self, proposal_id: str) -> None:
+        """Forget a request that the product refused; nothing was changed."""
+        with self._transaction() as con:
+            con.execute("DELETE FROM undo_requests WHERE proposal_id = ?", (proposal_id,))
+            audit.append(con, now().isoformat(), "pillion", "undo.refused", proposal_id)
+
+    def undo_requests(self) -> list[UndoRequest]:
+        """Return what is still to be taken back, oldest first."""
+        found = self._con.execute(
+            "SELECT proposal_id, actor FROM undo_requests ORDER BY requested_at, proposal_id"
+        )
+        return [UndoRequest(*row) for row in found]
+
+    def proposal(self, proposal_id: str) -> Proposal:
+        """Return the latest offer's proposal."""
+        return self.offer_of(proposal_id).proposal
+
+    def decision(self, thread_id: str, proposal_id: str) -> Decision | None:
+        """Return the standing answer to the offer that a run made."""
+        row = self._con.execute(
+            "SELECT d.body FROM proposals AS p LEFT JOIN decisions AS d"
+            " ON d.proposal_id = p.id AND d.round = p.round"
+            " WHERE p.id = ? AND p.thread_id = ? ORDER BY p.round DESC LIMIT 1",
+            (proposal_id, thread_id),
+        ).fetchone()
+        return Decision.model_validate_json(row[0]) if row and row[0] else None
+
+    def refusals(self, product: str) -> dict[str, Refusal]:
+        """Return ideas that were rejected, or taken back after approval, and not approved since.
+
+        An offer that ran out unanswered says nothing: the answer before it still counts.
+        """
+        found: dict[str, Refusal] = {}
+        for offer in map(self._offer, self._con.execute(ANSWERED, (product,)).fetchall()):
+            last = offer.outcomes[-1] if offer.outcomes else None
+            if offer.decision is None:
+                continue
+            if offer.decision.verdict == "reject":
+                found[offer.proposal.id] = Refusal(offer.decision, offer.proposal)
+            elif last is not None and last.status in ("undone", "rolled_back"):
+                found[offer.proposal.id] = Refusal(offer.decision, offer.proposal, last)
+        return found
+
+    # audit
+
+    def audit_rows(self, limit: int | None = None) -> list[audit.AuditRow]:
+        """Return the audit trail, oldest first."""
+        return list(audit.rows(self._con, limit))
+
+    def verify(self) -> audit.Verification:
+        """Check the audit trail and what it vouches for."""
+        return audit.verify(self._con)
+
+
+def _check_answer(decision: Decision) -> None:
+    # A rejection is remembered as a person's word, so an agent may not give one either.
+    if decision.principal.kind == "agent" and decision.verdict != "expire":
+        raise NotAllowed("An agent may never answer a proposal; a person has to.")
+    if (decision.verdict == "edit") != (decision.edited is not None):
+        raise InvalidAnswer("An edit, and only an edit, needs the edited change.")
+
+
+def _check_fit(decision: Decision, proposal: Proposal) -> None:
+    until = f"{proposal.expires_at:%Y-%m-%d %H:%M} UTC"
+    expired = proposal.expires_at <= decision.decided_at
+    if decision.verdict == "expire" and not expired:
+        raise InvalidAnswer(f"{proposal.id} is open until {until}.")
+    if decision.verdict != "expire" and expired:
+        raise InvalidAnswer(
+            f"{proposal.id} expired at {until}; run `pillion run` to measure it again."
+        )
+    if decision.edited == proposal.change:
+        raise InvalidAnswer("The edit changes nothing; approve the proposal instead.")

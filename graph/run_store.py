@@ -1,0 +1,145 @@
+"""The ledger's file: opening it, its transactions, and what runs leave in it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from graph import audit
+from graph.errors import LedgerTooNew, UnknownThread
+from tools.failpoints import crash_point
+from tools.messages import Trial
+
+SCHEMA = (Path(__file__).parent / "ledger_schema.sql").read_text()
+VERSION = 1
+"""Format of the file (PRAGMA user_version); a change of the schema raises it."""
+
+
+class Thread(NamedTuple):
+    """One run of the graph; status is running, waiting, done or failed."""
+
+    id: str
+    product: str
+    request: str
+    status: str
+    created_at: str
+    updated_at: str
+
+
+def now() -> datetime:
+    """Return the present instant in UTC."""
+    return datetime.now(UTC)
+
+
+class RunStore:
+    """Runs, their verdicts and totals in one SQLite file (WAL, synchronous=FULL)."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._con = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+        try:
+            self._prepare(path)
+        except BaseException:
+            self._con.close()
+            raise
+
+    def _prepare(self, path: Path) -> None:
+        version = self._con.execute("PRAGMA user_version").fetchone()[0]
+        if version > VERSION:
+            raise LedgerTooNew(path, version, VERSION)
+        self._con.execute("PRAGMA journal_mode=WAL")
+        self._con.execute("PRAGMA synchronous=FULL")
+        if version < VERSION:
+            self._con.executescript(
+                f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;"
+            )
+
+    def close(self) -> None:
+        """Release the file."""
+        self._con.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        self._con.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._con
+        except BaseException:
+            self._con.execute("ROLLBACK")
+            raise
+        crash_point("ledger.before_commit")
+        self._con.execute("COMMIT")
+        crash_point("ledger.after_commit")
+
+    # threads
+
+    def open_thread(self, thread_id: str, product: str, request: str) -> None:
+        """Record a new run before its first step."""
+        at = now().isoformat()
+        with self._transaction() as con:
+            con.execute(
+                "INSERT INTO threads VALUES (?, ?, ?, 'running', ?, ?)",
+                (thread_id, product, request, at, at),
+            )
+            audit.append(con, at, "pillion", "run.started", thread_id, product=product)
+
+    def set_thread(self, thread_id: str, status: str) -> None:
+        """Record where a run stands."""
+        at = now().isoformat()
+        with self._transaction() as con:
+            con.execute(
+                "UPDATE threads SET status = ?, updated_at = ? WHERE id = ? AND status <> ?",
+                (status, at, thread_id, status),
+            )
+            if con.execute("SELECT changes()").fetchone()[0]:
+                audit.append(con, at, "pillion", f"run.{status}", thread_id)
+
+    def threads(self, product: str | None = None, status: str | None = None) -> list[Thread]:
+        """Return runs, newest first."""
+        found = self._con.execute("SELECT * FROM threads ORDER BY created_at DESC, id DESC")
+        rows = [Thread(*row) for row in found]
+        return [t for t in rows if product in (None, t.product) and status in (None, t.status)]
+
+    def thread(self, thread_id: str) -> Thread:
+        """Return one run; raises `UnknownThread`."""
+        row = self._con.execute("SELECT * FROM threads WHERE id = ?", (thread_id,)).fetchone()
+        if row is None:
+            raise UnknownThread(thread_id)
+        return Thread(*row)
+
+    def record_trials(self, thread_id: str, product: str, trials: Iterable[Trial]) -> None:
+        """Keep every verdict, winners and losers."""
+        at = now().isoformat()
+        with self._transaction() as con:
+            con.executemany(
+                "INSERT OR REPLACE INTO trials VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    (t.candidate.id, product, thread_id, t.status, t.model_dump_json(), at)
+                    for t in trials
+                ],
+            )
+
+    def trials(self, thread_id: str) -> list[Trial]:
+        """Return the verdicts of one run."""
+        found = self._con.execute(
+            "SELECT body FROM trials WHERE thread_id = ? ORDER BY rowid", (thread_id,)
+        )
+        return [Trial.model_validate_json(row[0]) for row in found]
+
+    def save_report(self, thread_id: str, body: Mapping[str, Any]) -> None:
+        """Keep the totals and notes of a run."""
+        with self._transaction() as con:
+            con.execute(
+                "INSERT OR REPLACE INTO reports VALUES (?, ?)", (thread_id, json.dumps(body))
+            )
+
+    def report(self, thread_id: str) -> dict[str, Any]:
+        """Return the totals and notes of a run; empty when it has none yet."""
+        row = self._con.execute(
+            "SELECT body FROM reports WHERE thread_id = ?", (thread_id,)
+        ).fetchone()
+        return dict(json.loads(row[0])) if row else {}

@@ -1,0 +1,87 @@
+"""Settings of the agent process, read once."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Where Pillion keeps its state and how far it may go; every field is `PILLION_<NAME>`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PILLION_",
+        env_file=".env",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",
+        allow_inf_nan=False,
+    )
+
+    home: Annotated[Path, Field(description="Directory of all state.")] = Path(".pillion")
+    budget_seconds: Annotated[
+        float,
+        Field(gt=0, le=86_400, description="Time one run may spend measuring on the shadow."),
+    ] = 120.0
+    expires_days: Annotated[
+        float,
+        Field(gt=0, le=36_500, description="Days after which an unanswered proposal expires."),
+    ] = 14.0
+    min_gain: Annotated[
+        float,
+        Field(ge=1, description="Smallest total gain (before / after) worth a person's time."),
+    ] = 1.02
+    max_insert_cost: Annotated[
+        float, Field(ge=1, description="Most an insert batch may slow down (after / before).")
+    ] = 3.0
+    max_loser_share: Annotated[
+        float,
+        Field(ge=0, le=1, description="Largest share of the workload that may get slower."),
+    ] = 0.25
+    rollback_below: Annotated[
+        float,
+        Field(gt=0, description="Live before / after under which a change is rolled back."),
+    ] = 0.9
+    changed_evidence: Annotated[
+        float,
+        Field(gt=0, description="Relative change of the gain that reopens a refused idea."),
+    ] = 0.5
+    principal: Annotated[
+        str, Field(description="Who answers in the terminal; the login name by default.")
+    ] = ""
+
+    @field_validator("home")
+    @classmethod
+    def _expand(cls, home: Path) -> Path:
+        """Let `~` mean the home directory in a .env file too, where no shell expands it."""
+        return home.expanduser()
+
+    @property
+    def person(self) -> str:
+        """The name under which decisions from this terminal are recorded."""
+        if self.principal:
+            return self.principal
+        try:
+            return getpass.getuser()
+        except (KeyError, OSError):
+            # A container's user may have no name.
+            return f"uid {os.getuid()}"
+
+    @property
+    def ledger_path(self) -> Path:
+        """The SQLite file of proposals, decisions, outbox and audit trail."""
+        return self.home / "ledger.db"
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """The SQLite file of graph checkpoints."""
+        return self.home / "checkpoints.db"
+
+    def product_home(self, product: str) -> Path:
+        """The directory of one product."""
+        return self.home / "products" / product

@@ -1,0 +1,1 @@
+"""Tools exposed over MCP, one folder a server."""

@@ -1,0 +1,1 @@
+"""The product server: owns one DuckDB file and serves it."""

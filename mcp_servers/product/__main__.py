@@ -1,0 +1,109 @@
+"""Start a product server: `python -m mcp_servers.product stdio|http --descriptor FILE`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import socket
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import uvicorn
+from pydantic import ValidationError
+
+from mcp_servers.product.query_api import build_app
+from mcp_servers.product.server import build_server
+from mcp_servers.product.service import ProductService
+from mcp_servers.product.settings import ProductSettings
+from tools.product.descriptor import load_descriptor
+from tools.product.errors import ProductError
+
+HOST = "127.0.0.1"
+
+
+def main() -> int:
+    """Serve until the client leaves (stdio) or the process is stopped (HTTP).
+
+    Returns 0 when done, 1 when it cannot listen, 2 when an argument or a setting is not valid.
+    """
+    parser = argparse.ArgumentParser(prog="python -m mcp_servers.product")
+    parser.add_argument("transport", choices=["stdio", "http"])
+    parser.add_argument("--descriptor", type=Path, required=True)
+    parser.add_argument("--port", type=int, default=8765)
+    arguments = parser.parse_args()
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
+    try:
+        settings = ProductSettings()
+        service = ProductService(load_descriptor(arguments.descriptor), settings)
+    except ProductError as exc:
+        return _failed(str(exc), 2)
+    except ValidationError as exc:
+        names = ", ".join(f"PILLION_PRODUCT_{e['loc'][0]}".upper() for e in exc.errors())
+        return _failed(f"A setting is not valid: {names}. .env.example tells what each takes.", 2)
+    if arguments.transport == "stdio":
+        _end_with_parent()
+        _keep_log(service.home)
+        try:
+            build_server(service).run("stdio")
+        finally:
+            service.close()
+        return 0
+    return _serve_http(service, settings, arguments.port)
+
+
+def _failed(message: str, code: int) -> int:
+    sys.stderr.write(f"{message}\n")
+    return code
+
+
+def _serve_http(service: ProductService, settings: ProductSettings, port: int) -> int:
+    token = settings.token.get_secret_value() if settings.token else ""
+    if not token:
+        return _failed("Set PILLION_PRODUCT_TOKEN: the HTTP server does not listen without it.", 2)
+    try:
+        listening = _listen(port)
+    except (OSError, OverflowError) as exc:
+        return _failed(f"Cannot listen on {HOST}:{port}: {exc}. Choose another --port.", 1)
+    app = build_app(service, build_server(service), token)
+    with listening:
+        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
+    return 0
+
+
+def _listen(port: int) -> socket.socket:
+    """Bind before anything else starts, so that a port in use is one plain message."""
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((HOST, port))
+    except (OSError, OverflowError):
+        listening.close()
+        raise
+    return listening
+
+
+def _keep_log(home: Path) -> None:
+    """Write warnings beside the product: the terminal belongs to the agent."""
+    with suppress(OSError), (home / "server.log").open("a") as log:
+        os.dup2(log.fileno(), sys.stderr.fileno())
+
+
+def _end_with_parent() -> None:
+    """Leave when the agent is gone: an orphan would hold the database's lock."""
+    parent = psutil.Process().parent()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        psutil.wait_procs([parent])
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,227 @@
+"""A client of the product server that survives the server's death.
+
+Every tool is idempotent (applying is keyed by proposal, measuring by its job), so a call
+whose server died is repeated once on a new server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx2
+from mcp import Client, MCPError, StdioServerParameters
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.dispatcher import ProgressFnT as Progress
+from mcp_types import CONNECTION_CLOSED, TextContent
+
+from mcp_servers.product.contract import (
+    Applied,
+    ApplyRequest,
+    ChangeCheck,
+    Changes,
+    Found,
+    LiveCheck,
+    Measured,
+    MeasureLimits,
+    ProductDescription,
+    QueryResult,
+    WorkloadReport,
+)
+from mcp_servers.product.errors import ServerGone, ToolFailed
+from tools.messages import CHANGE, AgentName, Candidate, Change, Message, Rehearsal
+
+R = TypeVar("R", bound=Message)
+RESTARTS = 1
+
+
+class _Connection:
+    """One live client, entered and left by a task of its own (anyio scopes need that)."""
+
+    def __init__(self, target: Callable[[], Any]) -> None:
+        self._target = target
+        self._stop = asyncio.Event()
+        self._ready: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
+        self._task = asyncio.create_task(self._hold())
+
+    async def _hold(self) -> None:
+        try:
+            async with Client(self._target(), cache=None) as client:
+                self._ready.set_result(client)
+                await self._stop.wait()
+        except (MCPError, OSError, ExceptionGroup, httpx2.HTTPError) as exc:
+            if not self._ready.done():
+                self._ready.set_exception(
+                    ServerGone(f"The product server did not start: {_first_cause(exc)}")
+                )
+
+    async def client(self) -> Client:
+        """Return the connected client; raises `ServerGone`."""
+        return await asyncio.shield(self._ready)
+
+    async def close(self) -> None:
+        """Leave the connection; a spawned server ends with it."""
+        self._stop.set()
+        with suppress(asyncio.CancelledError):
+            await self._task
+        if self._ready.done() and not self._ready.cancelled():
+            self._ready.exception()
+
+
+def _first_cause(exc: BaseException) -> str:
+    """Return the words of the first error inside nested groups."""
+    while isinstance(exc, BaseExceptionGroup):
+        exc = exc.exceptions[0]
+    return str(exc) or type(exc).__name__
+
+
+class ProductClient:
+    """Typed calls to one product server."""
+
+    def __init__(self, target: Callable[[], Any]) -> None:
+        self._target = target
+        self._connection: _Connection | None = None
+        self._lock = asyncio.Lock()
+
+    async def close(self) -> None:
+        """End the connection."""
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+
+    async def _connected(self) -> tuple[_Connection, Client]:
+        async with self._lock:
+            if self._connection is None:
+                self._connection = _Connection(self._target)
+            connection = self._connection
+        try:
+            return connection, await connection.client()
+        except ServerGone:
+            await self._drop(connection)
+            raise
+
+    async def _drop(self, connection: _Connection) -> None:
+        async with self._lock:
+            if self._connection is connection:
+                self._connection = None
+        await connection.close()
+
+    async def _call(
+        self,
+        tool: str,
+        result: type[R],
+        arguments: Mapping[str, Any] | None = None,
+        progress: Progress | None = None,
+    ) -> R:
+        for attempt in range(RESTARTS + 1):
+            connection, client = await self._connected()
+            try:
+                answer = await client.call_tool(
+                    tool, dict(arguments or {}), progress_callback=progress
+                )
+            except MCPError as exc:
+                if exc.error.code != CONNECTION_CLOSED:
+                    raise ToolFailed("internal", str(exc)) from exc
+                await self._drop(connection)
+                if attempt == RESTARTS:
+                    raise ServerGone(
+                        f"The product server ended during {tool}, twice. Nothing is half done; "
+                        "`pillion run` continues from here."
+                    ) from exc
+                continue
+            if answer.is_error:
+                text = "".join(c.text for c in answer.content if isinstance(c, TextContent))
+                raise ToolFailed.parse(text)
+            return result.model_validate(answer.structured_content)
+        raise AssertionError("unreachable")
+
+    async def describe_product(self) -> ProductDescription:
+        """Return tables, columns, size and contract state."""
+        return await self._call("describe_product", ProductDescription)
+
+    async def read_workload(self, limit: int = 100) -> WorkloadReport:
+        """Return the heaviest query patterns."""
+        return await self._call("read_workload", WorkloadReport, {"limit": limit})
+
+    async def run_query(self, sql: str, max_rows: int = 1000) -> QueryResult:
+        """Run one read-only query."""
+        return await self._call("run_query", QueryResult, {"sql": sql, "max_rows": max_rows})
+
+    async def find_candidates(self, agent: AgentName) -> Found:
+        """Return the ideas of one agent."""
+        return await self._call("find_candidates", Found, {"agent": agent})
+
+    async def measure_candidates(
+        self,
+        candidates: tuple[Candidate, ...],
+        limits: MeasureLimits,
+        progress: Progress | None = None,
+    ) -> Measured:
+        """Measure candidates on a shadow copy, as far as the budget goes."""
+        arguments = {
+            "candidates": [c.model_dump(mode="json") for c in candidates],
+            "limits": limits.model_dump(mode="json"),
+        }
+        return await self._call("measure_candidates", Measured, arguments, progress)
+
+    async def check_change(self, change: Change) -> ChangeCheck:
+        """Judge one change against contract and engine."""
+        body = {"change": CHANGE.dump_python(change, mode="json")}
+        return await self._call("check_change", ChangeCheck, body)
+
+    async def rehearse_change(self, change: Change) -> Rehearsal:
+        """Apply and undo one change on a shadow copy."""
+        body = {"change": CHANGE.dump_python(change, mode="json")}
+        return await self._call("rehearse_change", Rehearsal, body)
+
+    async def apply_change(self, request: ApplyRequest) -> Applied:
+        """Apply one approved change; the same proposal twice is applied once."""
+        return await self._call("apply_change", Applied, request.model_dump(mode="json"))
+
+    async def verify_change(self, proposal_id: str) -> LiveCheck:
+        """Time the change's queries on the live product against the times before it."""
+        return await self._call("verify_change", LiveCheck, {"proposal_id": proposal_id})
+
+    async def undo_change(self, proposal_id: str, *, rolled_back: bool = False) -> Applied:
+        """Undo one change; twice is once."""
+        arguments = {"proposal_id": proposal_id, "rolled_back": rolled_back}
+        return await self._call("undo_change", Applied, arguments)
+
+    async def list_changes(self) -> Changes:
+        """Return every change made here."""
+        return await self._call("list_changes", Changes)
+
+
+def stdio_target(descriptor: Path) -> Callable[[], StdioServerParameters]:
+    """Return how to start a product server as a child that ends with this process."""
+    inherited = {k: v for k, v in os.environ.items() if k.startswith(("PILLION_", "COVERAGE_"))}
+    return lambda: StdioServerParameters(
+        command=sys.executable,
+        args=["-m", "mcp_servers.product", "stdio", "--descriptor", str(descriptor)],
+        env={**inherited, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+    )
+
+
+def http_target(url: str, token: str) -> Callable[[], Any]:
+    """Return how to reach a running product server over streamable HTTP."""
+
+    def target() -> Any:
+        http = httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=None)
+        return streamable_http_client(url, http_client=http)
+
+    return target
+
+
+@asynccontextmanager
+async def connect(target: Callable[[], Any]) -> AsyncIterator[ProductClient]:
+    """Open a client for the length of a block."""
+    client = ProductClient(target)
+    try:
+        yield client
+    finally:
+        await client.close()

@@ -1,0 +1,31 @@
+"""What a caller of the product server sees when a tool fails."""
+
+from __future__ import annotations
+
+import re
+
+_CODED = re.compile(r"(?s)(?:Error executing tool \w+: )?\[(\w+)\] (.*)")
+
+
+class ToolFailed(Exception):
+    """A tool said no, with a code of `tools.product.errors` and a message for people."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+    @classmethod
+    def parse(cls, text: str) -> ToolFailed:
+        """Read back what `encode` wrote into a tool error."""
+        found = _CODED.match(text)
+        return cls(found[1], found[2]) if found else cls("internal", text)
+
+    @staticmethod
+    def encode(code: str, message: str) -> str:
+        """Return the text of a tool error that `parse` understands."""
+        return f"[{code}] {message}"
+
+
+class ServerGone(Exception):
+    """The product server ended; everything it committed is safe and the call can be repeated."""

@@ -1,0 +1,141 @@
+"""The product over HTTP: MCP at /mcp and a small query API for consumers, behind one token."""
+
+from __future__ import annotations
+
+import hmac
+import io
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import anyio.to_thread
+import pyarrow as pa
+from mcp.server import MCPServer
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from mcp_servers.product.server import as_result
+from mcp_servers.product.service import UNEXPECTED, ProductService, coded
+from tools.product.errors import ParseFailed, ProductError
+from tools.product.owner import Limits
+
+ARROW = "application/vnd.apache.arrow.stream"
+MAX_BODY = 1_000_000
+MAX_MCP_BODY = 64_000_000
+"""Candidates travel with the texts of their queries."""
+STATUS = {"forbidden": 403, "parse_failed": 400, "query_failed": 422, "database_locked": 503}
+TITLES = {404: "not_found", 405: "method_not_allowed"}
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def build_app(service: ProductService, server: MCPServer, token: str) -> Starlette:
+    """Return the ASGI app; every route but /health needs `Authorization: Bearer TOKEN`."""
+    mcp_app = server.streamable_http_app(max_request_body_size=MAX_MCP_BODY)
+
+    async def query(request: Request) -> Response:
+        return await answer(service, request)
+
+    async def health(request: Request) -> Response:
+        return JSONResponse({"status": "ok", "product": service.descriptor.name})
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with server.session_manager.run():
+            yield
+        service.close()
+
+    routes = [
+        Route("/health", health),
+        Route("/query", query, methods=["POST"]),
+        *mcp_app.routes,
+    ]
+    handlers = {HTTPException: _refused}
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
+    app.add_middleware(BearerToken, token=token)
+    return app
+
+
+async def _refused(request: Request, exc: Exception) -> Response:
+    """Answer an unknown route or method as a problem, too."""
+    if not isinstance(exc, HTTPException):
+        raise exc
+    detail = f"{request.method} {request.url.path}: {exc.detail}. Send POST /query."
+    return problem(exc.status_code, TITLES.get(exc.status_code, "refused"), detail)
+
+
+class TooLarge(Exception):
+    """The request's body is larger than a statement can be."""
+
+
+class BearerToken:
+    """Refuses every request without the token, in constant time."""
+
+    def __init__(self, app: Any, token: str) -> None:
+        self._app = app
+        self._expected = f"Bearer {token}".encode()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Pass the request on when it may."""
+        if scope["type"] == "http" and scope["path"] != "/health":
+            given = dict(scope["headers"]).get(b"authorization", b"")
+            if not hmac.compare_digest(given, self._expected):
+                hint = "Send `Authorization: Bearer TOKEN`; `pillion serve` shows where it is."
+                await problem(401, "unauthorized", hint)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+async def answer(service: ProductService, request: Request) -> Response:
+    """Answer one SQL query as JSON, or as an Arrow stream when the client accepts one."""
+    try:
+        sql, rows = await _read(request)
+        most = service.settings.max_rows
+        limits = Limits(service.settings.query_timeout, min(rows or most, most))
+        caller = request.headers.get("x-pillion-caller", "http")[:100]
+        if ARROW in request.headers.get("accept", ""):
+            call = partial(service.owner.query_arrow, sql, caller, limits)
+            answer = await anyio.to_thread.run_sync(call)
+            headers = {"x-pillion-truncated": str(answer.truncated).lower()}
+            return Response(_stream(answer.table), media_type=ARROW, headers=headers)
+        found = await anyio.to_thread.run_sync(partial(service.owner.query, sql, caller, limits))
+        return JSONResponse(as_result(found).model_dump(mode="json"))
+    except TooLarge:
+        return problem(413, "too_large", f"The request is larger than {MAX_BODY} bytes.")
+    except (ProductError, *UNEXPECTED) as exc:
+        error = coded(exc)
+        return problem(STATUS.get(error.code, 500), error.code, str(error))
+
+
+async def _read(request: Request) -> tuple[str, int | None]:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise TooLarge
+    try:
+        parsed = json.loads(body)
+    except (ValueError, RecursionError) as exc:
+        raise ParseFailed('The body is not JSON; send {"sql": "SELECT ..."}.') from exc
+    sql = parsed.get("sql") if isinstance(parsed, dict) else None
+    rows = parsed.get("max_rows") if isinstance(parsed, dict) else None
+    if not isinstance(sql, str) or not (rows is None or (type(rows) is int and rows > 0)):
+        raise ParseFailed('Send {"sql": "SELECT ...", "max_rows": 1000}; max_rows is optional.')
+    return sql, rows
+
+
+def _stream(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue()
+
+
+def problem(status: int, code: str, detail: str) -> JSONResponse:
+    """Return an RFC 9457 problem."""
+    body = {"type": f"urn:pillion:{code}", "title": code, "status": status, "detail": detail}
+    return JSONResponse(body, status, media_type="application/problem+json")

@@ -1,0 +1,201 @@
+"""The product server's MCP tools, thin over the service."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import decimal
+import uuid
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any, TypeVar
+
+import anyio
+import anyio.from_thread
+import anyio.to_thread
+from mcp.server import MCPServer
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp_types import ToolAnnotations
+from pydantic import Field
+
+from mcp_servers.product.contract import (
+    Applied,
+    ApplyRequest,
+    ChangeCheck,
+    Changes,
+    Found,
+    LiveCheck,
+    Measured,
+    MeasureLimits,
+    ProductDescription,
+    QueryResult,
+    WorkloadReport,
+)
+from mcp_servers.product.errors import ToolFailed
+from mcp_servers.product.service import (
+    QUERY_KINDS,
+    SCHEMA_KINDS,
+    UNEXPECTED,
+    ProductService,
+    coded,
+)
+from tools.failpoints import crash_point
+from tools.messages import AgentName, Candidate, Change, Rehearsal
+from tools.product.errors import ProductError
+from tools.product.owner import Limits, Rows
+
+INSTRUCTIONS = (
+    "One DuckDB data product. Describe it, read its workload, run read-only queries, find and "
+    "measure improvements on a shadow copy. Applying and undoing need a person's approval first."
+)
+READ = ToolAnnotations(read_only_hint=True, open_world_hint=False)
+WRITE = ToolAnnotations(
+    read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False
+)
+T = TypeVar("T")
+
+
+async def _blocking(tool: str, call: Callable[[], T]) -> T:
+    """Run blocking work in a thread and turn its errors into coded tool errors."""
+    crash_point(f"server.{tool}.before")
+    try:
+        result = await anyio.to_thread.run_sync(call, abandon_on_cancel=True)
+    except (ProductError, *UNEXPECTED) as exc:
+        error = coded(exc)
+        raise ToolError(ToolFailed.encode(error.code, str(error))) from exc
+    crash_point(f"server.{tool}.after")
+    return result
+
+
+def build_server(service: ProductService) -> MCPServer:
+    """Return the MCP server of one product."""
+    server = MCPServer(f"pillion-product-{service.descriptor.name}", instructions=INSTRUCTIONS)
+    _add_reading_tools(server, service)
+    _add_measuring_tools(server, service)
+    _add_changing_tools(server, service)
+    return server
+
+
+def _add_reading_tools(server: MCPServer, service: ProductService) -> None:
+    @server.tool(annotations=READ)
+    async def describe_product() -> ProductDescription:
+        """Describe the product: tables, columns, sizes, contract, and where the two disagree."""
+        return await _blocking("describe_product", service.describe)
+
+    @server.tool(annotations=READ)
+    async def read_workload(
+        limit: Annotated[int, Field(ge=1, le=10_000, description="Most patterns to return.")] = 100,
+    ) -> WorkloadReport:
+        """Return the heaviest query patterns: runs, times, tables and column roles."""
+        workload = await _blocking("read_workload", service.workload)
+        cut = workload.model_copy(update={"patterns": workload.patterns[:limit]})
+        return WorkloadReport(workload=cut, patterns_total=len(workload.patterns))
+
+    @server.tool(annotations=READ)
+    async def run_query(
+        sql: Annotated[str, Field(max_length=100_000, description="One SELECT statement.")],
+        max_rows: Annotated[int, Field(ge=1, le=100_000, description="Most rows.")] = 1000,
+    ) -> QueryResult:
+        """Run one read-only query on the product's own tables, with a time and a row limit."""
+        limits = Limits(service.settings.query_timeout, min(max_rows, service.settings.max_rows))
+        call = partial(_query, service, sql, limits)
+        return await _blocking("run_query", call)
+
+    @server.tool(annotations=READ)
+    async def check_change(change: Change) -> ChangeCheck:
+        """Check one change against the data contract; say its risks and how undo would work."""
+        return await _blocking("check_change", partial(service.check, change))
+
+    @server.tool(annotations=READ)
+    async def list_changes() -> Changes:
+        """List every change Pillion made to this product, with its state."""
+        found = await _blocking("list_changes", service.changes)
+        return Changes(changes=found)
+
+
+def _add_measuring_tools(server: MCPServer, service: ProductService) -> None:
+    @server.tool(annotations=READ)
+    async def find_candidates(agent: AgentName) -> Found:
+        """Find ideas worth measuring: `schema` for structure, `query` for rewrites, summaries."""
+        kinds = QUERY_KINDS if agent == "query" else SCHEMA_KINDS
+        return await _blocking("find_candidates", partial(service.find, kinds))
+
+    @server.tool(annotations=READ)
+    async def measure_candidates(
+        candidates: tuple[Candidate, ...], limits: MeasureLimits, ctx: Context
+    ) -> Measured:
+        """Measure candidates on a shadow copy with the product's own queries, within a budget."""
+
+        def report(done: float, total: float, text: str) -> None:
+            anyio.from_thread.run(ctx.report_progress, done, total, text)
+
+        call = partial(service.measure, candidates, limits, report)
+        return await _blocking("measure_candidates", call)
+
+    @server.tool(annotations=READ)
+    async def rehearse_change(change: Change) -> Rehearsal:
+        """Apply and undo one change on a shadow copy and compare schema and contents."""
+        return await _blocking("rehearse_change", partial(service.rehearse, change))
+
+
+def _add_changing_tools(server: MCPServer, service: ProductService) -> None:
+    @server.tool(annotations=WRITE)
+    async def apply_change(
+        proposal_id: Annotated[str, Field(min_length=1, max_length=100)],
+        change: Change,
+        schema_hash: str,
+        queries: tuple[str, ...] = (),
+    ) -> Applied:
+        """Apply one approved change in one transaction; the same proposal twice is applied once."""
+        request = ApplyRequest(
+            proposal_id=proposal_id, change=change, schema_hash=schema_hash, queries=queries
+        )
+        return await _blocking("apply_change", partial(service.apply, request))
+
+    @server.tool(annotations=READ)
+    async def verify_change(proposal_id: str) -> LiveCheck:
+        """Time an applied change's queries on live against the times taken just before it."""
+        return await _blocking("verify_change", partial(service.verify, proposal_id))
+
+    @server.tool(annotations=WRITE)
+    async def undo_change(proposal_id: str, rolled_back: bool = False) -> Applied:
+        """Undo one change in one transaction, also after new rows arrived; twice is once."""
+        call = partial(service.undo, proposal_id, rolled_back=rolled_back)
+        return await _blocking("undo_change", call)
+
+
+def _query(service: ProductService, sql: str, limits: Limits) -> QueryResult:
+    return as_result(service.owner.query(sql, "mcp", limits))
+
+
+def as_result(rows: Rows) -> QueryResult:
+    """Return rows as JSON-plain values."""
+    return QueryResult(
+        columns=rows.columns,
+        types=rows.types,
+        rows=tuple(tuple(plain(v) for v in row) for row in rows.rows),
+        truncated=rows.truncated,
+        ms=rows.ms,
+    )
+
+
+def plain(value: Any) -> Any:
+    """Return a DuckDB value as JSON can carry it; exact numbers become text."""
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            return value if value == value and abs(value) != float("inf") else str(value)
+        case bytes():
+            return base64.b64encode(value).decode()
+        case list() | tuple():
+            return [plain(v) for v in value]
+        case dict():
+            return {str(k): plain(v) for k, v in value.items()}
+        case (
+            decimal.Decimal() | uuid.UUID() | datetime.date() | datetime.time()
+            | datetime.timedelta()
+        ):  # fmt: skip
+            return str(value)
+    return str(value)

@@ -1,0 +1,364 @@
+"""What the product server's tools do, without the protocol: blocking calls for worker threads."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from mcp_servers.product.contract import (
+    Applied,
+    ApplyRequest,
+    ChangeCheck,
+    ColumnDescription,
+    Found,
+    LiveCheck,
+    Measured,
+    MeasureLimits,
+    ProductDescription,
+    TableDescription,
+)
+from mcp_servers.product.settings import ProductSettings
+from tools.failpoints import crash_point
+from tools.messages import Candidate, Change, Interval, QueryTiming, Rehearsal, Trial, change_id
+from tools.product import executor
+from tools.product.candidates.context import CandidateContext
+from tools.product.candidates.finder import find
+from tools.product.catalog import Catalog, schema_hash
+from tools.product.changes import plan
+from tools.product.contract import contradictions, facts, load_contract
+from tools.product.contract_gate import check_change
+from tools.product.contract_risks import risks
+from tools.product.descriptor import Descriptor
+from tools.product.errors import DiskFull, ImportFailed, ProductError, SchemaDrift
+from tools.product.importers import import_path
+from tools.product.live import LiveSamples, compare_live
+from tools.product.live_answers import ask
+from tools.product.measurement import MeasureResult, ShadowJob, ShadowSettings
+from tools.product.owner import Owner
+from tools.product.shadow import run_shadow
+from tools.product.snapshot import Snapshot
+from tools.product.workload import Workload
+from tools.product.workload_store import WorkloadStore
+
+SCHEMA_KINDS = (
+    "change_type", "create_index", "drop_index", "sort_table",
+    "drop_column", "drop_table", "add_not_null", "add_check",
+)  # fmt: skip
+QUERY_KINDS = ("create_summary", "rewrite_query")
+LIVE_QUERIES = 12
+LIVE_REPETITIONS = 7
+LIVE_SECONDS = 12.0
+LOG = logging.getLogger(__name__)
+UNEXPECTED = (duckdb.Error, sqlite3.Error, OSError)
+"""What engine, store and disk may raise anywhere."""
+OnEvent = Callable[[float, float, str], None]
+
+
+def coded(exc: Exception) -> ProductError:
+    """Return what a caller is told of an error that no tool expects: one line, and a code."""
+    if isinstance(exc, ProductError):
+        return exc
+    reason = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
+    if isinstance(exc, OSError) and exc.errno == errno.ENOSPC:
+        return DiskFull(f"The disk is full: {reason}", hint="Nothing was changed; free some.")
+    return ProductError(f"The product cannot be used: {reason}")
+
+
+class ProductService:
+    """One product: its owner, workload, contract, shadow and changes."""
+
+    def __init__(self, descriptor: Descriptor, settings: ProductSettings) -> None:
+        self.descriptor = descriptor
+        self.settings = settings
+        self.home = descriptor.home
+        self._opening = threading.Lock()
+        self._owner: Owner | None = None
+        self._writing = threading.Lock()
+
+    @property
+    def owner(self) -> Owner:
+        """The owner, opened at first use so that a failure reaches the caller as an answer."""
+        with self._opening:
+            if self._owner is None:
+                self._owner = self._open()
+            return self._owner
+
+    def _open(self) -> Owner:
+        Snapshot.sweep(self.home / "shadow")
+        store = WorkloadStore(self.home / "workload.db")
+        for source in self.descriptor.queries:
+            try:
+                import_path(Path(source), store)
+            except ImportFailed as exc:
+                # Registration read it into the store; a file that went is no reason to stop.
+                LOG.warning("A query file is left out: %s", exc)
+        config = {
+            "memory_limit": self.settings.memory_limit,
+            "threads": str(self.settings.threads),
+        }
+        return Owner(Path(self.descriptor.database), store, config)
+
+    def close(self) -> None:
+        """Release the database and the workload store."""
+        if self._owner is not None:
+            self._owner.close()
+            self._owner.store.close()
+
+    def describe(self) -> ProductDescription:
+        """Return tables, columns, size and where the contract disagrees."""
+        catalog = self.owner.catalog()
+        contract = load_contract(Path(self.descriptor.contract))
+        promised = {(t, c.lower()) for t, c in facts(contract, catalog).promised}
+        tables = tuple(
+            TableDescription(
+                name=t.name,
+                rows=t.rows,
+                columns=tuple(
+                    ColumnDescription(
+                        name=c.name, type=c.type, nullable=c.nullable, comment=c.comment,
+                        promised=(t.name, c.name.lower()) in promised,
+                    )
+                    for c in t.columns
+                ),
+                indexes=tuple(i.name for i in t.indexes),
+            )
+            for t in catalog.tables
+        )  # fmt: skip
+        return ProductDescription(
+            name=self.descriptor.name,
+            engine=catalog.engine,
+            bytes=Path(self.descriptor.database).stat().st_size,
+            tables=tables,
+            views=tuple(str(v.name) for v in catalog.views),
+            contract=str(self.descriptor.contract),
+            findings=tuple(f"{f.path}: {f.message}" for f in contradictions(contract, catalog)),
+            schema_hash=schema_hash(catalog, [t.name for t in catalog.tables]),
+        )
+
+    def workload(self) -> Workload:
+        """Return what is asked of the product."""
+        return self.owner.workload(self.owner.catalog())
+
+    def find(self, kinds: Iterable[str]) -> Found:
+        """Return ideas of some kinds; those that break the contract come back refused."""
+        catalog = self.owner.catalog()
+        contract = load_contract(Path(self.descriptor.contract))
+        known = facts(contract, catalog)
+        context = CandidateContext(
+            product=self.descriptor.name,
+            catalog=catalog,
+            workload=self.owner.workload(catalog),
+            probe=self.owner.probe,
+            promised=known.promised,
+            required=known.required,
+            checks=known.checks,
+        )
+        found = find(context, kinds=tuple(kinds))
+        kept: list[Candidate] = []
+        refused: list[Trial] = []
+        for candidate in found.candidates:
+            reason = self._refusal(candidate.change, catalog)
+            if reason is None:
+                kept.append(candidate)
+            else:
+                refused.append(Trial(candidate=candidate, status="refused", reason=reason))
+        return Found(candidates=tuple(kept), refused=tuple(refused), notes=tuple(found.notes))
+
+    def _refusal(self, change: Change, catalog: Catalog) -> str | None:
+        try:
+            check = self.check(change, catalog)
+        except ProductError as exc:
+            return str(exc)
+        breaking = [f for f in check.verdict.findings if f.severity == "breaking"]
+        if check.verdict.compatible:
+            return None
+        return "breaks the contract: " + "; ".join(f"{f.path} ({f.message})" for f in breaking)
+
+    def check(self, change: Change, catalog: Catalog | None = None) -> ChangeCheck:
+        """Judge a change against the contract and say what undo would do."""
+        catalog = catalog or self.owner.catalog()
+        # Planning judges the SQL inside the change; the contract's check then runs it.
+        steps = plan(change, catalog, proposal_id=change_id(self.descriptor.name, change))
+        contract = load_contract(Path(self.descriptor.contract))
+        verdict = check_change(contract, change, catalog, self.owner.probe)
+        return ChangeCheck(
+            verdict=verdict,
+            risks=risks(change, verdict, catalog),
+            undo=steps.undo_steps,
+            schema_hash=schema_hash(catalog, [change.table]),
+            statements=steps.forward,
+        )
+
+    def measure(
+        self, candidates: tuple[Candidate, ...], limits: MeasureLimits, on_event: OnEvent
+    ) -> Measured:
+        """Measure candidates on a snapshot in a child process."""
+        result = self._shadow(candidates, limits, on_event)
+        return Measured(
+            trials=result.trials,
+            chosen=result.chosen,
+            total=result.total,
+            queries=result.queries,
+            skipped=result.skipped,
+            patterns=len(result.baseline),
+            seconds=result.spent_seconds,
+            peak_memory_bytes=result.peak_memory_bytes,
+            reference=result.reference,
+        )
+
+    def rehearse(self, change: Change) -> Rehearsal:
+        """Apply and undo one change on a snapshot; nothing is timed."""
+        candidate = Candidate(
+            id=change_id(self.descriptor.name, change), agent="schema", change=change,
+            reason="rehearsal",
+        )  # fmt: skip
+        limits = MeasureLimits(budget_seconds=600)
+        result = self._shadow((candidate,), limits, lambda done, total, text: None)
+        evidence = result.trials[0].evidence
+        if evidence is None or evidence.rehearsal is None:
+            raise ProductError(f"The rehearsal did not finish: {result.trials[0].reason}")
+        return evidence.rehearsal
+
+    def _shadow(
+        self, candidates: tuple[Candidate, ...], limits: MeasureLimits, on_event: OnEvent
+    ) -> MeasureResult:
+        owner = self.owner
+        catalog = owner.catalog()
+        with owner.cursor() as con:
+            snapshot = Snapshot.take(con, owner.lock, owner.database, self.home / "shadow")
+        try:
+            job = ShadowJob(
+                snapshot=str(snapshot.path),
+                contents=snapshot.contents,
+                evidence=str(self.home / "evidence"),
+                catalog=catalog,
+                workload=owner.workload(catalog),
+                candidates=candidates,
+                settings=ShadowSettings(
+                    budget_seconds=limits.budget_seconds,
+                    min_gain=limits.min_gain,
+                    max_insert_cost=limits.max_insert_cost,
+                    max_loser_share=limits.max_loser_share,
+                    memory_limit=self.settings.shadow_memory_limit,
+                ),
+            )
+            crash_point("server.measure")
+            return run_shadow(job, on_event)
+        finally:
+            snapshot.remove()
+
+    def apply(self, request: ApplyRequest) -> Applied:
+        """Apply one approved change in one transaction; a repeat finds its ledger row."""
+        owner = self.owner
+        with self._writing:
+            with owner.cursor() as con:
+                done = next(
+                    (c for c in executor.list_changes(con)
+                     if c.proposal_id == request.proposal_id and c.status == "applied"),
+                    None,
+                )  # fmt: skip
+            if done is None:
+                self._time_before(request)
+            with owner.lock, owner.cursor() as con:
+                expected = None if done else self._expected(con, request)
+                texts = () if done else request.queries[:LIVE_QUERIES]
+                with owner.cursor() as other:
+                    asked = ask(other, request.change, texts, owner.rewritten, LIVE_SECONDS)
+                row = executor.apply(
+                    con, request.proposal_id, request.change,
+                    expected_schema_hash=expected, check=asked.check,
+                )  # fmt: skip
+            owner.refresh_rewrites()
+        return _applied(row)
+
+    def _time_before(self, request: ApplyRequest) -> None:
+        texts = request.queries[:LIVE_QUERIES]
+        samples = self.owner.time_queries(texts, LIVE_REPETITIONS, LIVE_SECONDS)
+        crash_point("server.apply.before_baseline")
+        LiveSamples(samples=samples).save(self._live_path(request.proposal_id))
+
+    def _expected(self, con: Any, request: ApplyRequest) -> str:
+        """Return the present hash when only Pillion's own changes led to it from the expected one.
+
+        Raises `SchemaDrift` when anything else changed the table.
+        """
+        present = schema_hash(self.owner.catalog(), [request.change.table])
+        reached = present
+        for row in reversed(executor.list_changes(con)):
+            if reached == request.schema_hash:
+                break
+            if row.schema_after == reached:
+                reached = row.schema_before
+        if reached != request.schema_hash:
+            raise SchemaDrift(
+                f"{request.change.table} was changed by someone else since this was measured.",
+                hint="Run `pillion run` to measure it again.",
+            )
+        return present
+
+    def verify(self, proposal_id: str) -> LiveCheck:
+        """Time a change's queries on live again and compare with the times before it."""
+        before = LiveSamples.load(self._live_path(proposal_id))
+        check = self._compare(before)
+        if check.ratio is not None and check.ratio.high < 1:
+            # A loaded machine looks like a regression once; it seldom does twice.
+            again = self._compare(before)
+            if again.ratio is not None and again.ratio.mid > check.ratio.mid:
+                return again
+        return check
+
+    def _compare(self, before: LiveSamples) -> LiveCheck:
+        after = self.owner.time_queries(before.samples, LIVE_REPETITIONS, LIVE_SECONDS)
+        # A text timed before the change may be answered by another one since.
+        asked = self.owner.store.workload(self.owner.catalog()).patterns
+        weights = {p.sql: p.runs for p in (*asked, *self.workload().patterns)}
+        ratio, timings = compare_live(before.samples, after, weights)
+        return LiveCheck(ratio=ratio, queries=timings, detail=_live_detail(ratio, timings))
+
+    def undo(self, proposal_id: str, *, rolled_back: bool) -> Applied:
+        """Undo one change in one transaction; a repeat finds it undone."""
+        owner = self.owner
+        with self._writing, owner.lock, owner.cursor() as con:
+            row = executor.undo(con, proposal_id, status="rolled_back" if rolled_back else "undone")
+        owner.refresh_rewrites()
+        return _applied(row)
+
+    def changes(self) -> tuple[Applied, ...]:
+        """Return all changes made here, oldest first."""
+        with self.owner.cursor() as con:
+            return tuple(_applied(row) for row in executor.list_changes(con))
+
+    def _live_path(self, proposal_id: str) -> Path:
+        name = hashlib.sha256(proposal_id.encode()).hexdigest()[:24]
+        return self.home / "evidence" / f"live-{name}.json"
+
+
+def _applied(row: executor.AppliedChange) -> Applied:
+    return Applied.model_validate_json(
+        json.dumps(
+            {
+                "proposal_id": row.proposal_id,
+                "status": row.status,
+                "kind": row.kind,
+                "target": row.target,
+                "applied_at": str(row.applied_at),
+                "ended_at": str(row.undone_at) if row.undone_at else None,
+                "detail": row.detail,
+            }
+        )
+    )
+
+
+def _live_detail(ratio: Interval | None, timings: tuple[QueryTiming, ...]) -> str:
+    if ratio is None:
+        return "no query of this change could be timed on live"
+    return f"{len(timings)} queries timed on live: ×{ratio.mid:.2f}"

@@ -1,0 +1,164 @@
+"""Set a product up in a process of its own: `python -m mcp_servers.product.setup init|demo`.
+
+A damaged file can bring an engine down; here it takes nothing else with it. Writes JSON lines:
+`{"event": "progress", ...}`, then `{"event": "done", ...}` or `{"event": "error", ...}`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sqlite3
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from tools.demo.flights import build_flights, write_log
+from tools.demo.tpch import QUERIES as TPCH_QUERIES
+from tools.demo.tpch import build_tpch
+from tools.failpoints import crash_point
+from tools.product.catalog import Catalog, read_catalog
+from tools.product.contract import contradictions, infer_contract, load_contract, save_contract
+from tools.product.descriptor import Descriptor, save_descriptor
+from tools.product.errors import ContractInvalid, ProductError
+from tools.product.importers import import_path
+from tools.product.opening import open_database
+from tools.product.workload import Workload
+from tools.product.workload_store import WorkloadStore
+
+
+def emit(event: str, **body: Any) -> None:
+    """Write one line for the parent."""
+    sys.stdout.write(json.dumps({"event": event, **body}) + "\n")
+    sys.stdout.flush()
+
+
+def register(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Write a product's descriptor, contract and first workload; nothing is left on failure."""
+    home = Path(arguments.home)
+    database = Path(arguments.database).resolve()
+    queries = [str(Path(q).resolve()) for q in arguments.queries]
+    with open_database(database, read_only=True) as con:
+        catalog = read_catalog(con)
+        if not catalog.tables:
+            raise ProductError(
+                f"{database} has no tables.", hint="Load data first, then run `pillion init` again."
+            )
+
+        def probe(sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+            return con.execute(sql, list(parameters)).fetchall()
+
+        emit("progress", done=1, total=3, message="reading the contract")
+        if arguments.contract:
+            contract = load_contract(Path(arguments.contract))
+            breaking = [f for f in contradictions(contract, catalog) if f.severity == "breaking"]
+            if breaking:
+                raise ContractInvalid(
+                    "The contract contradicts the database: "
+                    + "; ".join(f"{f.path}: {f.message}" for f in breaking[:5]),
+                    hint="Correct one of the two.",
+                )
+        else:
+            contract = infer_contract(arguments.name, catalog, probe)
+    emit("progress", done=2, total=3, message="reading the queries")
+    workload, malformed = _read_queries(home, queries, catalog)
+    path = Path(arguments.contract).resolve() if arguments.contract else home / "contract.odcs.yaml"
+    if not arguments.contract:
+        save_contract(contract, path)
+    crash_point("setup.before_descriptor")
+    descriptor = Descriptor(
+        name=arguments.name, database=database, contract=path, queries=tuple(queries), home=home
+    )
+    save_descriptor(descriptor, home / "product.odps.yaml")
+    return {
+        "product": arguments.name,
+        "descriptor": str(home / "product.odps.yaml"),
+        "contract": str(path),
+        "inferred": not arguments.contract,
+        "tables": len(catalog.tables),
+        "patterns": len(workload.patterns),
+        "skipped": [s.model_dump() for s in workload.skipped[:20]],
+        "malformed": malformed,
+    }
+
+
+def _read_queries(home: Path, queries: list[str], catalog: Catalog) -> tuple[Workload, int]:
+    """Read the queries into a new store and count unreadable rows; a failure leaves nothing."""
+    _forget(home)
+    store = WorkloadStore(home / "workload.db")
+    try:
+        malformed = sum(import_path(Path(source), store).malformed for source in queries)
+        workload = store.workload(catalog)
+    except BaseException:
+        store.close()
+        _forget(home)
+        with suppress(OSError):
+            home.rmdir()
+        raise
+    store.close()
+    return workload, malformed
+
+
+def _forget(home: Path) -> None:
+    for path in home.glob("workload.db*"):
+        path.unlink()
+
+
+def build_demo(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Make a data product from real data and its workload file."""
+
+    def report(message: str, done: float) -> None:
+        emit("progress", done=done, total=1.0, message=message)
+
+    directory = Path(arguments.directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    database = directory / f"{arguments.product}.duckdb"
+    if not database.exists():
+        if arguments.product == "flights":
+            build_flights(database, report)
+        else:
+            build_tpch(database, arguments.scale, report)
+    if arguments.product == "tpch":
+        return {"database": str(database), "queries": str(TPCH_QUERIES)}
+    log = directory / "flights.log.csv"
+    if not log.exists():
+        write_log(log, database)
+    return {"database": str(database), "queries": str(log)}
+
+
+def main() -> int:
+    """Run one set-up command."""
+    parser = argparse.ArgumentParser(prog="python -m mcp_servers.product.setup")
+    commands = parser.add_subparsers(dest="command", required=True)
+    init = commands.add_parser("init")
+    for flag in ("--name", "--database", "--home"):
+        init.add_argument(flag, required=True)
+    init.add_argument("--queries", action="append", default=[])
+    init.add_argument("--contract")
+    demo = commands.add_parser("demo")
+    demo.add_argument("--product", choices=["flights", "tpch"], required=True)
+    demo.add_argument("--scale", type=float, default=1.0)
+    demo.add_argument("--directory", required=True)
+    arguments = parser.parse_args()
+    try:
+        done = register(arguments) if arguments.command == "init" else build_demo(arguments)
+    except ProductError as exc:
+        emit("error", code=exc.code, message=str(exc))
+        return 1
+    except OSError as exc:
+        emit("error", code="product_error", message=f"{exc.filename}: {exc.strerror}.")
+        return 1
+    except (duckdb.Error, sqlite3.Error) as exc:
+        reason = str(exc).splitlines()[0].rstrip(".")
+        emit("error", code="database_unusable", message=f"It cannot be read: {reason}.")
+        return 1
+    emit("done", **done)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,45 @@
+"""Apply one approved change: the product's own ledger row makes a replay harmless."""
+
+from __future__ import annotations
+
+from langgraph.runtime import Runtime
+
+from mcp_servers.product.contract import ApplyRequest
+from mcp_servers.product.errors import ToolFailed
+from nodes.context import Context
+from nodes.state import State, Update, unapplied
+from tools.messages import Outcome, OutcomeStatus
+
+
+async def apply(state: State, runtime: Runtime[Context]) -> Update:
+    """Hand the next approved change, in rank order, to the owner; a drifted schema expires it.
+
+    One at a time, so that each is verified before another can blur its effect.
+    """
+    context = runtime.context
+    proposal_id = next(iter(unapplied(state)), None)
+    if proposal_id is None:
+        return {}
+    runtime.stream_writer({"kind": "progress", "node": "apply", "message": proposal_id})
+    outcome = await _apply_one(context, proposal_id)
+    context.records.record_outcome(outcome, "agent:apply")
+    if outcome.status == "applied":
+        return {"handled": (proposal_id,), "applied": (proposal_id,)}
+    return {"handled": (proposal_id,)}
+
+
+async def _apply_one(context: Context, proposal_id: str) -> Outcome:
+    proposal = context.records.proposal(proposal_id)
+    slowest = sorted(proposal.evidence.queries, key=lambda q: q.share, reverse=True)
+    request = ApplyRequest(
+        proposal_id=proposal_id,
+        change=proposal.change,
+        schema_hash=proposal.schema_hash,
+        queries=tuple(q.sql for q in slowest if q.error is None),
+    )
+    try:
+        applied = await context.client.apply_change(request)
+    except ToolFailed as failure:
+        status: OutcomeStatus = "expired" if failure.code == "schema_drift" else "failed"
+        return Outcome(proposal_id=proposal_id, status=status, detail=failure.message)
+    return Outcome(proposal_id=proposal_id, status="applied", detail=applied.detail)

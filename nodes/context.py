@@ -1,0 +1,84 @@
+"""What a node is given at run time: clients and stores, never module globals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from mcp_servers.product.client import ProductClient
+from mcp_servers.product.contract import MeasureLimits
+from tools.messages import Decision, Outcome, Principal, Proposal, Trial
+
+VERSION = "0.1.0"
+
+
+class Refusal(NamedTuple):
+    """What was refused before, or approved and then taken back: the answer and its proposal."""
+
+    decision: Decision
+    proposal: Proposal
+    outcome: Outcome | None = None
+    """How it was taken back, when it was."""
+
+    @property
+    def told(self) -> str:
+        """What happened, for people."""
+        who, when = self.decision.principal.name, self.decision.decided_at.date()
+        if self.outcome is not None:
+            word = self.outcome.status.replace("_", " ")
+            return f"{who} approved this on {when} and it was {word} since"
+        because = f" ({self.decision.reason})" if self.decision.reason else ""
+        return f"{who} refused this on {when}{because}"
+
+
+class Records(Protocol):
+    """The ledger, as far as nodes need it; every write may be repeated safely."""
+
+    def record_trials(self, thread_id: str, product: str, trials: Iterable[Trial]) -> None:
+        """Keep verdicts."""
+
+    def trials(self, thread_id: str) -> list[Trial]:
+        """Return the verdicts of one run."""
+
+    def refusals(self, product: str) -> Mapping[str, Refusal]:
+        """Return the latest refusal of each idea that was not approved since."""
+
+    def offer(self, thread_id: str, proposals: Iterable[Proposal], actor: str) -> None:
+        """Put proposals into the queue."""
+
+    def proposal(self, proposal_id: str) -> Proposal:
+        """Return the latest offer of a proposal."""
+
+    def decision(self, thread_id: str, proposal_id: str) -> Decision | None:
+        """Return the standing answer to the offer that a run made."""
+
+    def record_outcome(self, outcome: Outcome, actor: str) -> None:
+        """Record what became of a proposal."""
+
+    def save_report(self, thread_id: str, body: Mapping[str, Any]) -> None:
+        """Keep what the report needs beyond the ledger's own rows."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The limits a proposal has to keep."""
+
+    limits: MeasureLimits
+    expires_days: float
+    rollback_below: float
+    changed_evidence: float
+
+
+@dataclass(frozen=True)
+class Context:
+    """Clients and stores of one run."""
+
+    product: str
+    client: ProductClient
+    records: Records
+    policy: Policy
+
+    def principal(self, agent: str) -> Principal:
+        """Return the identity under which an agent of this run acts."""
+        return Principal(kind="agent", name=agent, version=VERSION)

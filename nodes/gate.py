@@ -1,0 +1,58 @@
+"""The gates: memory and policy decide which measured ideas may cost a person time."""
+
+from __future__ import annotations
+
+from langgraph.runtime import Runtime
+
+from nodes.context import Context, Refusal
+from nodes.state import Passed, State, Update, Verdicted
+from tools.messages import Evidence, Trial
+
+
+async def gate(state: State, runtime: Runtime[Context]) -> Update:
+    """Let pass what won its measurement and is not a repeat of something refused."""
+    context = runtime.context
+    refusals = context.records.refusals(context.product)
+    seen = set(state.get("offered", ()))
+    passed: dict[str, Passed] = {}
+    held: list[Trial] = []
+    for trial in context.records.trials(state["thread_id"]):
+        key = trial.candidate.id
+        if trial.status != "accepted" or trial.evidence is None or key in seen:
+            continue
+        refusal = refusals.get(key)
+        if refusal is None or key in state.get("edited", ()):
+            passed[key] = Passed(candidate_id=key)
+            continue
+        news = what_changed(refusal, trial.evidence, context.policy.changed_evidence)
+        if news is None:
+            held.append(_suppressed(trial, refusal))
+        else:
+            passed[key] = Passed(candidate_id=key, changed_since=news)
+    context.records.record_trials(state["thread_id"], context.product, held)
+    return {
+        "passed": passed,
+        "verdicts": {
+            t.candidate.id: Verdicted(candidate_id=t.candidate.id, status="suppressed")
+            for t in held
+        },
+    }
+
+
+def what_changed(refusal: Refusal, evidence: Evidence, threshold: float) -> str | None:
+    """Return what is materially different since a refusal, or None.
+
+    The gain counts as time saved, ratio - 1: ×1.1 against ×1.2 is twice the saving.
+    """
+    before, after = refusal.proposal.evidence.ratio, evidence.ratio
+    old, new = before.mid - 1, after.mid - 1
+    apart = after.low > before.high or after.high < before.low
+    if apart and abs(new - old) > threshold * max(abs(old), 0.01):
+        told = refusal.told[0].upper() + refusal.told[1:]
+        return f"{told}. It measured ×{before.mid:.2f} then and measures ×{after.mid:.2f} now."
+    return None
+
+
+def _suppressed(trial: Trial, refusal: Refusal) -> Trial:
+    reason = f"{refusal.told}, and its evidence is the same"
+    return trial.model_copy(update={"status": "suppressed", "reason": reason})

@@ -1,0 +1,41 @@
+"""Measure every idea of the step together, because they interact."""
+
+from __future__ import annotations
+
+from langgraph.runtime import Runtime
+
+from nodes.context import Context
+from nodes.state import State, Update, Verdicted
+
+
+async def measure(state: State, runtime: Runtime[Context]) -> Update:
+    """Try on a shadow copy what has no verdict yet; losers are kept with their number."""
+    context = runtime.context
+    verdicts = state.get("verdicts", {})
+    pending = tuple(c for i, c in state.get("candidates", {}).items() if i not in verdicts)
+    if not pending:
+        return {}
+
+    async def report(progress: float, total: float | None, message: str | None) -> None:
+        runtime.stream_writer(
+            {"kind": "progress", "node": "measure", "done": progress, "total": total,
+             "message": message or ""}
+        )  # fmt: skip
+
+    measured = await context.client.measure_candidates(pending, context.policy.limits, report)
+    context.records.record_trials(state["thread_id"], context.product, measured.trials)
+    update: Update = {
+        "verdicts": {
+            t.candidate.id: Verdicted(
+                candidate_id=t.candidate.id,
+                status=t.status,
+                ratio=t.evidence.ratio if t.evidence else None,
+            )
+            for t in measured.trials
+        },
+        "notes": measured.skipped,
+    }
+    if not state.get("edited"):
+        update["total"] = measured.total
+        update["queries"] = measured.patterns
+    return update

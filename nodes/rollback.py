@@ -1,0 +1,34 @@
+"""Take back what made the live product slower."""
+
+from __future__ import annotations
+
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+
+from mcp_servers.product.errors import ToolFailed
+from nodes.context import Context
+from nodes.state import AfterChange, State, after_change
+from tools.messages import Outcome
+
+
+async def rollback(state: State, runtime: Runtime[Context]) -> Command[AfterChange]:
+    """Undo every regressed change; undoing twice is undoing once."""
+    context = runtime.context
+    done = set(state.get("rolled_back", ()))
+    pending = [p for p in state.get("regressed", ()) if p not in done]
+    for proposal_id in pending:
+        try:
+            await context.client.undo_change(proposal_id, rolled_back=True)
+            detail = (
+                f"rolled back: the live queries fell below ×{context.policy.rollback_below:g}"
+                " of their speed before"
+            )
+            outcome = Outcome(proposal_id=proposal_id, status="rolled_back", detail=detail)
+        except ToolFailed as failure:
+            detail = (
+                "slower on live, but it could not be rolled back and is still in place: "
+                f"{failure.message}"
+            )
+            outcome = Outcome(proposal_id=proposal_id, status="failed", detail=detail)
+        context.records.record_outcome(outcome, "agent:rollback")
+    return Command(goto=after_change(state), update={"rolled_back": tuple(pending)})

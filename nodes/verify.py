@@ -1,0 +1,49 @@
+"""Prove the gain on the live product."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+
+from mcp_servers.product.errors import ToolFailed
+from nodes.context import Context
+from nodes.state import State, after_change
+from tools.messages import Outcome
+
+
+async def verify(
+    state: State, runtime: Runtime[Context]
+) -> Command[Literal["rollback", "apply", "measure", "report"]]:
+    """Time the applied change on live; a clear regression goes to rollback."""
+    context = runtime.context
+    seen = {*state.get("verified", ()), *state.get("regressed", ())}
+    verified: list[str] = []
+    regressed: list[str] = []
+    for proposal_id in (p for p in state.get("applied", ()) if p not in seen):
+        runtime.stream_writer({"kind": "progress", "node": "verify", "message": proposal_id})
+        outcome = await _verify_one(context, proposal_id)
+        if outcome is None:
+            regressed.append(proposal_id)
+            continue
+        context.records.record_outcome(outcome, "agent:verify")
+        verified.append(proposal_id)
+    update = {"verified": tuple(verified), "regressed": tuple(regressed)}
+    if regressed:
+        return Command(goto="rollback", update=update)
+    return Command(goto=after_change(state), update=update)
+
+
+async def _verify_one(context: Context, proposal_id: str) -> Outcome | None:
+    """Return the outcome, or None when the change has to be rolled back."""
+    try:
+        check = await context.client.verify_change(proposal_id)
+    except ToolFailed as failure:
+        detail = f"it is in place, but could not be timed on live: {failure.message}"
+        return Outcome(proposal_id=proposal_id, status="failed", detail=detail)
+    if check.ratio is not None and check.ratio.high < context.policy.rollback_below:
+        return None
+    return Outcome(
+        proposal_id=proposal_id, status="verified", detail=check.detail, ratio=check.ratio
+    )

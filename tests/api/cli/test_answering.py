@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from api.cli.answering import merge_change
+from graph.errors import InvalidAnswer
+from tests.commands import (
+    document,
+    environment,
+    invoke,
+    make_home,
+    plain_text,
+    refusal,
+    started,
+    waiting,
+)
+from tests.factories import make_change
+
+DATABASE = "products/sales/sales.duckdb"
+
+
+def type_of_amount(home: Path) -> str:
+    with duckdb.connect(str(home / DATABASE), read_only=True) as con:
+        row = con.execute(
+            "SELECT data_type FROM duckdb_columns() WHERE table_name = 'sales'"
+            " AND column_name = 'amount'"
+        ).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def execute(home: Path, sql: str) -> None:
+    with duckdb.connect(str(home / DATABASE)) as con:
+        con.execute(sql)
+
+
+def type_change(home: Path) -> str:
+    """Return the id of the proposal that stores the amounts as numbers."""
+    found = document(home, "status")["waiting"]
+    return next(str(w["id"]) for w in found if w["kind"] == "change_type")
+
+
+def test_an_approved_change_is_applied_verified_and_undone(asked: Path) -> None:
+    proposal = type_change(asked)
+    result = invoke(asked, "decide", proposal, "approve")
+    assert result.exit_code == 0
+    assert "verified" in result.stdout
+    assert f"pillion undo {proposal}" in result.stdout
+    assert type_of_amount(asked) == "INTEGER"
+    execute(asked, "INSERT INTO sales VALUES (-1, 7, 'r9', 'open')")
+    undone = document(asked, "undo", proposal)
+    assert undone["outcomes"][-1]["status"] == "undone"
+    assert type_of_amount(asked) == "VARCHAR"
+    assert "was already answered: approve by ada" in refusal(
+        invoke(asked, "decide", proposal, "reject"), 3
+    )
+
+
+def test_a_rejected_change_leaves_the_database_as_it_was_and_says_what_follows(
+    asked: Path,
+) -> None:
+    proposal = type_change(asked)
+    before = (asked / DATABASE).read_bytes()
+    result = invoke(asked, "decide", proposal, "reject", "--reason", "text comes in June")
+    assert result.exit_code == 0
+    assert "rejected; it is not offered again" in result.stdout
+    assert (asked / DATABASE).read_bytes() == before
+    assert proposal not in waiting(asked)
+    rerun = document(asked, "run", "sales", "--budget", "6", "--show-rejected")
+    again = next(r for r in rerun["rejected"] if r["id"] == proposal)
+    assert (again["status"], "text comes in June" in again["reason"]) == ("suppressed", True)
+
+
+def test_an_edited_change_is_measured_and_its_fate_told(asked: Path) -> None:
+    proposal = type_change(asked)
+    fields = json.dumps({"to_type": "BIGINT", "forward": 'CAST("amount" AS BIGINT)'})
+    result = invoke(asked, "decide", proposal, "edit", "--change", fields)
+    assert result.exit_code == 0
+    assert f"{proposal}: edited and measured; " in result.stdout
+    assert type_of_amount(asked) == "VARCHAR"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "needs --change with a JSON object"),
+        ("not json", "needs --change with a JSON object"),
+        ("[1]", "needs --change with a JSON object"),
+        ('{"kind": "drop_table"}', "keeps the kind and the table"),
+        ('{"table": {"name": "t"}}', "keeps the kind and the table"),
+        ('{"to_type": 5}', "not valid at change_type.to_type"),
+        ('{"nonsense": 1}', "not valid at change_type.nonsense"),
+        ("{}", "changes nothing; approve the proposal instead"),
+    ],
+)
+def test_an_edit_that_is_none_is_refused_with_what_is_wrong(text: str | None, words: str) -> None:
+    with pytest.raises(InvalidAnswer, match=words):
+        merge_change(make_change(), text)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["decide", "p0", "approve"], 1, "No proposal 'p0'. `pillion status` lists"),
+        (["decide", "p0", "perhaps"], 2, "'perhaps' is no answer; give approve, edit, reject"),
+        (["decide", "p0", "expire"], 2, "'expire' is no answer"),
+        (["undo", "p0"], 1, "No proposal 'p0'"),
+        (["review", "nope"], 1, "No product 'nope'. Known products: sales"),
+        (["run", "nope"], 1, "No product 'nope'"),
+        (["run", "sales", "--only", "nope"], 2, "Unknown agent 'nope'; --only takes schema, query"),
+        (["run", "sales", "--budget", "nan"], 2, "--budget"),
+        (["run", "../../etc"], 1, "No product '../../etc'"),
+    ],
+)
+def test_unknown_names_are_refused_with_what_there_is(
+    arguments: list[str], code: int, words: str, home_of_a_run: Path
+) -> None:
+    assert words in refusal(invoke(home_of_a_run, *arguments), code)
+
+
+def test_undo_of_what_was_never_applied_is_refused(asked: Path) -> None:
+    before = (asked / DATABASE).read_bytes()
+    said = refusal(invoke(asked, "undo", type_change(asked)))
+    assert "applied" in said
+    assert (asked / DATABASE).read_bytes() == before
+
+
+def test_a_table_changed_since_the_measurement_expires_the_proposal(asked: Path) -> None:
+    proposal = type_change(asked)
+    execute(asked, "ALTER TABLE sales ADD COLUMN note VARCHAR")
+    result = invoke(asked, "decide", proposal, "approve", "--json")
+    (outcome,) = json.loads(result.stdout)["outcomes"]
+    assert (result.exit_code, outcome["status"]) == (1, "expired")
+    assert "was changed by someone else since this was measured" in outcome["detail"]
+    assert type_of_amount(asked) == "VARCHAR"
+
+
+def test_rows_that_no_longer_fit_fail_the_change_and_change_nothing(asked: Path) -> None:
+    proposal = type_change(asked)
+    execute(asked, "INSERT INTO sales VALUES (-1, 'n/a', 'r1', 'open')")
+    result = invoke(asked, "decide", proposal, "approve", "--json")
+    (outcome,) = json.loads(result.stdout)["outcomes"]
+    assert (result.exit_code, outcome["status"]) == (1, "failed")
+    assert type_of_amount(asked) == "VARCHAR"
+
+
+def test_of_two_answers_at_once_exactly_one_stands(asked: Path) -> None:
+    proposal = type_change(asked)
+    with (
+        started(asked, "decide", proposal, "reject", "--reason", "one") as one,
+        started(asked, "decide", proposal, "reject", "--reason", "two") as two,
+    ):
+        said = {p.pid: p.communicate(timeout=60) for p in (one, two)}
+    assert sorted([one.returncode, two.returncode]) == [0, 3]
+    loser = one if one.returncode == 3 else two
+    assert f"{proposal} was already answered: reject by ada" in said[loser.pid][1]
+    rows = document(asked, "log")
+    assert [r["action"] for r in rows].count("proposal.reject") == 1
+
+
+def test_an_approval_after_expiry_is_refused_and_the_proposal_expires(
+    home: Path, tmp_path: Path
+) -> None:
+    make_home(home, rows=60_000)
+    run = document(home, "run", "sales", "--budget", "6", PILLION_EXPIRES_DAYS="0.00001")
+    proposal = run["proposals"][0]["id"]
+    time.sleep(1)
+    said = refusal(invoke(home, "decide", proposal, "approve"))
+    assert f"{proposal} expired at" in said
+    assert "`pillion run`" in said
+    assert "Nothing waits" in invoke(home, "review").stdout
+    assert type_of_amount(home) == "VARCHAR"
+
+
+def review_in_a_terminal(home: Path, answers: list[tuple[str, str]]) -> tuple[int, str]:
+    """Answer each prompt that holds the first text with the second, as a person would type."""
+    leader, follower = pty.openpty()
+    child = subprocess.Popen(
+        [sys.executable, "-m", "api.cli.main", "review"],
+        env={**os.environ, **environment(home), "TERM": "xterm"},
+        stdin=follower, stdout=follower, stderr=follower, start_new_session=True,
+    )  # fmt: skip
+    os.close(follower)
+    shown, since = "", ""
+    left = list(answers)
+    while True:
+        try:
+            data = os.read(leader, 65536).decode(errors="replace")
+        except OSError:
+            break
+        shown, since = shown + data, since + data
+        if left and left[0][0] in plain_text(since):
+            os.write(leader, f"{left.pop(0)[1]}\n".encode())
+            since = ""
+    os.close(leader)
+    assert left == [], plain_text(shown)
+    return child.wait(60), plain_text(shown)
+
+
+def test_a_review_shows_the_evidence_and_takes_an_answer_to_each(asked: Path) -> None:
+    count = len(waiting(asked))
+    first = [("skip?", "x"), ("skip?", "e"), ("Why?", "wider"), ("as JSON", "{oops"),
+             ("skip?", "a")]  # fmt: skip
+    code, shown = review_in_a_terminal(asked, first + [("skip?", "s")] * (count - 1))
+    assert code == 0
+    for part in (f"1 of {count}", "before", "after", "undo", "JSON object", "verified"):
+        assert part in shown
+    assert type_of_amount(asked) == "INTEGER"
+    assert len(waiting(asked)) == count - 1
+
+
+def test_a_review_keeps_a_reason_and_stops_politely_at_the_end_of_the_input(asked: Path) -> None:
+    first = waiting(asked)[0]
+    result = invoke(asked, "review", stdin="r\nnot now\n")
+    assert result.exit_code == 0
+    decided = next(r for r in document(asked, "log") if r["action"] == "proposal.reject")
+    assert (decided["subject"], json.loads(decided["body"])["reason"]) == (first, "not now")
+    assert "rejected; it is not offered again" in result.stdout
+    assert "Aborted" not in result.output
+
+
+def test_a_review_in_json_lists_what_waits(home_of_a_run: Path) -> None:
+    listed: list[dict[str, Any]] = document(home_of_a_run, "review", "sales")
+    assert [w["id"] for w in listed] == waiting(home_of_a_run)
+    assert all(w["ratio"]["mid"] > 1 for w in listed)

@@ -1,0 +1,278 @@
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sqlite3
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from tests.commands import UNPRIVILEGED, document, environment, invoke, make_home, refusal, started
+from tests.products import make_database
+
+CONTRACT = """apiVersion: v3.0.2
+kind: DataContract
+id: urn:test:sales
+version: 1.0.0
+status: active
+schema:
+  - name: sales
+    properties:
+      - name: {column}
+        logicalType: {type}
+"""
+
+
+def checksum(data: bytes) -> int:
+    total = 5381
+    for at in range(0, len(data), 8):
+        total ^= (struct.unpack_from("<Q", data, at)[0] * 0xBF58476D1CE4E5B9) & (2**64 - 1)
+    return total
+
+
+def bad_file(kind: str, path: Path) -> Path:
+    """Write the bad file of that kind, starting from a sound database."""
+    path.unlink(missing_ok=True)
+    data = bytearray(make_database(path, 60_000).read_bytes())
+    if kind == "newer":
+        struct.pack_into("<Q", data, 12, 5000)
+        struct.pack_into("<Q", data, 0, checksum(bytes(data[8:4096])))
+    elif kind == "truncated":
+        del data[len(data) // 2 :]
+    elif kind == "garbage":
+        middle = len(data) // 2
+        data[middle : middle + 200_000] = os.urandom(200_000)
+    elif kind == "csv":
+        data = bytearray(b"id,amount\n1,2\n")
+    elif kind == "empty":
+        data.clear()
+    path.write_bytes(data)
+    if kind in ("missing", "directory", "sqlite", "parquet"):
+        path.unlink()
+    if kind == "directory":
+        path.mkdir()
+    if kind == "sqlite":
+        with sqlite3.connect(path) as con:
+            con.execute("CREATE TABLE sales (id)")
+    if kind == "parquet":
+        duckdb.sql("SELECT 1 AS id").write_parquet(str(path))
+    return path
+
+
+def contents(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("missing", "There is no file"),
+        ("csv", "is not a DuckDB database; it looks like a CSV file"),
+        ("sqlite", "it looks like a SQLite database"),
+        ("parquet", "it looks like a Parquet file"),
+        ("empty", "is an empty file"),
+        ("directory", "is a directory, not a DuckDB file"),
+        ("truncated", "is corrupt: cut off"),
+        ("garbage", "orrupt"),
+        ("newer", "newer than DuckDB"),
+    ],
+)
+def test_a_file_that_is_no_sound_database_is_refused_and_nothing_is_registered(
+    kind: str, words: str, home: Path, tmp_path: Path
+) -> None:
+    database = bad_file(kind, tmp_path / "sales.duckdb")
+    before = contents(database)
+    said = refusal(invoke(home, "init", "--database", database))
+    assert words in said
+    assert "sales.duckdb" in said
+    assert contents(database) == before
+    assert not home.exists()
+
+
+@pytest.mark.parametrize("kind", ["missing", "truncated", "garbage", "newer", "csv"])
+def test_a_database_that_went_bad_after_init_stops_the_run_with_words(
+    kind: str, home: Path
+) -> None:
+    make_home(home, rows=1000)
+    database = bad_file(kind, home / "products" / "sales" / "sales.duckdb")
+    said = refusal(invoke(home, "run", "sales", "--budget", "2"))
+    assert "sales.duckdb" in said
+    assert "Nothing waits" in invoke(home, "status").output
+    checked = invoke(home, "doctor")
+    assert checked.exit_code == 1
+    assert f"!! product sales: {'There is no file ' if kind == 'missing' else ''}" in checked.stdout
+    assert str(database) in checked.stdout
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> Iterator[tuple[Path, int]]:
+    """A database that another process holds."""
+    database = make_database(tmp_path / "held.duckdb", 1000)
+    code = "import duckdb,sys; c=duckdb.connect(sys.argv[1]); print('held',flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(database)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as child:  # fmt: skip
+        assert child.stdout is not None
+        assert child.stdout.readline() == "held\n"
+        yield database, child.pid
+        child.kill()
+
+
+def test_a_locked_database_names_the_process_and_the_ways_in(
+    holder: tuple[Path, int], home: Path
+) -> None:
+    database, pid = holder
+    said = refusal(invoke(home, "init", "--database", database))
+    assert f"PID {pid}" in said
+    for way in ("Stop that program", "product server", "copy", "--queries"):
+        assert way in said
+    assert not home.exists()
+
+
+@pytest.mark.parametrize(("path", "mode"), [("sales.duckdb", 0o444), (".", 0o555)])
+def test_a_product_that_may_not_be_written_is_refused_with_words(
+    path: str, mode: int, home: Path, tmp_path: Path
+) -> None:
+    directory = tmp_path / "data"
+    directory.mkdir()
+    database = make_database(directory / "sales.duckdb", 1000)
+    assert invoke(home, "init", "--database", database).exit_code == 0
+    (directory / path).chmod(mode)
+    with started(home, "run", "sales", before=(*UNPRIVILEGED,)) as run:
+        out, said = run.communicate(timeout=60)
+    directory.chmod(0o755)
+    assert (run.returncode, out) == (1, "")
+    assert "read-only for this user" in said
+    assert "Traceback" not in said
+
+
+def test_a_home_that_may_not_be_written_is_refused_with_words(tmp_path: Path) -> None:
+    parent = tmp_path / "parent"
+    parent.mkdir(mode=0o555)
+    database = make_database(tmp_path / "sales.duckdb", 1000)
+    command = [*UNPRIVILEGED, sys.executable, "-m", "api.cli.main"]
+    env = {**os.environ, **environment(parent / "home")}
+    for arguments in (["init", "--database", str(database)], ["doctor"]):
+        done = subprocess.run([*command, *arguments], env=env, capture_output=True, text=True)
+        assert done.returncode == 1
+        assert "may not be written" in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system with less space than a snapshot and its margin need."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(place)]
+    if subprocess.run(mount, capture_output=True).returncode != 0:
+        if "CI" not in os.environ:
+            pytest.skip("mounting is not permitted here")
+        raise AssertionError("CI must be able to mount a small file system")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def test_a_disk_too_small_for_a_snapshot_stops_the_run_and_leaves_no_snapshot(
+    small_disk: Path, tmp_path: Path
+) -> None:
+    home = small_disk / "home"
+    database = make_database(tmp_path / "sales.duckdb", 20_000)
+    queries = tmp_path / "q.sql"
+    queries.write_text("SELECT max(CAST(amount AS INTEGER)) FROM sales;")
+    assert invoke(home, "init", "--database", database, "--queries", queries).exit_code == 0
+    before = contents(database)
+    result = invoke(home, "run", "sales", "--budget", "2")
+    assert result.exit_code == 1
+    assert "MB free; a copy of the database needs" in result.stderr
+    assert list((home / "products" / "sales" / "shadow").iterdir()) == []
+    assert contents(database) == before
+
+
+def test_a_full_disk_under_the_home_is_said_in_words(small_disk: Path, tmp_path: Path) -> None:
+    home = make_home(small_disk / "home", rows=1000)
+    with (small_disk / "filler").open("wb") as filler, pytest.raises(OSError, match="No space"):
+        while True:
+            filler.write(bytes(65536))
+            filler.flush()
+    said = refusal(invoke(home, "run", "sales", "--budget", "2"))
+    assert "space" in said
+    assert shutil.disk_usage(small_disk).free < 65536
+
+
+def test_a_database_without_tables_is_refused(home: Path, tmp_path: Path) -> None:
+    duckdb.connect(str(tmp_path / "none.duckdb")).close()
+    said = refusal(invoke(home, "init", "--database", tmp_path / "none.duckdb"))
+    assert "has no tables. Load data first" in said
+    assert not home.exists()
+
+
+def test_a_table_without_rows_runs_to_the_end(home: Path) -> None:
+    make_home(home, rows=0)
+    result = invoke(home, "run", "sales", "--budget", "3")
+    assert result.exit_code == 0
+    assert "nothing" in result.stdout
+
+
+def test_without_queries_the_run_says_why_there_is_nothing_to_propose(
+    home: Path, tmp_path: Path
+) -> None:
+    database = make_database(tmp_path / "sales.duckdb", 1000)
+    registered = invoke(home, "init", "--database", database)
+    assert "No queries were given" in registered.stdout
+    result = invoke(home, "run", "sales", "--budget", "3")
+    assert result.exit_code == 0
+    assert "there are no queries" in result.stdout
+    assert "--queries" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("hello: [", "contract.yaml:2: not YAML"),
+        ("hello: world\n", "contract.yaml"),
+        (CONTRACT.format(column="gone", type="integer"), "gone"),
+        (CONTRACT.format(column="id", type="date"), "schema.sales.properties.id.logicalType"),
+        (CONTRACT.format(column="id", type="nonsense"), "contract.yaml:10"),
+    ],
+)
+def test_a_contract_that_is_wrong_is_refused_with_file_line_or_field(
+    text: str, words: str, home: Path, tmp_path: Path
+) -> None:
+    database = make_database(tmp_path / "sales.duckdb", 1000)
+    contract = tmp_path / "contract.yaml"
+    contract.write_text(text)
+    said = refusal(invoke(home, "init", "--database", database, "--contract", contract))
+    assert words in said
+    assert not home.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "words"),
+    [
+        ("gone.sql", None, "There is no file"),
+        ("empty.sql", b"\n", "is empty"),
+        ("binary.sql", b"SELECT \x00 1", "is a binary file"),
+        ("latin.sql", b"SELECT '\xff'", "is not UTF-8"),
+        ("log.csv", b"a,b\n1,2\n", "has no column with SQL"),
+    ],
+)
+def test_a_query_file_that_cannot_be_read_leaves_nothing_behind(
+    name: str, data: bytes | None, words: str, home: Path, tmp_path: Path
+) -> None:
+    database = make_database(tmp_path / "sales.duckdb", 1000)
+    good, bad = tmp_path / "good.sql", tmp_path / name
+    good.write_text("SELECT count(*) FROM sales;")
+    if data is not None:
+        bad.write_bytes(data)
+    call = ("init", "--database", database, "--queries", good)
+    assert words in refusal(invoke(home, *call, "--queries", bad))
+    assert not list(home.glob("products/*"))
+    assert document(home, *call)["patterns"] == 1

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console, RenderableType
+
+from api.cli.render import (
+    audit_table,
+    evidence_panel,
+    outcome_table,
+    proposal_table,
+    safe,
+    status_table,
+    trials_table,
+)
+from api.wording import cost, factor, gain, milliseconds, plain, size, size_change
+from tests.factories import (
+    HOSTILE,
+    make_change,
+    make_evidence,
+    make_interval,
+    make_outcome,
+    make_proposal,
+    make_summary_proposal,
+    make_timing,
+    make_trials,
+)
+from tools.messages import AddCheck, CreateIndex, DropColumn, DropTable, Finding, TableName
+
+
+def shown(renderable: RenderableType, width: int = 80, **options: Any) -> str:
+    console = Console(file=io.StringIO(), width=width, **options)
+    console.print(renderable)
+    return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
+
+
+def test_the_proposal_table_fits_eighty_columns_and_shows_every_number() -> None:
+    proposal = make_proposal()
+    text = shown(proposal_table([proposal, make_summary_proposal()]))
+    assert all(len(line) <= 80 for line in text.splitlines())
+    for part in (proposal.id, "×3.4", "3.2–3.6", "+3 %", "-5.5 MB", "keeps", "flights.dep_delay"):
+        assert part in text
+
+
+def test_the_evidence_panel_shows_all_a_person_needs() -> None:
+    proposal = make_proposal(
+        changed_since="the gain rose from ×1.1 to ×3.4",
+        contract={
+            "compatible": False,
+            "findings": [Finding(path="schema[0].x", severity="breaking", message="type differs")],
+        },
+    )
+    text = shown(evidence_panel(proposal), 100)
+    for part in ("slower", "84 ms", "9.6 ms", "42 → 9 row groups", "45.4 MB → 39.8 MB", "breaks"):
+        assert part in text
+    for part in ("schema[0].x", "type differs", "2. write missing", "undo worked", "rose from"):
+        assert part in text
+
+
+def test_another_result_and_an_error_are_marked() -> None:
+    queries = (make_timing(equal=False), make_timing("SELECT 2", error="out of memory"))
+    text = shown(evidence_panel(make_proposal(evidence=make_evidence(queries=queries))))
+    assert "another result" in text
+    assert "error: out of memory" in text
+
+
+def test_evidence_without_optional_parts_says_what_is_missing() -> None:
+    evidence = make_evidence(
+        queries=(), insert_cost=None, rehearsal=None, bytes_before=0, bytes_after=0
+    )
+    text = shown(evidence_panel(make_proposal(evidence=evidence, risk=(), undo=())))
+    assert text.count("not measured") == 2
+    assert "not rehearsed" in text
+
+
+def test_losers_stand_with_number_and_reason_and_winners_only_on_request() -> None:
+    text = shown(trials_table(make_trials()))
+    for part in ("×0.82", "+90 %", "refused", "not measured", "gets slower"):
+        assert part in text
+    assert "arr_delay" not in text
+    assert "arr_delay" in shown(trials_table(make_trials(), all=True))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        make_change(column=HOSTILE),
+        CreateIndex(table=TableName(name=HOSTILE), columns=(HOSTILE,), name=HOSTILE),
+        DropColumn(table=TableName(name="t"), column=HOSTILE, type="INTEGER"),
+        DropTable(table=TableName(name=HOSTILE)),
+        AddCheck(table=TableName(name="t"), column="c", expression=HOSTILE),
+    ],
+)
+def test_hostile_names_reach_the_terminal_as_plain_visible_text(change: Any) -> None:
+    proposal = make_proposal(
+        change, summary=HOSTILE, risk=(HOSTILE,), evidence=make_evidence(engine=HOSTILE)
+    )
+    text = shown(proposal_table([proposal]), 200) + shown(evidence_panel(proposal), 200)
+    assert not {"\x1b", "\u202e", "\x00"} & set(text)
+    assert "\\x1b[31m[bold]\\u202edrop" in text
+
+
+def test_no_color_prints_no_escape_codes_for_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    text = shown(proposal_table([make_proposal()]), force_terminal=True)
+    assert "\x1b[32m" not in text
+    assert "×3.4" in text
+
+
+def test_outcomes_and_audit_rows_are_readable() -> None:
+    text = shown(outcome_table([make_outcome(status="rolled_back", detail=HOSTILE)]))
+    assert "rolled back" in text
+    row = {
+        "seq": 7,
+        "at": "2026-03-02T09:30:00.5+00:00",
+        "actor": "person:ada",
+        "action": "decide",
+        "subject": "p1",
+        "hash": "ab" * 32,
+    }
+    text = shown(audit_table([row]))
+    assert "2026-03-02 09:30:00" in text
+    assert "ababababab" in text
+    assert "ab" * 32 not in text
+
+
+def test_status_takes_waiting_proposals_as_values_or_as_mappings() -> None:
+    proposal = make_proposal()
+    as_mapping = {
+        "id": proposal.id,
+        "product": "flights",
+        "summary": proposal.summary,
+        "target": "flights.dep_delay",
+        "ratio": make_interval(3.4).model_dump(),
+    }
+    products, threads = [{"name": "flights", "serving": None}], [{"id": "t-1", "status": "waiting"}]
+    text = shown(status_table(products, threads, [proposal]))
+    assert text == shown(status_table(products, threads, [as_mapping]))
+    assert "pillion review" in text
+
+
+def test_an_empty_status_says_how_to_begin() -> None:
+    text = shown(status_table([], [], []))
+    assert "pillion init" in text
+    assert "Nothing waits" in text
+
+
+@given(st.text())
+def test_safe_text_prints_as_the_plain_text_whatever_it_holds(text: str) -> None:
+    printed = shown(f"[not bold]{safe(text)}[/]", 10_000, highlight=False, emoji=False)
+    assert printed.rstrip("\n").replace(" ", "") == plain(text).replace(" ", "")
+    assert all(character.isprintable() for character in plain(text).replace(" ", ""))
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        (factor(1.8), "×1.8"),
+        (factor(0.998), "×0.998"),
+        (factor(2250), "×2,250"),
+        (factor(float("nan")), "–"),
+        (factor(float("inf")), "×∞"),
+        (milliseconds(12.3), "12.3 ms"),
+        (milliseconds(0.0854), "85.4 µs"),
+        (milliseconds(1250), "1.25 s"),
+        (milliseconds(125_000), "2 min 5 s"),
+        (size(4_500_000), "4.5 MB"),
+        (size(999_999), "1 MB"),
+        (size_change(10, 10), "same"),
+        (size_change(0, 300_000), "+300 kB"),
+        (cost(make_interval(1.03)), "+3 %"),
+        (cost(None), "–"),
+        (gain(None), "–"),
+    ],
+)
+def test_numbers_read_well(said: str, wanted: str) -> None:
+    assert said == wanted

@@ -1,0 +1,90 @@
+"""The `pillion` command as a person or a script uses it, in this process or in one of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from typer.testing import CliRunner, Result
+
+from api.cli.main import app
+from tests.products import make_product
+
+UNPRIVILEGED = (
+    ["setpriv", "--inh-caps=-all", "--bounding-set=-dac_override,-dac_read_search"]
+    if os.geteuid() == 0
+    else []
+)
+"""Before a command: file permissions hold for it even when the tests run as root."""
+
+
+def environment(home: Path, **settings: str) -> dict[str, str]:
+    """Return the settings a command runs under; its messages are not wrapped by the terminal."""
+    return {"PILLION_HOME": str(home), "PILLION_PRINCIPAL": "ada", "COLUMNS": "80", **settings}
+
+
+def invoke(home: Path, *arguments: object, stdin: str | None = None, **settings: str) -> Result:
+    """Run a command in this process."""
+    call = [str(a) for a in arguments]
+    return CliRunner().invoke(app, call, input=stdin, env=environment(home, **settings))
+
+
+def document(home: Path, *arguments: object, **settings: str) -> Any:
+    """Run a command with --json and return the one document it prints."""
+    result = invoke(home, *arguments, "--json", **settings)
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def refusal(result: Result, code: int = 1) -> str:
+    """Return what a failed command said: on standard error only, in words, without a traceback."""
+    assert (result.exit_code, result.stdout) == (code, ""), result.output
+    assert "Traceback" not in result.stderr
+    assert result.stderr.strip()
+    return result.stderr
+
+
+@contextmanager
+def started(
+    home: Path, *arguments: object, before: tuple[str, ...] = (), **settings: str
+) -> Iterator[subprocess.Popen[str]]:
+    """Run a command in a process, and process group, of its own; it is gone afterwards."""
+    command = [*before, sys.executable, "-m", "api.cli.main", *(str(a) for a in arguments)]
+    with subprocess.Popen(
+        command,
+        env={**os.environ, **environment(home, **settings)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as child:
+        try:
+            yield child
+        finally:
+            child.kill()
+
+
+def make_home(home: Path, **options: Any) -> Path:
+    """Register a product of sales whose database lies inside `home`, so that it can be copied."""
+    inside = home / "products" / str(options.get("name", "sales"))
+    inside.mkdir(parents=True)
+    make_product(inside, home, **options)
+    return home
+
+
+def waiting(home: Path) -> list[str]:
+    """Return the ids of the proposals that wait, in the order of the queue."""
+    return [w["id"] for w in document(home, "status")["waiting"]]
+
+
+def plain_text(output: str) -> str:
+    """Return what a terminal shows without its colours and cursor moves."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", output)

@@ -1,0 +1,158 @@
+"""A small product on disk, the real `pillion` command on it, and what must hold after any crash."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import psutil
+
+from graph.ledger import Ledger
+from tests.products import make_product
+
+KILLED = -9
+ROWS = 60_000
+# Mostly casts, so that the gain is clear on a loaded machine too.
+QUERIES = """
+SELECT sum(CAST(amount AS BIGINT)) AS total, max(CAST(amount AS INTEGER)) AS top
+  FROM sales WHERE CAST(amount AS SMALLINT) > 500;
+SELECT count(*) AS n FROM sales WHERE CAST(amount AS INTEGER) BETWEEN 10 AND 900;
+SELECT avg(CAST(amount AS DOUBLE)) AS mean FROM sales WHERE CAST(amount AS INTEGER) < 700;
+"""
+
+
+@dataclass(frozen=True)
+class Flow:
+    """One product and its home below `root`."""
+
+    root: Path
+
+    @property
+    def home(self) -> Path:
+        """All of Pillion's state."""
+        return self.root / "home"
+
+    @property
+    def database(self) -> Path:
+        """The product's file."""
+        return self.home / "products" / "sales" / "sales.duckdb"
+
+    def pillion(
+        self, *arguments: str, crash_at: str = "", once: bool = False
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the command to its end, or to its death at a crash point."""
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("PILLION_")}
+        environment = {**clean, "PILLION_HOME": str(self.home), "PILLION_BUDGET_SECONDS": "6"}
+        if crash_at:
+            environment["PILLION_CRASH_AT"] = crash_at
+        if once:
+            environment["PILLION_CRASH_ONCE"] = str(self.crashed)
+        command = [str(Path(sys.executable).with_name("pillion")), *arguments, "--json"]
+        return subprocess.run(
+            command, env=environment, cwd=self.root, capture_output=True, text=True, timeout=110
+        )
+
+    @property
+    def crashed(self) -> Path:
+        """Made by the process that died, where only the first one does."""
+        return self.root / "crashed"
+
+    def json(self, *arguments: str) -> Any:
+        """Run the command without a crash and return what it says."""
+        done = self.pillion(*arguments)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def copy(self, target: Path) -> Flow:
+        """Return the same product and home in another place."""
+        shutil.copytree(self.root, target)
+        return Flow(target)
+
+    def offered(self) -> str:
+        """Return the id of the type change that is offered."""
+        found = self.select('SELECT id FROM proposals WHERE body LIKE \'%"kind":"change_type"%\'')
+        assert len(found) == 1, found
+        return str(found[0][0])
+
+    def waiting(self) -> set[str]:
+        """Return the proposals without an answer, after the recovery each command begins with."""
+        return {offer["id"] for offer in self.json("review")}
+
+    def changes(self) -> dict[str, str]:
+        """Return the status of every change by the product's own ledger."""
+        with duckdb.connect(str(self.database), read_only=True) as con:
+            tables = con.execute(
+                "SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'pillion'"
+            ).fetchall()
+            if tables == [(0,)]:
+                return {}
+            return dict(con.execute("SELECT proposal_id, status FROM pillion.changes").fetchall())
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """Return count and hash of all rows, whatever their types and order."""
+        with duckdb.connect(str(self.database), read_only=True) as con:
+            return con.execute(
+                "SELECT count(*), sum(hash(id, amount::VARCHAR, region, status)) FROM sales"
+            ).fetchall()
+
+    def amount_type(self) -> str:
+        """Return how the amounts are stored."""
+        with duckdb.connect(str(self.database), read_only=True) as con:
+            return str(con.execute("SELECT typeof(amount) FROM sales LIMIT 1").fetchall()[0][0])
+
+    def select(self, sql: str) -> list[tuple[Any, ...]]:
+        """Read the agent's ledger."""
+        with sqlite3.connect(self.home / "ledger.db") as con:
+            return con.execute(sql).fetchall()
+
+
+def make_flow(root: Path) -> Flow:
+    """Register a product of sales whose amounts are text."""
+    flow = Flow(root)
+    # Inside the product's folder, so that the descriptor's paths are relative and it can be copied.
+    flow.database.parent.mkdir(parents=True)
+    make_product(flow.database.parent, flow.home, rows=ROWS, queries=QUERIES)
+    return flow
+
+
+def check_whole(flow: Flow, rows: list[tuple[Any, ...]]) -> None:
+    """Assert what holds after every recovery, wherever the crash was."""
+    assert flow.rows() == rows
+    with closing(Ledger(flow.home / "ledger.db")) as ledger:
+        assert ledger.verify().ok
+    assert flow.select("SELECT id FROM threads WHERE status = 'running'") == []
+    assert flow.select("SELECT seq FROM outbox WHERE delivered_at IS NULL") == []
+    assert flow.select("SELECT * FROM undo_requests") == []
+    assert list((flow.home / "products" / "sales" / "shadow").glob("snapshot-*")) == []
+    assert ledgers_agree(flow)
+    assert left_running(flow) == []
+
+
+def ledgers_agree(flow: Flow) -> bool:
+    """Return whether agent and product say the same about every change."""
+    said = dict(flow.select("SELECT proposal_id, status FROM outcomes ORDER BY at, rowid"))
+    words = {"verified": "applied", "applied": "applied"}
+    return {k: words.get(v, v) for k, v in said.items()} == flow.changes()
+
+
+def left_running(flow: Flow) -> list[list[str]]:
+    """Return the commands of processes that still work on this home, after a moment's grace."""
+
+    def mine() -> list[psutil.Process]:
+        return [p for p in psutil.process_iter(["cmdline"]) if _names(p, flow.root)]
+
+    _, alive = psutil.wait_procs(mine(), timeout=10)
+    return [p.info["cmdline"] for p in alive]
+
+
+def _names(process: psutil.Process, root: Path) -> bool:
+    return any(str(root) in part for part in process.info["cmdline"] or ())

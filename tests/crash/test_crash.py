@@ -1,0 +1,188 @@
+"""SIGKILL at every step edge and inside every write: nothing is lost, nothing happens twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.crash.flow import KILLED, Flow, check_whole, make_flow
+
+pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.timeout(240)]
+
+
+def edges(*nodes: str) -> list[str]:
+    return [f"{side}.{node}" for node in nodes for side in ("before", "after")]
+
+
+def commits(first: int, last: int) -> list[str]:
+    return [f"ledger.before_commit:{n}" for n in range(first, last + 1)]
+
+
+def tools(*names: str) -> list[str]:
+    return [f"server.{name}.{side}" for name in names for side in ("before", "after")]
+
+
+RUN_AGENT = [
+    *edges("supervise", "schema", "query", "measure", "gate", "rank", "report"),
+    "before.supervise:2", "after.supervise:2", "before.approve",
+    *commits(1, 9), "ledger.after_commit", "ledger.after_commit:7",
+]  # fmt: skip
+RUN_SERVER = [
+    *tools("describe_product", "find_candidates", "measure_candidates", "check_change"),
+    "snapshot.before_copy", "snapshot.after_copy", "server.measure",
+]  # fmt: skip
+RUN_SHADOW = ["apply.between_statements", "apply.before_commit", "undo.before_commit"]
+DECIDE_AGENT = [
+    "ledger.decide.between", "steward.before_resume",
+    *edges("approve", "apply", "verify", "report", "supervise"),
+    *commits(1, 7), "ledger.after_commit",
+]  # fmt: skip
+CHANGE_SERVER = [
+    "server.apply.before_baseline", "apply.before_change", "apply.between_statements",
+    "apply.before_ledger", "apply.before_commit", "apply.after_commit",
+    *tools("apply_change", "verify_change"),
+]  # fmt: skip
+UNDO_AGENT = ["steward.undo.requested", "steward.undo.done", *commits(1, 2), "ledger.after_commit"]
+UNDO_SERVER = [
+    "undo.before_change", "undo.between_statements", "undo.before_ledger", "undo.before_commit",
+    "undo.after_commit", *tools("undo_change"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def registered(tmp_path_factory: pytest.TempPathFactory) -> Flow:
+    return make_flow(tmp_path_factory.mktemp("registered") / "flow")
+
+
+@pytest.fixture(scope="session")
+def asked(registered: Flow, tmp_path_factory: pytest.TempPathFactory) -> Flow:
+    flow = registered.copy(tmp_path_factory.mktemp("asked") / "flow")
+    assert flow.json("run", "sales")["status"] == "waiting"
+    return flow
+
+
+@pytest.fixture(scope="session")
+def applied(asked: Flow, tmp_path_factory: pytest.TempPathFactory) -> Flow:
+    flow = asked.copy(tmp_path_factory.mktemp("applied") / "flow")
+    flow.json("decide", flow.offered(), "approve")
+    assert flow.amount_type() != "VARCHAR"
+    return flow
+
+
+def check_asked(flow: Flow, rows: list[tuple[object, ...]], *, again: bool = True) -> None:
+    if again:
+        assert flow.json("run", "sales")["status"] == "waiting"
+    check_whole(flow, rows)
+    assert flow.offered() in flow.waiting()
+    assert flow.select("SELECT DISTINCT round FROM proposals") == [(1,)]
+    assert flow.amount_type() == "VARCHAR"
+
+
+@pytest.mark.parametrize("point", RUN_AGENT)
+def test_a_run_whose_agent_is_killed_asks_the_same_once(
+    registered: Flow, tmp_path: Path, point: str
+) -> None:
+    flow = registered.copy(tmp_path / "flow")
+    rows = flow.rows()
+    assert flow.pillion("run", "sales", crash_at=point).returncode == KILLED
+    check_asked(flow, rows)
+
+
+@pytest.mark.parametrize("point", RUN_SERVER)
+def test_a_run_outlives_its_product_server(registered: Flow, tmp_path: Path, point: str) -> None:
+    flow = registered.copy(tmp_path / "flow")
+    rows = flow.rows()
+    done = flow.pillion("run", "sales", crash_at=point, once=True)
+    assert flow.crashed.exists()
+    assert done.returncode == 0, done.stderr
+    check_asked(flow, rows, again=False)
+
+
+@pytest.mark.parametrize("point", RUN_SHADOW)
+def test_a_killed_measurement_is_told_and_taken_up_again(
+    registered: Flow, tmp_path: Path, point: str
+) -> None:
+    flow = registered.copy(tmp_path / "flow")
+    rows = flow.rows()
+    done = flow.pillion("run", "sales", crash_at=point, once=True)
+    assert flow.crashed.exists()
+    assert done.returncode == 1
+    assert "The measurement ended without a result" in done.stderr
+    check_asked(flow, rows)
+
+
+def check_decided(flow: Flow, proposal: str, rows: list[tuple[object, ...]]) -> None:
+    """The answer stands and is carried out once, or was never given and can be given now."""
+    if proposal in flow.waiting():
+        assert flow.amount_type() == "VARCHAR"
+        flow.json("decide", proposal, "approve")
+    check_whole(flow, rows)
+    assert flow.changes() == {proposal: "applied"}
+    assert flow.amount_type() in ("INTEGER", "BIGINT")
+    decided = f"SELECT count(*) FROM decisions WHERE proposal_id = '{proposal}'"
+    assert flow.select(decided) == [(1,)]
+    audited = f"SELECT action FROM audit WHERE subject = '{proposal}' AND action LIKE 'change.%'"
+    assert flow.select(audited) == [("change.applied",), ("change.verified",)]
+
+
+@pytest.mark.parametrize("point", DECIDE_AGENT)
+def test_an_answer_whose_agent_is_killed_is_carried_out_once(
+    asked: Flow, tmp_path: Path, point: str
+) -> None:
+    flow = asked.copy(tmp_path / "flow")
+    rows, proposal = flow.rows(), flow.offered()
+    assert flow.pillion("decide", proposal, "approve", crash_at=point).returncode == KILLED
+    check_decided(flow, proposal, rows)
+
+
+@pytest.mark.parametrize("point", CHANGE_SERVER)
+def test_a_change_whose_server_is_killed_is_made_once(
+    asked: Flow, tmp_path: Path, point: str
+) -> None:
+    flow = asked.copy(tmp_path / "flow")
+    rows, proposal = flow.rows(), flow.offered()
+    done = flow.pillion("decide", proposal, "approve", crash_at=point, once=True)
+    assert flow.crashed.exists()
+    assert done.returncode == 0, done.stderr
+    check_decided(flow, proposal, rows)
+
+
+def test_a_change_whose_server_dies_each_time_waits_for_the_next_command(
+    asked: Flow, tmp_path: Path
+) -> None:
+    flow = asked.copy(tmp_path / "flow")
+    rows, proposal = flow.rows(), flow.offered()
+    done = flow.pillion("decide", proposal, "approve", crash_at="apply.before_commit")
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert "Nothing is half done" in done.stderr
+    check_decided(flow, proposal, rows)
+
+
+def check_undone(flow: Flow, proposal: str, rows: list[tuple[object, ...]]) -> None:
+    flow.waiting()
+    if flow.changes() == {proposal: "applied"}:
+        flow.json("undo", proposal)
+    check_whole(flow, rows)
+    assert flow.changes() == {proposal: "undone"}
+    assert flow.amount_type() == "VARCHAR"
+
+
+@pytest.mark.parametrize("point", UNDO_AGENT)
+def test_an_undo_whose_agent_is_killed_is_done_once(
+    applied: Flow, tmp_path: Path, point: str
+) -> None:
+    flow = applied.copy(tmp_path / "flow")
+    rows, proposal = flow.rows(), next(iter(flow.changes()))
+    assert flow.pillion("undo", proposal, crash_at=point).returncode == KILLED
+    check_undone(flow, proposal, rows)
+
+
+@pytest.mark.parametrize("point", UNDO_SERVER)
+def test_an_undo_outlives_its_product_server(applied: Flow, tmp_path: Path, point: str) -> None:
+    flow = applied.copy(tmp_path / "flow")
+    rows, proposal = flow.rows(), next(iter(flow.changes()))
+    done = flow.pillion("undo", proposal, crash_at=point, once=True)
+    assert flow.crashed.exists()
+    assert done.returncode == 0, done.stderr
+    check_undone(flow, proposal, rows)

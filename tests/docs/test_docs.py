@@ -1,0 +1,103 @@
+"""The documents say what is there: every command, tool, route, setting, error and block."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from api.cli.main import app
+from api.cli.shell import EXIT_CODES
+from graph.build import NODES, build_graph
+from graph.settings import Settings
+from mcp_servers.product.server import build_server
+from mcp_servers.product.service import ProductService
+from mcp_servers.product.settings import ProductSettings
+from tests.products import make_product
+from tools.product.errors import ERRORS
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = (ROOT / "docs" / "reference.md").read_text()
+README = (ROOT / "README.md").read_text()
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+
+
+def names(settings: type[Settings] | type[ProductSettings]) -> list[str]:
+    prefix = settings.model_config["env_prefix"]
+    return [prefix + field.upper() for field in settings.model_fields]
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_every_command_is_documented_and_shows_an_example(command: str) -> None:
+    assert f"`pillion {command}`" in REFERENCE
+    assert f"`pillion {command}" in (COMMANDS[command].help or "").replace("Example: ", "")
+
+
+@pytest.mark.parametrize("setting", names(Settings) + names(ProductSettings))
+def test_every_setting_is_documented_and_in_the_example_file(setting: str) -> None:
+    assert f"`{setting}`" in REFERENCE
+    assert re.search(rf"^{setting}=", (ROOT / ".env.example").read_text(), re.MULTILINE)
+
+
+def test_the_example_file_holds_nothing_else() -> None:
+    found = re.findall(r"^(PILLION_\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
+    assert sorted(found) == sorted(names(Settings) + names(ProductSettings))
+
+
+def test_the_example_file_holds_the_defaults() -> None:
+    text = (ROOT / ".env.example").read_text()
+    given = dict(re.findall(r"^(PILLION_\w+)=(.*)$", text, re.MULTILINE))
+    for settings in (Settings, ProductSettings):
+        prefix = settings.model_config["env_prefix"]
+        for field, info in settings.model_fields.items():
+            value = given[prefix + field.upper()]
+            default = "" if info.default is None else str(info.default)
+            same = value == default
+            assert same or float(value) == float(default), field
+
+
+async def test_every_tool_is_documented_and_described(tmp_path: Path) -> None:
+    descriptor = make_product(tmp_path, tmp_path / "home", rows=10)
+    server = build_server(ProductService(descriptor, ProductSettings()))
+    for tool in await server.list_tools():
+        assert f"`{tool.name}`" in REFERENCE
+        assert tool.description
+
+
+@pytest.mark.parametrize("code", sorted(ERRORS))
+def test_every_error_code_is_documented(code: str) -> None:
+    assert f"`{code}`" in REFERENCE
+
+
+@pytest.mark.parametrize("code", sorted(EXIT_CODES))
+def test_every_exit_code_is_documented(code: int) -> None:
+    assert f"| {code} | {EXIT_CODES[code]} |" in REFERENCE
+
+
+@pytest.mark.parametrize("node", [n.__name__ for n in NODES])
+def test_every_node_is_in_the_architecture_page(node: str) -> None:
+    assert f"`{node}`" in ARCHITECTURE
+
+
+def test_the_drawn_graph_is_the_graph() -> None:
+    drawn = build_graph().get_graph().draw_mermaid(with_styles=False).strip()
+    assert f"<!-- graph -->\n```mermaid\n{drawn}\n```\n<!-- /graph -->" in ARCHITECTURE
+
+
+def test_every_link_leads_somewhere() -> None:
+    for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_readme_commands_exist() -> None:
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for line in re.findall(r"```sh\n(.*?)```", README, re.DOTALL):
+        for command in line.strip().splitlines():
+            words = command.split()
+            known = targets if words[0] == "make" else COMMANDS
+            assert words[0] in ("make", ".venv/bin/pillion")
+            assert words[1] in known, command

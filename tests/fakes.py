@@ -1,0 +1,187 @@
+"""Twins for node tests: records in memory, and a product that answers with prepared results."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from langgraph.runtime import Runtime
+
+from mcp_servers.product.client import Progress
+from mcp_servers.product.contract import (
+    Applied,
+    ApplyRequest,
+    ChangeCheck,
+    Found,
+    LiveCheck,
+    Measured,
+    MeasureLimits,
+)
+from mcp_servers.product.errors import ToolFailed
+from nodes.context import Context, Policy, Refusal
+from tests.factories import make_change, make_evidence, make_interval
+from tools.messages import (
+    Candidate,
+    Change,
+    ContractVerdict,
+    Decision,
+    Finding,
+    Interval,
+    Outcome,
+    Proposal,
+    Trial,
+    change_id,
+)
+
+
+def make_candidates(count: int, **fields: Any) -> tuple[Candidate, ...]:
+    """Return that many different ideas of the schema agent."""
+    changes = [make_change(column=f"c{n}") for n in range(count)]
+    return tuple(
+        Candidate.model_validate(
+            {"id": change_id("sales", c), "agent": "schema", "change": c, "reason": "why"} | fields
+        )
+        for c in changes
+    )
+
+
+def failure(code: str) -> ToolFailed:
+    """Return a tool's refusal."""
+    return ToolFailed(code, f"the product said {code}")
+
+
+class MemoryRecords:
+    """What nodes remember, without a file."""
+
+    def __init__(self, refused: Mapping[str, Refusal] | None = None) -> None:
+        self.refused = dict(refused or {})
+        self.kept: dict[tuple[str, str], Trial] = {}
+        self.offered: dict[str, Proposal] = {}
+        self.answers: dict[tuple[str, str], Decision] = {}
+        self.outcomes: list[Outcome] = []
+        self.reports: dict[str, Mapping[str, Any]] = {}
+        self.writes = 0
+
+    def record_trials(self, thread_id: str, product: str, trials: Iterable[Trial]) -> None:
+        self.writes += 1
+        self.kept |= {(thread_id, t.candidate.id): t for t in trials}
+
+    def trials(self, thread_id: str) -> list[Trial]:
+        return [t for (thread, _), t in self.kept.items() if thread == thread_id]
+
+    def refusals(self, product: str) -> Mapping[str, Refusal]:
+        return self.refused
+
+    def offer(self, thread_id: str, proposals: Iterable[Proposal], actor: str) -> None:
+        self.writes += 1
+        for proposal in proposals:
+            self.offered.setdefault(proposal.id, proposal)
+
+    def proposal(self, proposal_id: str) -> Proposal:
+        return self.offered[proposal_id]
+
+    def decision(self, thread_id: str, proposal_id: str) -> Decision | None:
+        return self.answers.get((thread_id, proposal_id))
+
+    def record_outcome(self, outcome: Outcome, actor: str) -> None:
+        self.writes += 1
+        if outcome not in self.outcomes:
+            self.outcomes.append(outcome)
+
+    def save_report(self, thread_id: str, body: Mapping[str, Any]) -> None:
+        self.writes += 1
+        self.reports[thread_id] = body
+
+
+class FakeProduct:
+    """A product at the client's edge: prepared answers, and a list of what it was asked."""
+
+    def __init__(self, *candidates: Candidate) -> None:
+        self.candidates = candidates
+        self.refused: tuple[Trial, ...] = ()
+        self.losers: set[str] = set()
+        self.ratios: dict[str, Interval] = {}
+        self.breaking: set[str] = set()
+        self.live: dict[str, Interval | None] = {}
+        self.failing: dict[tuple[str, str], Exception] = {}
+        self.calls: list[tuple[str, str]] = []
+        self.requests: list[ApplyRequest] = []
+
+    def _called(self, tool: str, subject: str) -> None:
+        self.calls.append((tool, subject))
+        if (tool, subject) in self.failing:
+            raise self.failing[tool, subject]
+
+    def asked(self, tool: str) -> list[str]:
+        """Return the subjects a tool was called with, in order."""
+        return [subject for name, subject in self.calls if name == tool]
+
+    async def find_candidates(self, agent: str) -> Found:
+        self._called("find", agent)
+        await asyncio.sleep(0)
+        mine = tuple(c for c in self.candidates if c.agent == agent)
+        return Found(candidates=mine, refused=self.refused, notes=(f"{agent} looked",))
+
+    async def measure_candidates(
+        self, candidates: tuple[Candidate, ...], limits: MeasureLimits, progress: Progress
+    ) -> Measured:
+        for candidate in candidates:
+            self._called("measure", candidate.id)
+            await progress(1, len(candidates), candidate.id)
+        trials = tuple(map(self._tried, candidates))
+        chosen = tuple(t.candidate.id for t in trials if t.status == "accepted")
+        return Measured(
+            trials=trials, chosen=chosen, total=make_interval(2.0), skipped=(), patterns=5,
+            seconds=1.0, peak_memory_bytes=1, reference="k",
+        )  # fmt: skip
+
+    def _tried(self, candidate: Candidate) -> Trial:
+        lost = candidate.id in self.losers
+        ratio = self.ratios.get(candidate.id, make_interval(0.8 if lost else 2.0))
+        return Trial(
+            candidate=candidate, status="rejected" if lost else "accepted", reason="measured",
+            evidence=make_evidence(ratio=ratio),
+        )  # fmt: skip
+
+    async def check_change(self, change: Change) -> ChangeCheck:
+        key = change_id("sales", change)
+        self._called("check", key)
+        breaks = Finding(path="schema[0].c", severity="breaking", message="promised")
+        findings = (breaks,) if key in self.breaking else ()
+        return ChangeCheck(
+            verdict=ContractVerdict(compatible=not findings, findings=findings),
+            risks=("later rows may differ",), undo=("write it back",), schema_hash="h",
+            statements=(),
+        )  # fmt: skip
+
+    async def apply_change(self, request: ApplyRequest) -> Applied:
+        self._called("apply", request.proposal_id)
+        self.requests.append(request)
+        return self._row(request.proposal_id, "applied")
+
+    async def verify_change(self, proposal_id: str) -> LiveCheck:
+        self._called("verify", proposal_id)
+        ratio = self.live.get(proposal_id, make_interval(2.0))
+        return LiveCheck(ratio=ratio, queries=(), detail="timed on live")
+
+    async def undo_change(self, proposal_id: str, *, rolled_back: bool = False) -> Applied:
+        self._called("undo", proposal_id)
+        return self._row(proposal_id, "rolled_back" if rolled_back else "undone")
+
+    def _row(self, proposal_id: str, status: Any) -> Applied:
+        return Applied(
+            proposal_id=proposal_id, status=status, kind="change_type", target="t.c",
+            applied_at="2026-03-02T09:30:00+00:00", detail=status,
+        )  # fmt: skip
+
+
+def make_context(product: FakeProduct, records: Any) -> Context:
+    """Return what nodes are given, over twins."""
+    policy = Policy(MeasureLimits(), expires_days=14, rollback_below=0.9, changed_evidence=0.5)
+    return Context("sales", product, records, policy)  # type: ignore[arg-type]
+
+
+def make_runtime(product: FakeProduct, records: Any) -> Runtime[Context]:
+    """Return a node's second argument."""
+    return Runtime(context=make_context(product, records), stream_writer=lambda event: None)

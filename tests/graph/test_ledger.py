@@ -1,0 +1,323 @@
+"""The ledger: the first answer stands, with its delivery, in an unbroken chain."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from graph.errors import (
+    AlreadyDecided,
+    InvalidAnswer,
+    LedgerTooNew,
+    NotAllowed,
+    UnknownProposal,
+    UnknownThread,
+)
+from graph.ledger import Ledger, now
+from tests.factories import make_change, make_decision, make_proposal, make_trial
+from tools.messages import Outcome, Principal, Proposal
+
+ROOT = Path(__file__).parents[2]
+AGENT = Principal(kind="agent", name="schema")
+
+
+def idea(key: str) -> Proposal:
+    return make_proposal(id=key, expires_at=now() + timedelta(days=7))
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    book = Ledger(tmp_path / "ledger.db")
+    book.open_thread("t1", "sales", "all")
+    book.offer("t1", [idea("p1"), idea("p2")], "agent:rank")
+    return book
+
+
+def test_an_answer_is_recorded_with_its_delivery(ledger: Ledger) -> None:
+    ledger.decide(make_decision(proposal_id="p1", verdict="reject", decided_at=now()))
+    assert [d.proposal_id for d in ledger.undelivered()["t1"]] == ["p1"]
+    ledger.delivered("t1", ["p1"])
+    assert ledger.undelivered() == {}
+    assert [o.proposal.id for o in ledger.offers(waiting=True)] == ["p2"]
+
+
+def test_the_first_answer_stands(ledger: Ledger) -> None:
+    ledger.decide(make_decision(proposal_id="p1", verdict="reject", decided_at=now()))
+    with pytest.raises(AlreadyDecided, match="reject"):
+        ledger.decide(make_decision(proposal_id="p1", verdict="approve", decided_at=now()))
+
+
+def test_racing_answers_leave_exactly_one(ledger: Ledger, tmp_path: Path) -> None:
+    refused: list[str] = []
+
+    def answer() -> None:
+        book = Ledger(tmp_path / "ledger.db")
+        try:
+            book.decide(make_decision(proposal_id="p1", verdict="approve", decided_at=now()))
+        except AlreadyDecided as exc:
+            refused.append(exc.standing.verdict)
+        book.close()
+
+    racers = [threading.Thread(target=answer) for _ in range(8)]
+    for racer in racers:
+        racer.start()
+    for racer in racers:
+        racer.join()
+    assert refused == ["approve"] * 7
+    assert ledger.verify().ok
+
+
+DECIDE = """
+import sys
+from pathlib import Path
+from graph.errors import AlreadyDecided
+from graph.ledger import Ledger, now
+from tests.factories import make_decision
+book = Ledger(Path(sys.argv[1]))
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    book.decide(make_decision(proposal_id="p1", verdict=sys.argv[2], decided_at=now()))
+except AlreadyDecided as exc:
+    print("lost to", exc.standing.verdict)
+else:
+    print("won")
+"""
+
+
+def test_of_two_processes_that_answer_at_once_exactly_one_wins(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-c", DECIDE, str(tmp_path / "ledger.db"), verdict],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
+        )
+        for verdict in ("approve", "reject")
+    ]  # fmt: skip
+    assert [r.stdout.readline() for r in racers if r.stdout] == ["ready\n"] * 2
+    for racer in racers:
+        if racer.stdin:
+            racer.stdin.write("\n")
+            racer.stdin.flush()
+    said = [racer.communicate(timeout=60)[0].strip() for racer in racers]
+    standing = ledger.offer_of("p1").decision
+    assert standing is not None
+    assert sorted(said) == [f"lost to {standing.verdict}", "won"]
+    assert len(ledger.undelivered()["t1"]) == 1 and ledger.verify().ok
+
+
+@pytest.mark.parametrize("verdict", ["approve", "edit", "reject"])
+def test_an_agent_may_not_answer(ledger: Ledger, verdict: str) -> None:
+    edited = make_change(column="other") if verdict == "edit" else None
+    with pytest.raises(NotAllowed):
+        ledger.decide(
+            make_decision("p1", verdict=verdict, edited=edited, principal=AGENT, decided_at=now())
+        )
+    assert ledger.offer_of("p1").waiting
+
+
+def test_an_agents_clock_may_expire_what_is_over_and_nothing_else(ledger: Ledger) -> None:
+    with pytest.raises(InvalidAnswer, match="open until"):
+        ledger.decide(make_decision("p1", verdict="expire", principal=AGENT, decided_at=now()))
+    late = now() + timedelta(days=8)
+    offer = ledger.decide(make_decision("p1", verdict="expire", principal=AGENT, decided_at=late))
+    assert offer.decision is not None and offer.decision.verdict == "expire"
+
+
+def test_an_expired_proposal_cannot_be_approved(ledger: Ledger) -> None:
+    late = now() + timedelta(days=365)
+    with pytest.raises(InvalidAnswer, match="expired"):
+        ledger.decide(make_decision(proposal_id="p1", verdict="approve", decided_at=late))
+    assert ledger.offer_of("p1").waiting
+
+
+def test_an_edit_needs_its_change_and_nothing_else_may_carry_one(ledger: Ledger) -> None:
+    other = make_change(column="other")
+    for verdict, edited in (("edit", None), ("approve", other), ("reject", other)):
+        answer = make_decision("p1", verdict=verdict, edited=edited, decided_at=now())
+        with pytest.raises(InvalidAnswer, match="edited change"):
+            ledger.decide(answer)
+
+
+def test_an_edit_that_changes_nothing_is_not_one(ledger: Ledger) -> None:
+    same = ledger.proposal("p1").change
+    with pytest.raises(InvalidAnswer, match="changes nothing"):
+        ledger.decide(make_decision("p1", verdict="edit", edited=same, decided_at=now()))
+
+
+def test_an_unknown_proposal_is_named(ledger: Ledger) -> None:
+    with pytest.raises(UnknownProposal, match="p404"):
+        ledger.decide(make_decision(proposal_id="p404", verdict="reject"))
+
+
+def test_a_replayed_offer_changes_nothing(ledger: Ledger) -> None:
+    before = len(ledger.audit_rows())
+    ledger.offer("t1", [idea("p1")], "agent:rank")
+    assert len(ledger.audit_rows()) == before
+
+
+def test_an_idea_offered_again_later_can_be_answered_again(ledger: Ledger) -> None:
+    ledger.decide(make_decision(proposal_id="p1", verdict="reject", decided_at=now()))
+    ledger.offer("t2", [idea("p1")], "agent:rank")
+    assert ledger.offer_of("p1").round == 2
+    ledger.decide(make_decision(proposal_id="p1", verdict="approve", decided_at=now()))
+    assert ledger.offer_of("p1").decision is not None
+
+
+def test_refusals_remember_the_evidence_they_answered(ledger: Ledger) -> None:
+    ledger.decide(make_decision(proposal_id="p1", verdict="reject", decided_at=now()))
+    product = ledger.proposal("p1").product
+    refusal = ledger.refusals(product)["p1"]
+    assert refusal.proposal.evidence == ledger.proposal("p1").evidence
+
+
+def test_an_offer_that_ran_out_does_not_forget_the_refusal_before_it(ledger: Ledger) -> None:
+    ledger.decide(make_decision("p1", verdict="reject", reason="no", decided_at=now()))
+    product = ledger.proposal("p1").product
+    ledger.offer("t2", [idea("p1")], "agent:rank")
+    assert ledger.refusals(product)["p1"].decision.reason == "no"
+    late = now() + timedelta(days=8)
+    ledger.decide(make_decision("p1", verdict="expire", principal=AGENT, decided_at=late))
+    assert ledger.refusals(product)["p1"].decision.reason == "no"
+
+
+def test_an_approval_ends_a_refusal_and_taking_back_starts_one(ledger: Ledger) -> None:
+    product = ledger.proposal("p1").product
+    ledger.decide(make_decision("p1", verdict="reject", decided_at=now()))
+    ledger.offer("t2", [idea("p1")], "agent:rank")
+    ledger.decide(make_decision("p1", decided_at=now()))
+    ledger.record_outcome(Outcome(proposal_id="p1", status="applied", detail=""), "agent:apply")
+    assert ledger.refusals(product) == {}
+    ledger.record_outcome(Outcome(proposal_id="p1", status="undone", detail=""), "person:ada")
+    outcome = ledger.refusals(product)["p1"].outcome
+    assert outcome is not None and outcome.status == "undone"
+    assert ledger.refusals("another") == {}
+
+
+def test_an_idea_offered_anew_closes_its_older_question(ledger: Ledger) -> None:
+    ledger.offer("t2", [idea("p1")], "agent:rank")
+    assert [d.verdict for d in ledger.undelivered()["t1"]] == ["expire"]
+    old, new = ledger.decision("t1", "p1"), ledger.decision("t2", "p1")
+    assert old is not None and old.verdict == "expire" and new is None
+    assert [o.thread_id for o in ledger.offers(waiting=True)] == ["t1", "t2"]
+    assert ledger.verify().ok
+
+
+def test_a_run_keeps_what_it_offered_when_another_offers_it_anew(ledger: Ledger) -> None:
+    ledger.offer("t2", [idea("p1")], "agent:rank")
+    assert [(o.proposal.id, o.round) for o in ledger.offers(thread_id="t1")] == [
+        ("p1", 1), ("p2", 1),
+    ]  # fmt: skip
+    assert [(o.proposal.id, o.round) for o in ledger.offers()] == [("p2", 1), ("p1", 2)]
+    assert ledger.offers("another") == []
+
+
+def test_the_latest_of_many_rounds_counts(ledger: Ledger) -> None:
+    for number in range(2, 13):
+        ledger.decide(make_decision("p1", verdict="reject", decided_at=now()))
+        ledger.offer(f"t{number}", [idea("p1")], "agent:rank")
+    (offer,) = [o for o in ledger.offers() if o.proposal.id == "p1"]
+    assert (offer.round, offer.thread_id, offer.waiting) == (12, "t12", True)
+
+
+def test_the_queue_does_not_read_what_was_answered_long_ago(ledger: Ledger, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as con, con:
+        old = [(f"o{n}",) for n in range(5000)]
+        con.executemany(
+            "INSERT INTO proposals VALUES (?, 't0', 'flights', 'not read', '2020', '2020', 1)", old
+        )
+        con.executemany("INSERT INTO decisions VALUES (?, 1, 'not read', '2020')", old)
+    assert [o.proposal.id for o in ledger.offers("flights", waiting=True)] == ["p1", "p2"]
+    assert [o.proposal.id for o in ledger.offers(thread_id="t1")] == ["p1", "p2"]
+
+
+def test_a_ledger_of_a_newer_pillion_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    Ledger(path).close()
+    with closing(sqlite3.connect(path)) as con:
+        con.execute("PRAGMA user_version = 99")
+    before = path.read_bytes()
+    with pytest.raises(LedgerTooNew, match="format 99"):
+        Ledger(path)
+    assert path.read_bytes() == before
+
+
+def test_many_openers_of_a_fresh_ledger_do_not_disturb_each_other(tmp_path: Path) -> None:
+    failed: list[BaseException] = []
+
+    def opens() -> None:
+        try:
+            Ledger(tmp_path / "fresh.db").close()
+        except sqlite3.Error as exc:
+            failed.append(exc)
+
+    threads = [threading.Thread(target=opens) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+
+
+def test_verdicts_of_a_run_come_back_and_a_replay_replaces_them(ledger: Ledger) -> None:
+    trial = make_trial()
+    for status in ("unmeasured", "rejected"):
+        ledger.record_trials("t1", "flights", [trial.model_copy(update={"status": status})])
+    assert [t.status for t in ledger.trials("t1")] == ["rejected"]
+    assert ledger.trials("t2") == []
+
+
+def test_runs_are_listed_newest_first_and_told_apart(ledger: Ledger) -> None:
+    ledger.open_thread("t2", "trips", "schema")
+    ledger.set_thread("t2", "waiting")
+    assert [t.id for t in ledger.threads()] == ["t2", "t1"]
+    assert [t.id for t in ledger.threads(status="running")] == ["t1"]
+    assert [t.id for t in ledger.threads("trips")] == ["t2"]
+    with pytest.raises(UnknownThread, match="t404"):
+        ledger.thread("t404")
+
+
+def test_a_state_set_twice_is_one_row_of_the_trail(ledger: Ledger) -> None:
+    for _ in range(2):
+        ledger.set_thread("t1", "done")
+    assert [r.action for r in ledger.audit_rows()].count("run.done") == 1
+
+
+def test_the_same_outcome_twice_is_one_row(ledger: Ledger) -> None:
+    for _ in range(2):
+        ledger.record_outcome(Outcome(proposal_id="p1", status="applied", detail="d"), "agent:x")
+    assert len(ledger.offer_of("p1").outcomes) == 1
+
+
+def test_the_audit_trail_cannot_be_changed_in_place(ledger: Ledger, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "ledger.db") as con:
+        for statement in ("UPDATE audit SET actor = 'x'", "DELETE FROM audit"):
+            with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+                con.execute(statement)
+
+
+@pytest.mark.parametrize("table", ["proposals", "decisions", "outcomes"])
+def test_what_was_recorded_stands(ledger: Ledger, tmp_path: Path, table: str) -> None:
+    ledger.decide(make_decision("p1", decided_at=now()))
+    ledger.record_outcome(Outcome(proposal_id="p1", status="applied", detail=""), "agent:apply")
+    with sqlite3.connect(tmp_path / "ledger.db") as con:
+        for statement in (f"UPDATE {table} SET body = '{{}}'", f"DELETE FROM {table}"):
+            with pytest.raises(sqlite3.IntegrityError, match="stands"):
+                con.execute(statement)
+
+
+def test_an_answer_forged_behind_the_triggers_is_found(ledger: Ledger, tmp_path: Path) -> None:
+    ledger.decide(make_decision("p1", verdict="reject", decided_at=now()))
+    with sqlite3.connect(tmp_path / "ledger.db") as con:
+        con.execute("DROP TRIGGER decisions_stand_update")
+        con.execute("UPDATE decisions SET body = replace(body, 'reject', 'approve')")
+    found = ledger.verify()
+    assert not found.ok and "altered" in found.problem

@@ -1,0 +1,173 @@
+"""The whole path in one process: find, measure, ask, answer, apply, verify, undo, remember."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graph.errors import RunFailed
+from graph.ledger import now
+from graph.settings import Settings
+from graph.steward import Stewardship, open_steward
+from mcp_servers.product.server import build_server
+from mcp_servers.product.service import ProductService
+from mcp_servers.product.settings import ProductSettings
+from tests.factories import make_decision
+from tests.products import QUERIES, make_product
+
+pytestmark = [pytest.mark.timeout(180), pytest.mark.slow]
+BUDGET = 25.0
+COSTS = (
+    "CREATE TABLE costs AS SELECT i AS id, CAST(hash(i) % 900 AS VARCHAR) AS cost"
+    " FROM range(150000) AS r(i)",
+    QUERIES + "SELECT sum(CAST(cost AS INTEGER)) FROM costs WHERE CAST(cost AS INTEGER) > 9;",
+)
+
+
+@pytest.fixture
+def service(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[ProductService]:
+    more, queries = getattr(request, "param", ("", QUERIES))
+    product = make_product(tmp_path, tmp_path / "home", more=more, queries=queries)
+    serving = ProductService(product, ProductSettings())
+    yield serving
+    serving.close()
+
+
+@pytest.fixture
+async def steward(tmp_path: Path, service: ProductService) -> AsyncIterator[Stewardship]:
+    settings = Settings(home=tmp_path / "home", budget_seconds=BUDGET)
+    server = build_server(service)
+    async with open_steward(settings, lambda name: lambda: server) as held:
+        yield held
+
+
+def waiting(steward: Stewardship) -> dict[str, str]:
+    return {o.proposal.change.kind: o.proposal.id for o in steward.ledger.offers(waiting=True)}
+
+
+async def answer(steward: Stewardship, proposal_id: str, verdict: str, **fields: Any) -> None:
+    steward.ledger.decide(
+        make_decision(proposal_id=proposal_id, verdict=verdict, decided_at=now(), **fields)
+    )
+    await steward.deliver()
+
+
+async def column_type(steward: Stewardship) -> str:
+    async with steward.product("sales") as client:
+        described = await client.describe_product()
+    return next(c.type for c in described.tables[0].columns if c.name == "amount")
+
+
+async def test_an_approved_change_is_applied_verified_and_undone(steward: Stewardship) -> None:
+    thread = await steward.run("sales")
+    assert steward.ledger.thread(thread).status == "waiting"
+    proposal_id = waiting(steward)["change_type"]
+    proposal = steward.ledger.proposal(proposal_id)
+    assert proposal.evidence.ratio.low > 1
+    assert proposal.evidence.rehearsal is not None and proposal.evidence.rehearsal.ok
+    await answer(steward, proposal_id, "approve")
+    statuses = [o.status for o in steward.ledger.offer_of(proposal_id).outcomes]
+    assert statuses == ["applied", "verified"]
+    assert await column_type(steward) in ("INTEGER", "BIGINT")
+    async with steward.product("sales") as client:
+        await client.undo_change(proposal_id)
+    assert await column_type(steward) == "VARCHAR"
+    assert steward.ledger.verify().ok
+
+
+async def test_the_textbook_index_is_refused_with_its_number(steward: Stewardship) -> None:
+    thread = await steward.run("sales")
+    refused = [
+        t for t in steward.ledger.trials(thread) if t.candidate.change.kind == "create_index"
+    ]
+    assert refused and all(t.status == "rejected" for t in refused)
+    assert all(t.evidence is not None and t.evidence.ratio.mid > 0 for t in refused)
+
+
+async def test_a_refused_idea_is_not_offered_again(steward: Stewardship) -> None:
+    await steward.run("sales", ("schema",))
+    proposal_id = waiting(steward)["change_type"]
+    for other in waiting(steward).values():
+        await answer(steward, other, "reject", reason="the feed sends text in June")
+    thread = await steward.run("sales", ("schema",))
+    trial = next(t for t in steward.ledger.trials(thread) if t.candidate.id == proposal_id)
+    assert trial.status == "suppressed"
+    assert "the feed sends text in June" in trial.reason
+    assert proposal_id not in waiting(steward).values()
+
+
+async def test_a_schema_changed_by_someone_else_expires_the_proposal(
+    steward: Stewardship, service: ProductService
+) -> None:
+    await steward.run("sales", ("schema",))
+    proposal_id = waiting(steward)["change_type"]
+    with service.owner.cursor() as con:
+        con.execute("ALTER TABLE sales ADD COLUMN later INTEGER")
+    await answer(steward, proposal_id, "approve")
+    outcome = steward.ledger.offer_of(proposal_id).outcomes[-1]
+    assert outcome.status == "expired"
+    assert "changed by someone else" in outcome.detail
+
+
+@pytest.mark.parametrize("service", [COSTS], indirect=True)
+async def test_one_of_several_answers_leaves_the_rest_open(steward: Stewardship) -> None:
+    thread = await steward.run("sales")
+    first, *others = [o.proposal.id for o in steward.ledger.offers(waiting=True)]
+    assert others
+    await answer(steward, first, "approve")
+    assert [o.proposal.id for o in steward.ledger.offers(waiting=True)] == others
+    assert steward.ledger.thread(thread).status == "waiting"
+
+
+async def test_a_run_that_offers_anew_ends_the_run_that_offered_before(
+    steward: Stewardship,
+) -> None:
+    first = await steward.run("sales", ("schema",))
+    second = await steward.run("sales", ("schema",))
+    statuses = {t.id: t.status for t in steward.ledger.threads("sales")}
+    assert statuses == {first: "done", second: "waiting"}
+    assert steward.ledger.undelivered() == {}
+    assert len(steward.ledger.offers(waiting=True)) == 1
+
+
+class Fault(Exception):
+    """What nobody foresaw."""
+
+
+async def test_a_fault_of_ours_ends_its_run_and_blocks_nothing(
+    steward: Stewardship, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def faulty(*arguments: object) -> None:
+        raise Fault("unforeseen")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(steward, "_stream", faulty)
+        with pytest.raises(RunFailed, match="Fault: unforeseen"):
+            await steward.run("sales")
+    assert [t.status for t in steward.ledger.threads("sales")] == ["failed"]
+    again = await steward.run("sales", ("schema",))
+    assert steward.ledger.thread(again).status == "waiting"
+
+
+async def test_an_answer_to_a_run_in_trouble_waits_and_holds_up_no_other_command(
+    steward: Stewardship, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes: list[str] = []
+    steward.on_event = lambda event: notes.append(str(event.get("text")))
+    thread = await steward.run("sales", ("schema",))
+    proposal_id = waiting(steward)["change_type"]
+
+    async def faulty(*arguments: object) -> None:
+        raise Fault("unforeseen")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(steward, "_stream", faulty)
+        await answer(steward, proposal_id, "approve")
+    assert f"{thread} has to wait: {thread} failed: Fault: unforeseen" in notes
+    assert list(steward.ledger.undelivered()) == [thread]
+    await steward.recover()
+    statuses = [o.status for o in steward.ledger.offer_of(proposal_id).outcomes]
+    assert statuses == ["applied", "verified"]

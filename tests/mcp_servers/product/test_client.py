@@ -1,0 +1,111 @@
+"""The client: it survives the server's death, and says what is wrong when there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mcp_servers.product.client import ProductClient, connect, http_target, stdio_target
+from mcp_servers.product.errors import ServerGone, ToolFailed
+from tests.products import make_product
+from tools.messages import CreateIndex, TableName
+from tools.product.descriptor import Descriptor
+
+
+@pytest.fixture
+def descriptor(tmp_path: Path) -> Descriptor:
+    return make_product(tmp_path, tmp_path / "home", rows=100)
+
+
+INDEX = CreateIndex(table=TableName(name="sales"), columns=("id",), name="by_id")
+
+
+def servers() -> list[psutil.Process]:
+    return [c for c in psutil.Process().children() if "mcp_servers.product" in c.cmdline()]
+
+
+async def rows(client: ProductClient) -> object:
+    return (await client.run_query("SELECT count(*) FROM sales")).rows
+
+
+async def test_a_killed_server_is_started_again_for_the_next_call(descriptor: Descriptor) -> None:
+    async with connect(stdio_target(descriptor.home / "product.odps.yaml")) as client:
+        assert await rows(client) == ((100,),)
+        (server,) = servers()
+        server.kill()
+        server.wait()
+        assert await rows(client) == ((100,),)
+    assert servers() == []
+
+
+CALLS: dict[str, Callable[[ProductClient], Awaitable[object]]] = {
+    "read_workload": lambda client: client.read_workload(),
+    "run_query": rows,
+    "list_changes": lambda client: client.list_changes(),
+    "rehearse_change": lambda client: client.rehearse_change(INDEX),
+}
+"""The tools that no run and no answer calls; the crash tests kill the server in the others."""
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+@pytest.mark.parametrize("tool", CALLS)
+async def test_a_call_outlives_the_server_that_dies_in_it(
+    tool: str, side: str, descriptor: Descriptor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crashed = tmp_path / "crashed"
+    monkeypatch.setenv("PILLION_CRASH_AT", f"server.{tool}.{side}")
+    monkeypatch.setenv("PILLION_CRASH_ONCE", str(crashed))
+    async with connect(stdio_target(descriptor.home / "product.odps.yaml")) as client:
+        assert await CALLS[tool](client)
+        assert crashed.exists()
+        assert (await client.list_changes()).changes == ()
+        assert await rows(client) == ((100,),)
+    assert list((descriptor.home / "shadow").glob("snapshot-*")) == []
+
+
+@pytest.mark.parametrize("tool", CALLS)
+async def test_a_server_that_dies_in_each_attempt_is_said_plainly(
+    tool: str, descriptor: Descriptor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PILLION_CRASH_AT", f"server.{tool}.before")
+    async with connect(stdio_target(descriptor.home / "product.odps.yaml")) as client:
+        with pytest.raises(ServerGone):
+            await CALLS[tool](client)
+
+
+async def test_leaving_ends_the_server_and_frees_the_database(descriptor: Descriptor) -> None:
+    for _ in range(2):
+        async with connect(stdio_target(descriptor.home / "product.odps.yaml")) as client:
+            assert await rows(client) == ((100,),)
+        assert servers() == []
+
+
+async def test_a_server_without_a_descriptor_is_gone_not_hanging(tmp_path: Path) -> None:
+    async with connect(stdio_target(tmp_path / "nothing.yaml")) as client:
+        with pytest.raises(ServerGone, match="did not start: (?!unhandled)"):
+            await rows(client)
+
+
+async def test_no_server_at_the_address_is_said_plainly() -> None:
+    async with connect(http_target("http://127.0.0.1:1/mcp", "t")) as client:
+        with pytest.raises(ServerGone, match="did not start: (?!unhandled)"):
+            await rows(client)
+
+
+async def test_a_database_that_went_is_a_coded_error_of_every_call(descriptor: Descriptor) -> None:
+    Path(descriptor.database).unlink()
+    async with connect(stdio_target(descriptor.home / "product.odps.yaml")) as client:
+        for _ in range(2):
+            with pytest.raises(ToolFailed, match="There is no file") as failed:
+                await rows(client)
+            assert failed.value.code == "database_unusable"
+
+
+def test_a_coded_error_is_read_back_and_any_other_is_internal() -> None:
+    text = ToolFailed.encode("refused", "no\nway")
+    read = ToolFailed.parse(f"Error executing tool x: {text}")
+    assert (read.code, read.message) == ("refused", "no\nway")
+    assert ToolFailed.parse("boom").code == "internal"

@@ -1,0 +1,123 @@
+"""Ranking: surest gain first, contract breakers never, no number that was not measured."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcp_servers.product.errors import ToolFailed
+from nodes.rank import VERBS, certain_saving, rank, summarise
+from nodes.state import Passed, State, Update
+from tests.factories import make_evidence, make_interval, make_trial
+from tests.fakes import FakeProduct, MemoryRecords, make_candidates, make_context, make_runtime
+from tests.strategies import of
+from tools.messages import Change, Evidence, Interval, Trial, change_target
+
+
+def tried(count: int, **evidence: object) -> list[Trial]:
+    return [
+        Trial(candidate=c, status="accepted", reason="", evidence=make_evidence(**evidence))
+        for c in make_candidates(count)
+    ]
+
+
+async def ranked(records: MemoryRecords, trials: list[Trial], product: FakeProduct) -> Update:
+    records.record_trials("t1", "sales", trials)
+    passed = {t.candidate.id: Passed(candidate_id=t.candidate.id) for t in trials}
+    state = State(product="sales", thread_id="t1", passed=passed)
+    return await rank(state, make_runtime(product, records))
+
+
+async def test_the_surest_gain_comes_first() -> None:
+    wide, sure, small = tried(3)
+    ratios = (Interval(low=1.1, mid=9, high=20), make_interval(3.0), make_interval(1.5))
+    trials = [
+        t.model_copy(update={"evidence": make_evidence(ratio=r)})
+        for t, r in zip((wide, sure, small), ratios, strict=True)
+    ]
+    update = await ranked(MemoryRecords(), trials, FakeProduct())
+    assert update["offered"] == (sure.candidate.id, small.candidate.id, wide.candidate.id)
+
+
+def test_what_inserts_lose_counts_against_a_gain() -> None:
+    (cheap,) = tried(1, insert_cost=make_interval(1.0))
+    (costly,) = tried(1, insert_cost=make_interval(2.5))
+    (free,) = tried(1, insert_cost=make_interval(0.5))
+    assert certain_saving(cheap) > certain_saving(costly)
+    assert certain_saving(free) == certain_saving(cheap)
+    assert certain_saving(make_trial("unmeasured")) < certain_saving(costly)
+
+
+async def test_a_change_that_breaks_the_contract_is_kept_as_refused_with_its_path() -> None:
+    good, bad = tried(2)
+    records, product = MemoryRecords(), FakeProduct()
+    product.breaking = {bad.candidate.id}
+    assert (await ranked(records, [good, bad], product))["offered"] == (good.candidate.id,)
+    refused = next(t for t in records.trials("t1") if t.candidate.id == bad.candidate.id)
+    assert refused.status == "refused" and "schema[0].c" in refused.reason
+
+
+async def test_a_proposal_says_who_what_until_when_and_how_to_take_it_back() -> None:
+    (trial,) = tried(1)
+    records = MemoryRecords()
+    await ranked(records, [trial], FakeProduct())
+    offer = records.offered[trial.candidate.id]
+    assert offer.principal == make_context(FakeProduct(), records).principal("schema")
+    assert (offer.principal.kind, offer.undo, offer.risk) == (
+        "agent", ("write it back",), ("later rows may differ",),
+    )  # fmt: skip
+    assert offer.expires_at - offer.created_at == timedelta(days=14)
+    assert offer.evidence == trial.evidence and offer.change == trial.candidate.change
+
+
+async def test_a_replay_offers_the_same_and_keeps_the_first_offer() -> None:
+    trials, records = tried(2), MemoryRecords()
+    first = await ranked(records, trials, FakeProduct())
+    kept = dict(records.offered)
+    assert await ranked(records, trials, FakeProduct()) == first
+    assert records.offered == kept
+
+
+@given(change=of(Change), evidence=of(Evidence))
+def test_no_number_of_a_summary_is_absent_from_the_evidence(
+    change: Change, evidence: Evidence
+) -> None:
+    summary = summarise(change, evidence)
+    head, _, tail = summary.rpartition(": the workload runs ")
+    numbers = re.findall(r"-?\d+\.\d+|-?\d+", tail)
+    ratio = evidence.ratio
+    assert numbers == [f"{x:.2f}" for x in (ratio.mid, ratio.low, ratio.high)]
+    said = VERBS[change.kind].format(target="", table="", to="", columns="")
+    assert not re.search(r"\d", said)
+    assert change_target(change) in head or change.kind == "sort_table"
+
+
+@pytest.mark.parametrize("name", ["{target}", "{0}", "%s", "a{b"])
+def test_names_that_look_like_templates_are_only_names(name: str) -> None:
+    (candidate,) = make_candidates(1)
+    change = candidate.change.model_copy(update={"column": name})
+    assert f"flights.{name} as SMALLINT" in summarise(change, make_evidence())
+
+
+@given(st.lists(st.floats(0.01, 100), min_size=2, max_size=6))
+def test_ranking_never_puts_a_smaller_lower_bound_first_when_inserts_cost_the_same(
+    lows: list[float],
+) -> None:
+    def saving(low: float) -> float:
+        (trial,) = tried(1, ratio=Interval(low=low, mid=200, high=300))
+        return certain_saving(trial)
+
+    assert sorted(lows, key=saving, reverse=True) == sorted(lows, reverse=True)
+
+
+async def test_an_idea_whose_table_is_gone_by_now_does_not_end_the_run() -> None:
+    good, gone = tried(2)
+    records, product = MemoryRecords(), FakeProduct()
+    product.failing["check", gone.candidate.id] = ToolFailed("schema_drift", "There is no table t.")
+    assert (await ranked(records, [good, gone], product))["offered"] == (good.candidate.id,)
+    kept = next(t for t in records.trials("t1") if t.candidate.id == gone.candidate.id)
+    assert (kept.status, kept.reason) == ("refused", "There is no table t.")

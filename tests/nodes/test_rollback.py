@@ -1,0 +1,48 @@
+"""Taking back: once each, and a failure to take back is said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nodes.rollback import rollback
+from nodes.state import State
+from tests.fakes import FakeProduct, MemoryRecords, failure, make_runtime
+
+
+async def rolled_back(product: FakeProduct, records: MemoryRecords, **fields: Any) -> Any:
+    state = State(product="sales", thread_id="t1", **{"regressed": ("p1",), **fields})
+    return await rollback(state, make_runtime(product, records))
+
+
+async def test_a_regressed_change_is_undone_and_says_why() -> None:
+    product, records = FakeProduct(), MemoryRecords()
+    command = await rolled_back(product, records)
+    assert (command.goto, command.update) == ("report", {"rolled_back": ("p1",)})
+    assert product.asked("undo") == ["p1"]
+    (outcome,) = records.outcomes
+    assert outcome.status == "rolled_back" and "×0.9" in outcome.detail
+
+
+async def test_a_rollback_that_fails_is_recorded_and_not_hidden() -> None:
+    product, records = FakeProduct(), MemoryRecords()
+    product.failing["undo", "p1"] = failure("undo_conflict")
+    command = await rolled_back(product, records, regressed=("p1", "p2"))
+    assert [(o.proposal_id, o.status) for o in records.outcomes] == [
+        ("p1", "failed"), ("p2", "rolled_back"),
+    ]  # fmt: skip
+    assert "the product said undo_conflict" in records.outcomes[0].detail
+    assert "still in place" in records.outcomes[0].detail
+    assert command.update["rolled_back"] == ("p1", "p2")
+
+
+async def test_what_was_taken_back_is_not_taken_back_again() -> None:
+    product = FakeProduct()
+    await rolled_back(product, MemoryRecords(), regressed=("p1", "p2"), rolled_back=("p1",))
+    assert product.asked("undo") == ["p2"]
+
+
+async def test_a_replay_records_nothing_new() -> None:
+    product, records = FakeProduct(), MemoryRecords()
+    for _ in range(2):
+        await rolled_back(product, records)
+    assert len(records.outcomes) == 1

@@ -1,0 +1,68 @@
+"""Proof on live: a clear regression is rolled back, everything else is recorded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nodes.state import State
+from nodes.verify import verify
+from tests.factories import make_interval
+from tests.fakes import FakeProduct, MemoryRecords, failure, make_runtime
+from tools.messages import Interval
+
+
+async def verified(product: FakeProduct, records: MemoryRecords, **fields: Any) -> Any:
+    state = State(product="sales", thread_id="t1", **{"applied": ("p1",), **fields})
+    return await verify(state, make_runtime(product, records))
+
+
+async def test_a_gain_on_live_is_recorded_with_its_number() -> None:
+    records = MemoryRecords()
+    command = await verified(FakeProduct(), records)
+    assert command.goto == "report"
+    assert command.update == {"verified": ("p1",), "regressed": ()}
+    (outcome,) = records.outcomes
+    assert (outcome.status, outcome.ratio) == ("verified", make_interval(2.0))
+
+
+@pytest.mark.parametrize(
+    ("ratio", "goes"),
+    [
+        (Interval(low=0.5, mid=0.8, high=0.89), "rollback"),
+        (Interval(low=0.5, mid=0.8, high=0.9), "report"),
+        (None, "report"),
+    ],
+)
+async def test_only_a_regression_that_is_certain_goes_to_rollback(
+    ratio: Interval | None, goes: str
+) -> None:
+    product, records = FakeProduct(), MemoryRecords()
+    product.live["p1"] = ratio
+    command = await verified(product, records)
+    assert command.goto == goes
+    assert [o.status for o in records.outcomes] == ([] if goes == "rollback" else ["verified"])
+
+
+async def test_a_proof_that_cannot_be_made_is_said_and_does_not_stop_the_run() -> None:
+    product, records = FakeProduct(), MemoryRecords()
+    product.failing["verify", "p1"] = failure("query_failed")
+    command = await verified(product, records)
+    assert (command.goto, command.update["verified"]) == ("report", ("p1",))
+    assert [(o.status, o.detail) for o in records.outcomes] == [
+        ("failed", "it is in place, but could not be timed on live: the product said query_failed")
+    ]
+
+
+async def test_what_was_looked_at_is_not_looked_at_again() -> None:
+    product = FakeProduct()
+    fields = {"applied": ("p1", "p2", "p3"), "verified": ("p1",), "regressed": ("p2",)}
+    await verified(product, MemoryRecords(), **fields)
+    assert product.asked("verify") == ["p3"]
+
+
+async def test_the_next_approved_change_follows() -> None:
+    settled = {"p1": "approve", "p2": "approve"}
+    fields = {"offered": ("p1", "p2"), "settled": settled, "handled": ("p1",)}
+    assert (await verified(FakeProduct(), MemoryRecords(), **fields)).goto == "apply"

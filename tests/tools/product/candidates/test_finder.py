@@ -1,0 +1,308 @@
+"""Finders on real tables: what they propose, what they leave, and that nothing crashes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import duckdb
+import pytest
+
+from tests.jobs import make_pattern
+from tools.messages import CreateIndex, DropIndex, TableName, quoted
+from tools.product import executor
+from tools.product.candidates.context import CandidateContext, Found
+from tools.product.candidates.finder import FINDERS, MAX_CANDIDATES, find
+from tools.product.catalog import read_catalog
+from tools.product.errors import QueryFailed
+from tools.product.workload import Workload
+
+ALL = frozenset(kind for kinds, _ in FINDERS for kind in kinds)
+T = TableName(name="t")
+
+
+@pytest.fixture
+def con() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as connection:
+        yield connection
+
+
+def look(
+    con: duckdb.DuckDBPyConnection, queries: Iterable[str], kinds: Iterable[str] = ALL, **more: Any
+) -> Found:
+    catalog = read_catalog(con)
+    runs = more.pop("runs", 10)
+    workload = Workload(patterns=tuple(make_pattern(q, catalog, runs) for q in queries))
+
+    def probe(sql: str, parameters: Any = ()) -> list[tuple[Any, ...]]:
+        try:
+            return con.execute(sql, list(parameters)).fetchall()
+        except duckdb.Error as exc:
+            raise QueryFailed(f"The engine refused a probe: {exc}") from exc
+
+    context = CandidateContext(product="p", catalog=catalog, workload=workload, probe=probe, **more)
+    return find(context, kinds)
+
+
+def targets(found: Found) -> list[str]:
+    return sorted(
+        f"{c.change.kind} {getattr(c.change, 'column', '')}".strip() for c in found.candidates
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "cast", "to_type"),
+    [
+        (["1", "-20", None], "BIGINT", "INTEGER"),
+        (["1", "NA", "3"], "DOUBLE", "INTEGER"),
+        (["3000000000"], "BIGINT", "BIGINT"),
+        (["1.5", "2.0"], "DOUBLE", "DOUBLE"),
+        (["1.5", "2"], "DOUBLE", "DOUBLE"),
+        (["2024-02-29", "0001-01-01"], "DATE", "DATE"),
+        (["29.02.2024"], "DATE", "DATE"),
+        (["2024-02-29T23:59:59Z"], "TIMESTAMP", "TIMESTAMP"),
+        (["2024-02-29 23:59:59", "NA"], "TIMESTAMP", "TIMESTAMP"),
+        (["true", "false"], "BOOLEAN", "BOOLEAN"),
+        (["2024-02-29T23:59:59Z"], "TIMESTAMPTZ", None),
+        (["007", "8"], "INTEGER", None),
+        (["1", "NA", "N/A"], "INTEGER", None),
+        (["1", "NA", None], "INTEGER", None),
+        (["1", "x"], "INTEGER", None),
+        (["1e3", "2"], "DOUBLE", None),
+        (["0.1000000000000000055"], "DOUBLE", None),
+        (["2023-02-30"], "DATE", None),
+        ([" 1"], "INTEGER", None),
+        (["1_000"], "INTEGER", None),
+        (["Infinity"], "DOUBLE", None),
+        (["2024-02-29", "01.03.2024"], "DATE", None),
+    ],
+)
+def test_text_is_stored_as_what_it_is_only_where_every_row_survives(
+    con: duckdb.DuckDBPyConnection, values: list[str | None], cast: str, to_type: str | None
+) -> None:
+    con.execute("CREATE TABLE t (x VARCHAR)")
+    con.executemany("INSERT INTO t VALUES (?)", [[v] for v in values])
+    found = look(con, [f"SELECT max(TRY_CAST(x AS {cast})) AS m FROM t"], {"change_type"})
+    assert [getattr(c.change, "to_type", "") for c in found.candidates] == [to_type] * bool(to_type)
+    for candidate in found.candidates:
+        executor.apply(con, "p1", candidate.change)
+        executor.undo(con, "p1")
+        assert con.execute("SELECT x FROM t").fetchall() == [(v,) for v in values]
+    assert bool(found.notes) is (to_type is None)
+
+
+HOSTILE = [
+    'a"b',
+    "CAST(x",
+    "strptime(",
+    "{c}",
+    "select",
+    "naïve \u202e",
+    "x" * 255,
+    "'",
+    "a.b",
+    "%",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_column_names_are_only_names(con: duckdb.DuckDBPyConnection, name: str) -> None:
+    column = quoted(name)
+    con.execute(
+        f"CREATE TABLE t AS SELECT i::VARCHAR AS {column}, i % 3 AS g FROM range(30000) r(i)"
+    )
+    queries = [
+        f"SELECT sum(CAST({column} AS BIGINT)) AS s FROM t",
+        f"SELECT count(*) AS n FROM t WHERE {column} = '7'",
+        f"SELECT {column}, count(*) AS n FROM t WHERE substr({column}, 1, 1) = '7' GROUP BY ALL",
+        "SELECT g, count(*) AS n FROM t GROUP BY g",
+    ]
+    found = look(con, queries)
+    kinds = {c.change.kind for c in found.candidates}
+    assert kinds == {"change_type", "create_index", "create_summary", "rewrite_query"}
+    for candidate in found.candidates:
+        executor.apply(con, candidate.id, candidate.change)
+        executor.undo(con, candidate.id)
+    assert not [n for n in found.notes if "left out" in n]
+
+
+TYPES = {
+    "f": "'nan'::DOUBLE", "g": "'infinity'::FLOAT", "d": "DATE 'infinity'", "n": "NULL",
+    "d2": "DATE '290000-01-01'", "l": "[1, NULL]", "s": "{'a': 1, 'b': [DATE 'infinity']}",
+    "m": "MAP {'k': [1]}", "e": "'x'::ENUM('x')", "b": "'\\x00'::BLOB", "u": "uuid()",
+    "i": "INTERVAL 1 MONTH", "h": "9::HUGEINT", "tz": "TIMESTAMPTZ '2024-01-01'",
+    "t": "TIME '10:00'", "bits": "'0101'::BIT", "un": "union_value(k := 1)", "j": "'{}'::JSON",
+    "dec": "1.5::DECIMAL(38,9)", "arr": "[1, 2]::INTEGER[2]",
+}  # fmt: skip
+
+
+def test_columns_of_every_type_crash_no_finder(con: duckdb.DuckDBPyConnection) -> None:
+    shown = ", ".join(f"{v} AS {k}" for k, v in TYPES.items())
+    con.execute(f"CREATE TABLE t AS SELECT {shown}, i AS id FROM range(250000) AS r(i)")
+    queries = [
+        q
+        for k in TYPES
+        for q in (
+            f"SELECT count(*) AS n FROM t WHERE {k} = (SELECT {k} FROM t LIMIT 1)",
+            f"SELECT {k}, count(*) AS n, min({k}) AS low FROM t WHERE {k} IS NOT NULL GROUP BY {k}",
+            f"SELECT count(CAST({k} AS VARCHAR)) AS n FROM t WHERE {k} > NULL",
+        )
+    ]
+    found = look(con, queries)
+    assert found.candidates
+    assert not [n for n in found.notes if "Internal" in n]
+
+
+@pytest.mark.parametrize("setup", ["", "INSERT INTO t SELECT NULL, NULL FROM range(30000)"])
+def test_empty_and_all_null_tables_crash_no_finder(
+    con: duckdb.DuckDBPyConnection, setup: str
+) -> None:
+    con.execute("CREATE TABLE t (x VARCHAR, d DATE)")
+    con.execute(setup)
+    queries = [
+        "SELECT sum(CAST(x AS INTEGER)) AS s FROM t WHERE year(d) = 2023",
+        "SELECT x, count(*) AS n FROM t WHERE x = 'a' GROUP BY x",
+    ]
+    assert {c.change.kind for c in look(con, queries).candidates} >= {"rewrite_query"}
+    assert look(con, []).candidates == ()
+
+
+def test_a_table_that_cannot_be_asked_is_a_note_and_the_others_are_looked_at(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    for name in ("a", "b"):
+        con.execute(f"CREATE TABLE {name} AS SELECT i::VARCHAR AS x FROM range(9) AS r(i)")
+    catalog = read_catalog(con)
+    queries = [f"SELECT max(CAST(x AS INTEGER)) AS m FROM {n}" for n in ("a", "b")]
+    workload = Workload(patterns=tuple(make_pattern(q, catalog) for q in queries))
+
+    def probe(sql: str, parameters: Any = ()) -> list[tuple[Any, ...]]:
+        if '"a"' in sql:
+            raise QueryFailed("block checksum mismatch\nstack trace")
+        return con.execute(sql, list(parameters)).fetchall()
+
+    found = find(CandidateContext("p", catalog, workload, probe), ALL)
+    assert [c.change.table.name for c in found.candidates] == ["b"]
+    assert found.notes[0] == "a was left out: block checksum mismatch"
+
+
+def test_selective_columns_are_indexed_and_textbook_ones_tried(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    con.execute(
+        "CREATE TABLE t AS SELECT i AS id, i % 3 AS status, i % 2 AS flag, i % 4 AS kind, i AS pk"
+        " FROM range(30000) AS r(i)"
+    )
+    con.execute("CREATE INDEX have ON t (pk)")
+    queries = [f"SELECT * FROM t WHERE {c} = 1" for c in ("id", "status", "flag", "kind", "pk")]
+    found = look(con, queries, {"create_index"}).candidates
+    assert isinstance(found[0].change, CreateIndex) and found[0].change.columns == ("id",)
+    assert len(found) == 3 and all("textbook" in c.reason for c in found[1:])
+
+
+def test_a_clustered_column_is_noted_and_not_sorted(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute(
+        "CREATE TABLE t AS SELECT i AS at, (hash(i) % 1000)::BIGINT AS spread"
+        " FROM range(500000) AS r(i)"
+    )
+    queries = [f"SELECT count(*) AS n FROM t WHERE {c} BETWEEN 1 AND 9" for c in ("at", "spread")]
+    found = look(con, queries, {"sort_table"})
+    assert [getattr(c.change, "order_by", ()) for c in found.candidates] == [("spread",)]
+    assert found.notes == ("t is already clustered by at",)
+
+
+def test_unused_things_are_dropped_only_after_a_long_log(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("CREATE TABLE t (used INTEGER, unused INTEGER, promised INTEGER)")
+    con.execute("CREATE TABLE gone (x INTEGER)")
+    con.execute("CREATE INDEX never ON t (promised)")
+    kinds, promised = {"drop_column", "drop_table", "drop_index"}, frozenset({(T, "promised")})
+    queries = ["SELECT used FROM t"]
+    short = look(con, queries, kinds, promised=promised)
+    assert (short.candidates, len(short.notes)) == ((), 1)
+    assert look(con, [], kinds).candidates == ()
+    long = look(con, queries, kinds, promised=promised, runs=500)
+    assert targets(long) == ["drop_column unused", "drop_index", "drop_table"]
+    starred = look(con, ["FROM t"], kinds, promised=promised, runs=500)
+    assert targets(starred) == ["drop_index", "drop_table"]
+
+
+def test_an_index_that_repeats_another_is_redundant(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, A INTEGER)")
+    for name, column in (("on_key", "id"), ("first", "a"), ("second", "A")):
+        con.execute(f"CREATE INDEX {name} ON t ({column})")
+    con.execute("CREATE UNIQUE INDEX rule ON t (a)")
+    found = look(con, ["SELECT * FROM t WHERE a = 1"], {"drop_index"}, runs=500).candidates
+    dropped = {c.change.name for c in found if isinstance(c.change, DropIndex)}
+    assert "on_key" in dropped and "rule" not in dropped
+    assert len(dropped & {"first", "second"}) == 1
+
+
+def test_rules_are_proposed_only_where_every_row_keeps_them(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    con.execute("CREATE TABLE t AS SELECT 1 AS a, NULL::INTEGER AS b, 5 AS c")
+    required = frozenset({(T, "a"), (T, "b"), (TableName(name="elsewhere"), "a")})
+    checks = ((T, "a", '"a" > 0'), (T, "c", '"c" > 9'), (T, "b", '"b" > 0'))
+    found = look(con, [], {"add_not_null", "add_check"}, required=required, checks=checks)
+    assert targets(found) == ["add_check a", "add_check b", "add_not_null a"]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT count(*) AS n FROM t WHERE year(tz) = 2023",
+        "SELECT count(*) AS n FROM t WHERE strftime(tz, '%Y-%m') = '2023-01'",
+        "SELECT count(*) AS n FROM t WHERE substr(folded, 1, 2) = 'aZ'",
+        "SELECT count(*) AS n FROM t WHERE substr(kind, 1, 1) = 'a'",
+        "SELECT count(*) AS n FROM t WHERE year(span) = 3",
+        "SELECT count(*) AS n FROM range(3) AS r(i) WHERE year(CAST(i AS DATE)) = 3",
+    ],
+)
+def test_types_that_a_rule_is_not_meant_for_are_left_alone(
+    con: duckdb.DuckDBPyConnection, sql: str
+) -> None:
+    con.execute(
+        "CREATE TABLE t (tz TIMESTAMPTZ, folded VARCHAR COLLATE NOCASE, kind ENUM('a'),"
+        " span INTERVAL)"
+    )
+    assert look(con, [sql], {"rewrite_query"}).candidates == ()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT lower(g) AS g, count(*) AS n FROM t GROUP BY g",
+        "SELECT day > current_date AS later, count(*) AS n FROM t GROUP BY 1",
+        "SELECT tz::DATE AS d, count(*) AS n FROM t GROUP BY 1",
+        "SELECT s.g AS g, count(*) AS n FROM t GROUP BY s.g",
+        "SELECT folded, count(*) AS n FROM c GROUP BY folded",
+        "SELECT sum(x) AS n, g FROM t GROUP BY g",
+    ],
+)
+def test_a_summary_that_would_not_stay_exact_is_not_proposed(
+    con: duckdb.DuckDBPyConnection, sql: str
+) -> None:
+    con.execute(
+        "CREATE TABLE t AS SELECT 'g' AS g, current_date AS day, now() AS tz, {'g': 'x'} AS s,"
+        " 0.5::DOUBLE AS x FROM range(30000)"
+    )
+    con.execute("CREATE TABLE c (folded VARCHAR COLLATE NOCASE)")
+    con.execute("INSERT INTO c SELECT 'a' FROM range(30000)")
+    assert look(con, [sql], {"create_summary"}).candidates == ()
+
+
+def test_five_thousand_columns_are_looked_at_in_no_time(con: duckdb.DuckDBPyConnection) -> None:
+    shown = ", ".join(f"'{i}' AS c{i}" for i in range(5000))
+    con.execute(f"CREATE TABLE t AS SELECT {shown} FROM range(10)")
+    queries = [f"SELECT sum(CAST(c{i} AS INTEGER)) AS s FROM t WHERE c{i} = '1'" for i in range(40)]
+    found = look(con, queries, runs=50)
+    assert len(found.candidates) == 40 + 3
+
+
+def test_three_hundred_tables_are_looked_at_in_no_time(con: duckdb.DuckDBPyConnection) -> None:
+    for i in range(300):
+        con.execute(f"CREATE TABLE t{i} AS SELECT r.i::VARCHAR AS x FROM range(10) AS r(i)")
+    queries = [f"SELECT max(CAST(x AS INTEGER)) AS m FROM t{i}" for i in range(300)]
+    found = look(con, queries)
+    assert len(found.candidates) == MAX_CANDIDATES
+    assert "240 lighter ideas were left for another run" in found.notes

@@ -1,0 +1,234 @@
+"""Workloads from files: scripts, logs of every spelling, and what DuckDB writes itself."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tools.product import importers
+from tools.product.errors import ImportFailed
+from tools.product.importers import Imported, import_path
+from tools.product.workload_store import WorkloadStore
+
+REFERENCE = Path(__file__).parents[3] / "docs" / "reference.md"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[WorkloadStore]:
+    store = WorkloadStore(tmp_path / "store" / "w.db")
+    yield store
+    store.close()
+
+
+def texts(store: WorkloadStore, columns: str = "sql, runs") -> list[tuple]:
+    with store.transaction() as con:
+        return con.execute(f"SELECT {columns} FROM texts ORDER BY sql").fetchall()
+
+
+def written(path: Path, text: str | bytes) -> Path:
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def test_a_script_is_split_at_its_semicolons_only(tmp_path: Path, store: WorkloadStore) -> None:
+    script = "-- name: a; b\nSELECT ';' AS \"x;y\"; /* ; */ SELECT $$;$$;\n\n;SELECT 1 -- ;\n"
+    assert import_path(written(tmp_path / "q.sql", script), store) == Imported(3, 0)
+    assert {sql for (sql, _) in texts(store)} == {
+        "/* ; */ SELECT $$;$$", "SELECT 1 --", "SELECT ';' AS \"x;y\"",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("sql", importers.SQL_COLUMNS)
+@pytest.mark.parametrize("at", importers.TIME_COLUMNS)
+def test_a_log_names_its_columns_in_many_ways(
+    sql: str, at: str, tmp_path: Path, store: WorkloadStore
+) -> None:
+    log = f"user,{at.upper()}, {sql} \nada,2026-01-02T03:04:05Z,SELECT 1\n"
+    assert import_path(written(tmp_path / "log.csv", log), store) == Imported(1, 0)
+    assert texts(store, "sql, last_at") == [("SELECT 1", "2026-01-02T03:04:05+00:00")]
+
+
+@pytest.mark.parametrize(("column", "factor"), importers.MS_COLUMNS.items())
+def test_durations_are_taken_in_their_unit(
+    column: str, factor: float, tmp_path: Path, store: WorkloadStore
+) -> None:
+    import_path(written(tmp_path / "log.csv", f"sql,{column}\nSELECT 1,1.5\n"), store)
+    assert texts(store, "timed, total_ms") == [(1, 1.5 * factor)]
+
+
+@pytest.mark.parametrize("duration", ["", "soon", "-1", "nan", "inf"])
+def test_a_duration_that_is_none_leaves_the_run_untimed(
+    duration: str, tmp_path: Path, store: WorkloadStore
+) -> None:
+    import_path(written(tmp_path / "log.csv", f"sql,ms\nSELECT 1,{duration}\n"), store)
+    assert texts(store, "runs, timed, total_ms") == [(1, 0, 0.0)]
+
+
+@pytest.mark.parametrize("moment", ["", "yesterday", "inf", "1e300", "0001-01-01 00:00:00+05:00"])
+def test_a_time_that_is_none_becomes_the_epoch(
+    moment: str, tmp_path: Path, store: WorkloadStore
+) -> None:
+    import_path(written(tmp_path / "log.csv", f"sql,ts\nSELECT 1,{moment}\n"), store)
+    assert texts(store, "last_at") == [("1970-01-01T00:00:00+00:00",)]
+
+
+def test_bad_rows_are_counted_and_the_others_taken(tmp_path: Path, store: WorkloadStore) -> None:
+    log = 'ms,sql\n1\n2,SELECT 1\n3,\n4,"SELECT 2",more,fields\n\n5,-- nothing\n'
+    assert import_path(written(tmp_path / "log.csv", log), store) == Imported(2, 3)
+
+
+def test_a_field_too_large_is_one_bad_row(
+    tmp_path: Path, store: WorkloadStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importers, "MAX_FIELD", 1000)
+    log = f"sql\nSELECT 1\nSELECT '{'x' * 2000}'\nSELECT 2\n"
+    assert import_path(written(tmp_path / "log.csv", log), store) == Imported(2, 1)
+    csv.field_size_limit(131072)
+
+
+def test_line_separators_of_unicode_end_no_row(tmp_path: Path, store: WorkloadStore) -> None:
+    log = "sql,ms\nSELECT '\u2028\x85\x0b',3\n"
+    assert import_path(written(tmp_path / "log.csv", log), store) == Imported(1, 0)
+    assert texts(store) == [("SELECT '\u2028\x85\x0b'", 1)]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path: Path, store: WorkloadStore) -> None:
+    log = written(tmp_path / "log.csv", "\ufeffsql\nSELECT 1\n")
+    assert import_path(log, store) == Imported(1, 0)
+
+
+@pytest.mark.parametrize(("content", "reason"), [
+    ("", "is empty"),
+    (" \n ", "is empty"),
+    (b"PAR1\x00\x01", "is a binary file"),
+    ("sql\nSELECT 'é'\n".encode("latin-1"), "is not UTF-8 text .byte 12"),
+    ("a,b\n1,2\n", "has no column with SQL. It has: a, b. Name it one of sql"),
+    ("sql\n", "holds no statement"),
+    ("sql\n\n\n", "holds no statement"),
+])  # fmt: skip
+def test_a_log_that_cannot_be_read_says_why(
+    content: str | bytes, reason: str, tmp_path: Path, store: WorkloadStore
+) -> None:
+    with pytest.raises(ImportFailed, match=reason):
+        import_path(written(tmp_path / "log.csv", content), store)
+    assert texts(store) == []
+
+
+@pytest.mark.parametrize("name", ["gone.sql", "gone.csv", "x" * 300 + ".sql"])
+def test_a_file_that_is_not_there_is_named(name: str, tmp_path: Path, store: WorkloadStore) -> None:
+    with pytest.raises(ImportFailed, match=re.escape(name)):
+        import_path(tmp_path / name, store)
+
+
+def test_the_same_content_twice_is_taken_once(tmp_path: Path, store: WorkloadStore) -> None:
+    log = written(tmp_path / "log.csv", "sql\nSELECT 1\n")
+    copy = written(tmp_path / "copy.csv", log.read_bytes())
+    assert [import_path(p, store).already for p in (log, log, copy)] == [False, True, True]
+    assert texts(store) == [("SELECT 1", 1)]
+
+
+@pytest.mark.parametrize(("name", "old", "new"), [
+    ("log.csv", "sql\nSELECT 1\n", "SELECT 1\nSELECT 2\n"),
+    ("all.sql", "SELECT 1;\n", "SELECT 1;\nSELECT 2;\n"),
+])  # fmt: skip
+def test_of_a_file_that_grew_only_what_is_new_is_taken(
+    name: str, old: str, new: str, tmp_path: Path, store: WorkloadStore
+) -> None:
+    import_path(written(tmp_path / name, old), store)
+    assert import_path(written(tmp_path / name, old + new), store) == Imported(2, 0)
+    assert import_path(written(tmp_path / name, old + new + "\n"), store) == Imported(0, 0)
+    assert texts(store) == [("SELECT 1", 2), ("SELECT 2", 1)]
+
+
+def test_a_log_begun_anew_is_read_from_its_start(tmp_path: Path, store: WorkloadStore) -> None:
+    import_path(written(tmp_path / "log.csv", "sql\nSELECT 1\n"), store)
+    rotated = written(tmp_path / "log.csv", "sql\nSELECT 2\nSELECT 3\n")
+    assert import_path(rotated, store).runs == 2
+
+
+def test_a_directory_is_read_whole(tmp_path: Path, store: WorkloadStore) -> None:
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    written(logs / "a.SQL", "SELECT 1;")
+    written(logs / "b.csv", "sql\nSELECT 1\nSELECT 2\n")
+    written(logs / "notes.txt", "not a query")
+    assert import_path(logs, store) == Imported(3, 0)
+    assert texts(store) == [("SELECT 1", 2), ("SELECT 2", 1)]
+
+
+def test_a_directory_without_queries_is_refused(tmp_path: Path, store: WorkloadStore) -> None:
+    written(tmp_path / "notes.txt", "not a query")
+    with pytest.raises(ImportFailed, match="holds no .sql or .csv file"):
+        import_path(tmp_path, store)
+
+
+def documented() -> list[str]:
+    section = REFERENCE.read_text().split("## Query logs")[1].split("\n## ")[0]
+    return re.findall(r"```sql\n(.*?)\n```", section, re.DOTALL)
+
+
+def worked(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("CREATE TABLE t AS SELECT i FROM range(9) r(i)")
+    con.execute("SELECT max(i)\nFROM t WHERE i > ?", [3]).fetchall()
+    con.execute("SELECT 'a;b', \"i\" FROM t").fetchall()
+    con.execute("PIVOT t ON i USING count(*)").fetchall()
+
+
+def test_the_documented_way_to_hand_over_duckdbs_log_works(
+    tmp_path: Path, store: WorkloadStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    enable, export = documented()
+    with duckdb.connect("p.duckdb") as con:
+        con.execute(enable)
+        worked(con)
+        con.execute(export)
+    imported = import_path(tmp_path / "queries.csv", store)
+    assert (imported.runs, imported.malformed) == (3, 2)
+    assert [sql for (sql, _) in texts(store)] == [
+        "CREATE TABLE t AS SELECT i FROM range(9) r(i)",
+        "SELECT 'a;b', \"i\" FROM t", "SELECT max(i)\nFROM t WHERE i > ?",
+    ]  # fmt: skip
+    assert {s for (s,) in texts(store, "source")} == {"duckdb_log"}
+
+
+def test_a_log_that_duckdb_kept_in_files_is_read_from_its_directory(
+    tmp_path: Path, store: WorkloadStore
+) -> None:
+    with duckdb.connect() as con:
+        con.execute(f"CALL enable_logging('QueryLog', storage_path = '{tmp_path / 'querylog'}')")
+        worked(con)
+    assert import_path(tmp_path / "querylog", store).runs == 3
+
+
+def test_other_entries_of_duckdbs_log_are_no_queries(tmp_path: Path, store: WorkloadStore) -> None:
+    log = "type,message\nMetrics,SELECT 1\nQueryLog,SELECT 2\nFileSystem,open\n"
+    assert import_path(written(tmp_path / "log.csv", log), store) == Imported(1, 2)
+
+
+def test_progress_tells_how_far_a_long_log_is(tmp_path: Path, store: WorkloadStore) -> None:
+    seen: list[tuple[int, int]] = []
+    log = written(tmp_path / "log.csv", "sql\n" + "SELECT 1\n" * 12_000)
+    import_path(log, store, lambda done, total: seen.append((done, total)))
+    assert [done for done, _ in seen] == [0, 5000, 10_000]
+
+
+@given(st.binary(max_size=200), st.sampled_from(["q.sql", "log.csv"]))
+def test_any_bytes_are_imported_or_refused_by_name(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes, name: str
+) -> None:
+    home = tmp_path_factory.mktemp("any")
+    store = WorkloadStore(home / "w.db")
+    try:
+        assert import_path(written(home / name, b"sql,ts,ms\n" + data), store).runs > 0
+    except ImportFailed:
+        assert texts(store) == []
+    finally:
+        store.close()

@@ -1,0 +1,180 @@
+"""The owner: limits of a consumer's query, its errors, and what of it becomes workload."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import duckdb
+import psutil
+import pytest
+
+from tools.messages import RewriteQuery, TableName
+from tools.product import executor
+from tools.product.candidates.rules import apply_rule
+from tools.product.errors import Forbidden, QueryFailed
+from tools.product.fingerprint import fingerprint_of
+from tools.product.owner import Limits, Owner
+from tools.product.workload_store import WorkloadStore
+
+ENDLESS = "WITH RECURSIVE r(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r) SELECT count(*) FROM r"
+HUGE = "SELECT i, 'some text of a row ' || i AS s FROM range(100000000) r(i)"
+LATE_ERROR = "SELECT CASE WHEN i = 3000000 THEN error('boom') ELSE i END FROM range(4000000) r(i)"
+ASKED = "SELECT count(*) AS n FROM t WHERE strftime(d, '%Y-%m') = '2023-03'"
+
+
+@pytest.fixture
+def owner(tmp_path: Path) -> Iterator[Owner]:
+    with duckdb.connect(str(tmp_path / "p.duckdb")) as con:
+        con.execute("CREATE TABLE t AS SELECT i, DATE '2023-01-01' + i::INTEGER AS d"
+                    " FROM range(100) r(i)")  # fmt: skip
+    store = WorkloadStore(tmp_path / "w.db")
+    owner = Owner(tmp_path / "p.duckdb", store, {"memory_limit": "300MB", "threads": "1"})
+    yield owner
+    owner.close()
+    store.close()
+
+
+def rewrite_months() -> RewriteQuery:
+    rewritten = apply_rule("month_text", ASKED)
+    assert rewritten is not None
+    return RewriteQuery(
+        table=TableName(name="t"), fingerprint=fingerprint_of(ASKED), rule="month_text",
+        original=ASKED, rewritten=rewritten,
+    )  # fmt: skip
+
+
+def noted(owner: Owner) -> dict[str, int]:
+    owner.close()
+    workload = owner.store.workload(catalog_of(owner))
+    return {p.sql: p.runs for p in workload.patterns} | {s.sql: 1 for s in workload.skipped}
+
+
+def catalog_of(owner: Owner):
+    again = Owner(owner.database, owner.store, {})
+    try:
+        return again.catalog()
+    finally:
+        again.close()
+
+
+def grown_mb(call) -> float:
+    before = psutil.Process().memory_info().rss
+    call()
+    return (psutil.Process().memory_info().rss - before) / 1e6
+
+
+def test_rows_are_cut_at_the_limit_and_say_so(owner: Owner) -> None:
+    cut = owner.query("SELECT i FROM t ORDER BY i", "c", Limits(rows=3))
+    assert (cut.rows, cut.truncated, cut.columns, cut.types) == (
+        [(0,), (1,), (2,)], True, ("i",), ("BIGINT",),
+    )  # fmt: skip
+    exact = owner.query("SELECT i FROM t WHERE i < 3", "c", Limits(rows=3))
+    assert (len(exact.rows), exact.truncated) == (3, False)
+
+
+def test_arrow_is_cut_at_the_limit_and_says_so(owner: Owner) -> None:
+    cut = owner.query_arrow("SELECT i FROM t ORDER BY i", "c", Limits(rows=3))
+    assert (cut.table.to_pydict(), cut.truncated) == ({"i": [0, 1, 2]}, True)
+    none = owner.query_arrow("SELECT i, i AS i FROM t WHERE i < 0", "c", Limits(rows=3))
+    assert (none.table.num_rows, none.table.schema.names, none.truncated) == (0, ["i", "i"], False)
+
+
+@pytest.mark.parametrize("ask", [Owner.query, Owner.query_arrow])
+def test_a_huge_result_is_streamed_and_memory_stays_bounded(ask, owner: Owner) -> None:
+    assert grown_mb(lambda: ask(owner, HUGE, "c", Limits(rows=1000))) < 250
+
+
+@pytest.mark.parametrize("ask", [Owner.query, Owner.query_arrow])
+def test_a_query_that_never_ends_is_stopped(ask, owner: Owner) -> None:
+    with pytest.raises(QueryFailed, match="longer than 0.2 s and was stopped"):
+        ask(owner, ENDLESS, "c", Limits(seconds=0.2))
+
+
+@pytest.mark.parametrize("ask", [Owner.query, Owner.query_arrow])
+def test_time_also_ends_while_rows_are_fetched(ask, owner: Owner) -> None:
+    with pytest.raises(QueryFailed, match="longer than 0.2 s and was stopped"):
+        ask(owner, HUGE, "c", Limits(seconds=0.2, rows=100_000_000))
+
+
+@pytest.mark.parametrize("ask", [Owner.query, Owner.query_arrow])
+def test_an_error_while_rows_are_fetched_is_translated(ask, owner: Owner) -> None:
+    with pytest.raises(QueryFailed, match="refused the query: .*boom"):
+        ask(owner, LATE_ERROR, "c", Limits(rows=4_000_000))
+
+
+@pytest.mark.parametrize("ask", [Owner.query, Owner.query_arrow])
+def test_a_query_on_a_dropped_table_names_it(ask, owner: Owner) -> None:
+    with owner.cursor() as con:
+        con.execute("DROP TABLE t")
+    with pytest.raises(QueryFailed, match="Table with name t does not exist"):
+        ask(owner, "SELECT * FROM t", "c", Limits())
+
+
+def test_the_owner_answers_after_a_stopped_query(owner: Owner) -> None:
+    with pytest.raises(QueryFailed):
+        owner.query(ENDLESS, "c", Limits(seconds=0.1))
+    assert owner.query("SELECT count(*) FROM t", "c", Limits()).rows == [(100,)]
+
+
+def test_what_is_asked_is_noted_and_probes_and_timings_are_not(owner: Owner) -> None:
+    owner.query("SELECT max(i) FROM t", "c", Limits())
+    owner.query_arrow("SELECT min(i) FROM t", "c", Limits())
+    owner.probe("SELECT count(DISTINCT i) FROM t")
+    owner.time_queries(["SELECT avg(i) FROM t"], 2, 5)
+    owner.catalog()
+    assert noted(owner) == {"SELECT max(i) FROM t": 1, "SELECT min(i) FROM t": 1}
+
+
+def test_the_time_of_a_run_includes_fetching_its_rows(owner: Owner) -> None:
+    sql = "SELECT i, i::VARCHAR || 'x' FROM range(200000) r(i)"
+    answer = owner.query(sql, "c", Limits(rows=200_000))
+    owner.close()
+    with owner.store.transaction() as con:
+        assert con.execute("SELECT total_ms FROM texts").fetchall() == [(answer.ms,)]
+
+
+def test_a_failed_run_is_noted_as_one(owner: Owner) -> None:
+    with pytest.raises(QueryFailed):
+        owner.query("SELECT nothing FROM t", "reports", Limits())
+    owner.close()
+    with owner.store.transaction() as con:
+        assert con.execute("SELECT runs, errors FROM texts").fetchall() == [(1, 1)]
+        assert con.execute("SELECT caller, runs FROM callers").fetchall() == [("reports", 1)]
+
+
+def test_an_approved_rewrite_answers_and_what_was_asked_is_the_workload(owner: Owner) -> None:
+    before = owner.query(ASKED, "c", Limits()).rows
+    with owner.cursor() as con:
+        executor.apply(con, "p1", rewrite_months())
+    owner.refresh_rewrites()
+    assert owner.rewritten(ASKED) == rewrite_months().rewritten
+    assert owner.query(ASKED, "c", Limits()).rows == before
+    assert noted(owner) == {ASKED: 2}
+
+
+def test_rewrites_survive_many_threads_and_a_full_cache(owner: Owner) -> None:
+    with owner.cursor() as con:
+        executor.apply(con, "p1", rewrite_months())
+    owner.refresh_rewrites()
+
+    def ask(thread: int) -> None:
+        for turn in range(60):
+            owner.rewritten(f"SELECT {turn} FROM t")
+            owner.refresh_rewrites()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(ask, range(4))) == [None] * 4
+
+
+def test_timing_leaves_out_what_fails_is_forbidden_or_never_ends(owner: Owner) -> None:
+    texts = ["SELECT count(*) FROM t", "SELECT nothing FROM t", "DROP TABLE t", ENDLESS]
+    samples = owner.time_queries(texts, 2, 0.3)
+    assert list(samples) == ["SELECT count(*) FROM t"]
+
+
+def test_a_refused_statement_is_not_run(owner: Owner) -> None:
+    with pytest.raises(Forbidden):
+        owner.query("DROP TABLE t", "c", Limits())
+    assert owner.rows_of(TableName(name="t")) == 100

@@ -1,0 +1,162 @@
+"""The search over sets of changes, on a real database: winners, losers, time and crashes."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from tests.jobs import CASTING, LOOKUP, SALES, STATUS, TYPED, make_job
+from tools.messages import AddNotNull, DropColumn, DropIndex, SortTable
+from tools.product import search as module
+from tools.product.measurement import MeasureResult, ShadowJob
+from tools.product.shadow import measure
+
+
+def run(job: ShadowJob) -> MeasureResult:
+    result = measure(job, lambda done, total, text: None)
+    left = {p.name for p in Path(job.snapshot).parent.iterdir()}
+    assert left <= {"base.duckdb", *(f"trial-{i}.duckdb" for i in range(99))}
+    assert len(left) <= 1 + bool(result.chosen)
+    return result
+
+
+def test_a_gain_is_accepted_and_a_textbook_index_refused_with_its_number(tmp_path: Path) -> None:
+    result = run(make_job(tmp_path, [TYPED, STATUS], [CASTING, LOOKUP]))
+    typed, index = result.trials
+    assert (typed.status, index.status) == ("accepted", "rejected")
+    assert typed.evidence is not None and typed.evidence.ratio.low > 1.02
+    assert typed.evidence.rehearsal is not None and typed.evidence.rehearsal.ok
+    assert typed.evidence.insert_cost is not None
+    assert "×" in index.reason
+    assert index.evidence is not None and index.evidence.given == (typed.candidate.id,)
+    assert result.total is not None and result.total.mid > 1
+    assert {q.equal for q in result.queries} == {True}
+    assert len(result.queries) == 2
+
+
+def test_a_change_of_results_is_refused_with_its_query(tmp_path: Path) -> None:
+    job = make_job(tmp_path, [TYPED], [CASTING, "SELECT max(amount) AS top FROM sales"])
+    trial = run(job).trials[0]
+    assert trial.status == "rejected"
+    assert job.workload.patterns[1].fingerprint in trial.reason
+    assert "top as INTEGER instead of VARCHAR" in trial.reason
+    assert trial.evidence is not None and not trial.evidence.equal
+
+
+def test_a_failing_query_after_a_change_refuses_it(tmp_path: Path) -> None:
+    job = make_job(tmp_path, [TYPED], ["SELECT count(*) AS n FROM sales WHERE amount LIKE '9%'"])
+    trial = run(job).trials[0]
+    assert trial.status == "rejected" and "fails: Binder Error" in trial.reason
+
+
+def test_what_costs_nothing_is_accepted_without_a_gain(tmp_path: Path) -> None:
+    setup = ("CREATE INDEX unused ON sales (region)", "ALTER TABLE sales ADD COLUMN junk INTEGER")
+    drop = DropIndex(table=SALES, name="unused", definition="CREATE INDEX unused ON sales(region);")
+    changes = [drop, DropColumn(table=SALES, column="junk", type="INTEGER"),
+               AddNotNull(table=SALES, column="region")]  # fmt: skip
+    result = run(make_job(tmp_path, changes, [CASTING], setup=setup))
+    assert [t.status for t in result.trials] == ["accepted"] * 3
+    assert [t.evidence.method for t in result.trials if t.evidence][-1] == "contract"
+
+
+def test_ties_at_a_limit_are_no_difference(tmp_path: Path) -> None:
+    ties = "SELECT region, status FROM sales ORDER BY status LIMIT 5"
+    trial = run(make_job(tmp_path, [SortTable(table=SALES, order_by=("region",))], [ties])).trials[
+        0
+    ]
+    assert trial.evidence is not None and trial.evidence.equal
+
+
+@pytest.mark.parametrize(
+    ("sql", "why"),
+    [
+        ("SELECT * FROM sales WHERE random() < 0.5", "differs from one run to the next"),
+        ("SELECT nothing FROM sales", "nothing"),
+        ("DELETE FROM sales", "DELETE"),
+    ],
+)
+def test_a_query_that_cannot_be_compared_is_left_out(tmp_path: Path, sql: str, why: str) -> None:
+    result = run(make_job(tmp_path, [TYPED], [CASTING, sql]))
+    assert len(result.skipped) == 1 and why in result.skipped[0]
+    assert result.trials[0].status == "accepted"
+
+
+def test_a_change_that_cannot_be_made_does_not_stop_the_others(tmp_path: Path) -> None:
+    broken = TYPED.model_copy(
+        update={"column": "region", "forward": 'CAST("region" AS INTEGER)',
+                "backward": 'CAST("region" AS VARCHAR)'}
+    )  # fmt: skip
+    gone = TYPED.model_copy(update={"column": "nowhere"})
+    result = run(make_job(tmp_path, [broken, gone, TYPED], [CASTING]))
+    assert [t.status for t in result.trials][2] == "accepted"
+    assert {t.status for t in result.trials[:2]} <= {"refused", "failed"}
+
+
+def test_a_spent_budget_still_gives_a_whole_result(tmp_path: Path) -> None:
+    started = time.monotonic()
+    job = make_job(tmp_path, [TYPED, STATUS], [CASTING, LOOKUP], budget_seconds=0.01)
+    result = run(job)
+    assert [t.status for t in result.trials] == ["unmeasured"] * 2
+    assert "was spent" in result.trials[0].reason
+    assert result.chosen == () and result.total is None
+    assert any("no time was left" in s for s in result.skipped)
+    assert time.monotonic() - started < 20
+
+
+def test_a_query_stopped_in_the_last_race_does_not_lose_the_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heavy = "SELECT sum(hash(i, i + 1, i + 2)) AS h FROM range(30000000) AS r(i)"
+    monkeypatch.setattr(module, "LEAST_SECONDS", 0.15)
+    monkeypatch.setattr(module, "PATIENCE", 0.0)
+    result = run(make_job(tmp_path, [TYPED], [(CASTING, 9000), (heavy, 1)]))
+    assert len(result.chosen) == 1
+    assert [q.sql for q in result.queries] == [CASTING]
+
+
+def test_a_gain_below_the_wanted_one_is_refused(tmp_path: Path) -> None:
+    job = make_job(tmp_path, [TYPED], [CASTING], min_gain=50.0)
+    trial = run(job).trials[0]
+    assert trial.status == "rejected" and "wanted above ×50" in trial.reason
+    assert trial.evidence is not None and trial.evidence.ratio.mid > 1
+
+
+def test_a_finished_measurement_is_not_repeated(tmp_path: Path) -> None:
+    job = make_job(tmp_path, [TYPED], [CASTING])
+    first = run(job)
+    assert measure(job, lambda done, total, text: pytest.fail("measured again")) == first
+
+
+def test_a_change_accepted_before_a_crash_is_made_again_not_measured(tmp_path: Path) -> None:
+    job = make_job(tmp_path, [TYPED, STATUS], [CASTING, LOOKUP])
+    first = run(job)
+    keep_lines(job, ("baseline", "trial"), most=2)
+    again = run_again(job)
+    assert again.trials[0] == first.trials[0]
+    index = again.trials[1]
+    assert index.evidence is not None and index.evidence.given == (job.candidates[0].id,)
+
+
+def keep_lines(job: ShadowJob, kinds: tuple[str, ...], *, most: int) -> None:
+    """Leave of the journal what a crash would have left."""
+    journal = next(Path(job.evidence).iterdir())
+    lines = journal.read_text().splitlines()
+    kept = [line for line in lines if any(f'{{"kind":"{k}"' in line for k in kinds)]
+    journal.write_text("\n".join(kept[:most]))
+
+
+def run_again(job: ShadowJob) -> MeasureResult:
+    return measure(job, lambda done, total, text: None)
+
+
+def test_an_accepted_change_that_no_longer_fits_is_measured_again(tmp_path: Path) -> None:
+    job = make_job(tmp_path, [TYPED], [CASTING])
+    run(job)
+    keep_lines(job, ("baseline", "trial"), most=2)
+    with duckdb.connect(job.snapshot) as con:
+        con.execute("UPDATE sales SET amount = 'x' WHERE id = 1")
+    trial = run_again(job).trials[0]
+    assert trial.status == "refused"

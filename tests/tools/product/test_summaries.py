@@ -1,0 +1,156 @@
+"""Summary tables stay exact, whatever is written to their base table."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tools.messages import Aggregate, CreateSummary, Dimension, TableName
+from tools.product import summaries
+from tools.product.catalog import read_catalog
+from tools.product.errors import Refused
+from tools.product.results import capture, difference
+
+BASE = TableName(name='the "base"')
+KEYS = ('"k e y"', "d", "coalesce(\"k e y\", 'none')")
+CHANGE = CreateSummary(
+    table=BASE,
+    summary=TableName(name="sums"),
+    dimensions=tuple(Dimension(expression=e, column=f"d{i}") for i, e in enumerate(KEYS[:2])),
+    aggregates=tuple(
+        Aggregate(function=f, argument=a, column=f"a{i}")  # type: ignore[arg-type]
+        for i, (f, a) in enumerate(
+            [
+                ("count", ""), ("count", "n"), ("sum", "n"), ("sum", "price"), ("min", "n"),
+                ("max", "n"), ("min", "d"), ("max", '"k e y"'), ("sum", "n + n"), ("sum", "f"),
+                ("sum", "CAST(n AS DECIMAL(12,1))"),
+            ]
+        )
+    ),
+    rewrites=(),
+)  # fmt: skip
+KEY = st.sampled_from(["NULL", "'a'", "'b'", "''", "'o''c'"])
+DAY = st.sampled_from(["NULL", "DATE '2024-02-29'", "DATE '1969-12-31'"])
+NUMBER = st.sampled_from(["NULL", "0", "-7", "12", "2147483647"])
+PRICE = st.sampled_from(["NULL", "0.01", "-99.99", "7"])
+FLOAT = st.sampled_from(["NULL", "0.1", "-1e10", "3"])
+ROW = st.tuples(KEY, DAY, NUMBER, PRICE, FLOAT).map(lambda r: f"({', '.join(r)})")
+CONDITION = st.one_of(
+    st.just("TRUE"),
+    KEY.map(lambda k: f'"k e y" IS NOT DISTINCT FROM {k}'),
+    NUMBER.map(lambda n: f"n >= {n}"),
+)
+SETTING = st.one_of(
+    KEY.map(lambda k: f'"k e y" = {k}'),
+    DAY.map(lambda d: f"d = {d}"),
+    NUMBER.map(lambda n: f"n = {n}"),
+    PRICE.map(lambda p: f"price = {p}"),
+    st.just('"k e y" = d::VARCHAR'),
+)
+
+
+def inserting(rows: list[str]) -> str:
+    return f"INSERT INTO {BASE.sql} VALUES {', '.join(rows)}"
+
+
+STATEMENT = st.one_of(
+    st.lists(ROW, min_size=1, max_size=6).map(inserting),
+    st.tuples(SETTING, CONDITION).map(lambda p: f"UPDATE {BASE.sql} SET {p[0]} WHERE {p[1]}"),
+    CONDITION.map(lambda c: f"DELETE FROM {BASE.sql} WHERE {c}"),
+    st.sampled_from([
+        f"INSERT INTO {BASE.sql} FROM {BASE.sql} LIMIT 20", f"TRUNCATE {BASE.sql}",
+        f"INSERT INTO {BASE.sql} FROM {BASE.sql} WHERE FALSE", "BEGIN", "COMMIT", "ROLLBACK",
+    ]),
+)  # fmt: skip
+
+
+def make(con: duckdb.DuckDBPyConnection, change: CreateSummary = CHANGE) -> None:
+    con.execute(
+        f"CREATE TABLE {BASE.sql}"
+        ' ("k e y" VARCHAR, d DATE, n INTEGER, price DECIMAL(9,2), f DOUBLE)'
+    )
+    con.execute(
+        f"INSERT INTO {BASE.sql} VALUES ('a', NULL, 1, 2, 3), (NULL, NULL, NULL, NULL, NULL)"
+    )
+    table = read_catalog(con).table(BASE)
+    assert table is not None
+    for statement in summaries.create(change, table, read_catalog(con).engine):
+        con.execute(statement)
+
+
+def afresh(change: CreateSummary) -> str:
+    """Return the query a summary must always equal."""
+    keys = [f"{d.expression} AS {d.column}" for d in change.dimensions]
+    figures = [f"{a.function}({a.argument or '*'}) AS {a.column}" for a in change.aggregates]
+    return f"SELECT {', '.join([*keys, *figures])} FROM {BASE.sql} GROUP BY ALL"
+
+
+def stale(con: duckdb.DuckDBPyConnection, change: CreateSummary) -> str | None:
+    return difference(capture(con, afresh(change)), capture(con, f"FROM {change.summary.sql}"))
+
+
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(st.lists(STATEMENT, min_size=1, max_size=8))
+def test_a_summary_equals_its_query_after_any_writes(statements: list[str]) -> None:
+    with duckdb.connect() as con:
+        make(con)
+        for statement in statements:
+            try:
+                con.execute(statement)
+            except duckdb.Error:
+                with suppress(duckdb.Error):
+                    con.execute("ROLLBACK")
+            assert stale(con, CHANGE) is None
+
+
+def test_many_groups_change_at_once() -> None:
+    with duckdb.connect() as con:
+        make(con)
+        con.execute(
+            f"INSERT INTO {BASE.sql} SELECT 'k' || i % 5000, NULL, i, i, 0 FROM range(20000) r(i)"
+        )
+        con.execute(f"UPDATE {BASE.sql} SET \"k e y\" = 'k' || n % 77, n = n % 9 WHERE n % 3 = 0")
+        con.execute(f"DELETE FROM {BASE.sql} WHERE n < 9 OR n > 15000")
+        assert stale(con, CHANGE) is None
+
+
+def test_an_overflow_refuses_the_write_and_keeps_both_tables() -> None:
+    with duckdb.connect() as con:
+        change = CHANGE.model_copy(
+            update={"aggregates": (Aggregate(function="sum", argument="n + n", column="s"),)}
+        )
+        make(con, change)
+        with pytest.raises(duckdb.Error, match="Overflow"):
+            con.execute(f"INSERT INTO {BASE.sql} VALUES ('z', NULL, 2147483647, 0, 0)")
+        assert stale(con, change) is None
+
+
+def test_an_appender_and_a_copy_keep_it_exact_too(tmp_path: Any) -> None:
+    with duckdb.connect() as con:
+        make(con)
+        con.execute(f"COPY (FROM {BASE.sql}) TO '{tmp_path / 'rows.csv'}'")
+        con.execute(f"COPY {BASE.sql} FROM '{tmp_path / 'rows.csv'}'")
+        assert con.execute("SELECT sum(a0) FROM sums").fetchall() == [(4,)]
+        assert stale(con, CHANGE) is None
+
+
+def test_a_summary_whose_triggers_are_gone_is_not_exact() -> None:
+    with duckdb.connect() as con:
+        make(con)
+        assert summaries.kept_exact(CHANGE, read_catalog(con))
+        con.execute(f"CREATE OR REPLACE TABLE {BASE.sql} AS FROM {BASE.sql}")
+        assert not summaries.kept_exact(CHANGE, read_catalog(con))
+
+
+def test_an_engine_without_triggers_is_refused_a_summary() -> None:
+    with duckdb.connect() as con:
+        make(con)
+        table = read_catalog(con).table(BASE)
+        assert table is not None
+        with pytest.raises(Refused, match="has no triggers"):
+            summaries.create(CHANGE, table, "duckdb 1.5.3")

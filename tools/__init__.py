@@ -1,0 +1,1 @@
+"""What can be known and done: plain Python, no LangGraph, no HTTP."""

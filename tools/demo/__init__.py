@@ -1,0 +1,1 @@
+"""Real data sets and workloads to try Pillion on."""

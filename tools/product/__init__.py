@@ -1,0 +1,1 @@
+"""The data product: its file, workload, shadow, contract and changes."""

@@ -1,0 +1,1 @@
+"""Ideas worth measuring, one module a kind."""

@@ -1,0 +1,220 @@
+"""Answering a grouped query from a summary table: the same rows, or no answer.
+
+Pure functions on the syntax tree. Whatever is not known to be exact makes them give up, since a
+wrong answer is worse than a slow one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import NamedTuple
+
+import duckdb
+from sqlglot import exp
+
+from tools.messages import CreateSummary
+from tools.product.candidates.grouped import (
+    Keys,
+    deterministic,
+    folded,
+    group_keys,
+    key_of,
+    parse_part,
+    plain,
+    scalar,
+    single_table,
+)
+from tools.product.errors import ParseFailed
+from tools.product.fingerprint import parse
+
+_MARK = "pillion_summary_column_"
+_PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
+
+
+class _Inexact(Exception):
+    """The query cannot be answered exactly from this summary."""
+
+
+def answer_from_summary(sql: str, summary: CreateSummary) -> str | None:
+    """Return an equivalent of `sql` over the summary, or None when it cannot be exact."""
+    try:
+        tree = parse(sql)
+        name = single_table(tree)
+        if not isinstance(tree, exp.Select) or name is None or _MARK in sql.lower():
+            return None
+        asked = (folded(name.schema_name), folded(name.name))
+        if asked != (folded(summary.table.schema_name), folded(summary.table.name)):
+            return None
+        return _answer(tree, _Stored.of(summary), summary)
+    except (ParseFailed, RecursionError, _Inexact):
+        return None
+
+
+class _Stored(NamedTuple):
+    """What a summary holds, by the expression it was computed from."""
+
+    dimensions: dict[str, str]
+    aggregates: dict[tuple[str, str], str]
+    columns: frozenset[str]
+    """Names of base columns that are dimensions as they are."""
+
+    @classmethod
+    def of(cls, summary: CreateSummary) -> _Stored:
+        parts = [(parse_part(d.expression), d.column) for d in summary.dimensions]
+        if not all(deterministic(node) for node, _ in parts):
+            raise _Inexact
+        return cls(
+            {key_of(node): column for node, column in parts},
+            {
+                (a.function, key_of(parse_part(a.argument)) if a.argument else ""): a.column
+                for a in summary.aggregates
+            },
+            frozenset(folded(n.name) for n, _ in parts if isinstance(n, exp.Column)),
+        )
+
+
+def _answer(tree: exp.Select, stored: _Stored, summary: CreateSummary) -> str:
+    keys = group_keys(tree, stored.columns)
+    if not keys or not all(key_of(k) in stored.dimensions for k in keys):
+        raise _Inexact
+    _check_aliases(tree, stored)
+    over_groups = _replacing(stored, {key_of(k) for k in keys})
+    over_rows = _replacing(stored, set(stored.dimensions))
+    new = tree.copy()
+    new.set("expressions", [_projected(e, over_groups) for e in tree.expressions])
+    new.set("group", exp.Group(expressions=[over_groups(k) for k in keys]))
+    for part, replace in (("where", over_rows), ("having", over_groups), ("order", over_groups)):
+        value = tree.args.get(part)
+        if value is not None:
+            new.set(part, replace(value))
+    source = exp.Table(
+        this=exp.to_identifier(summary.summary.name, quoted=True),
+        db=exp.to_identifier(summary.summary.schema_name, quoted=True),
+    )
+    new.set("from_", exp.From(this=source))
+    _unmark(new)
+    return str(new.sql(dialect="duckdb", comments=False))
+
+
+def _check_aliases(tree: exp.Select, stored: _Stored) -> None:
+    """Refuse an output name that would be taken for a column of the summary, or the reverse."""
+    columns = {folded(c) for c in (*stored.dimensions.values(), *stored.aggregates.values())}
+    for projection in tree.expressions:
+        same = stored.dimensions.get(key_of(projection.unalias()))
+        name = folded(projection.alias)
+        if name in columns and (same is None or folded(same) != name):
+            raise _Inexact
+
+
+def _projected(projection: exp.Expr, replace: Callable[[exp.Expr], exp.Expr]) -> exp.Expr:
+    """Replace inside a projection and keep the name consumers know it by."""
+    name = _output_name(projection)
+    return exp.alias_(replace(projection.unalias()), name, quoted=True)
+
+
+def _output_name(projection: exp.Expr) -> str:
+    """Return the engine's name for a projection, where that is certain."""
+    if isinstance(projection, exp.Alias | exp.Column):
+        return str(projection.alias_or_name)
+    argument = projection.this
+    if isinstance(projection, exp.Count) and isinstance(argument, exp.Star | None):
+        return "count_star()"
+    if type(projection) in _NAMES and isinstance(argument, exp.Column) and not argument.table:
+        bare = _PLAIN.fullmatch(argument.name) and argument.name not in _keywords()
+        if bare and not argument.this.quoted:
+            return f"{_NAMES[type(projection)]}({argument.name})"
+    raise _Inexact
+
+
+_NAMES: dict[type, str] = {
+    exp.Count: "count", exp.Sum: "sum", exp.Min: "min", exp.Max: "max", exp.Avg: "avg",
+}  # fmt: skip
+
+
+@lru_cache
+def _keywords() -> frozenset[str]:
+    """Return the names that the engine writes in quotes."""
+    with duckdb.connect() as con:
+        rows = con.execute("SELECT keyword_name FROM duckdb_keywords()").fetchall()
+    return frozenset(str(name) for (name,) in rows)
+
+
+def _replacing(stored: _Stored, keys: Keys) -> Callable[[exp.Expr], exp.Expr]:
+    """Return what replaces aggregates, and expressions that are `keys`, by stored columns."""
+
+    def step(node: exp.Expr) -> exp.Expr:
+        if isinstance(node, exp.Filter):
+            return _filtered(node, stored)
+        if isinstance(node, exp.AggFunc):
+            return _aggregate(node, stored)
+        if not isinstance(node, exp.Literal | exp.Identifier) and key_of(node) in keys:
+            return _mine(stored.dimensions[key_of(node)])
+        if isinstance(node, exp.Func) and not scalar(node, now=True):
+            raise _Inexact
+        return node
+
+    return lambda node: node.copy().transform(step)
+
+
+def _filtered(node: exp.Filter, stored: _Stored) -> exp.Expr:
+    """Move the condition onto the sums that replace the aggregate."""
+    if not isinstance(node.this, exp.AggFunc):
+        raise _Inexact
+    condition = _replacing(stored, set(stored.dimensions))(node.expression)
+
+    def narrowed(part: exp.Expr) -> exp.Expr:
+        if isinstance(part, exp.AggFunc):
+            return exp.Filter(this=part.copy(), expression=condition.copy())
+        return part
+
+    return _aggregate(node.this, stored).transform(narrowed)
+
+
+def _aggregate(node: exp.AggFunc, stored: _Stored) -> exp.Expr:
+    argument = node.this
+    key = "" if argument is None or isinstance(argument, exp.Star) else key_of(argument)
+    if not plain(node):
+        raise _Inexact
+    if type(node) is exp.Avg:
+        total, count = _column(stored, "sum", key), _column(stored, "count", key)
+        return _filled("(CAST(sum({0}) AS DOUBLE) / nullif(sum({1}), 0))", total, count)
+    if type(node) is exp.Count:
+        count = _column(stored, "count", key)
+        return _filled("CAST(coalesce(sum({0}), 0) AS BIGINT)", count)
+    if type(node) not in (exp.Sum, exp.Min, exp.Max):
+        raise _Inexact
+    function = _NAMES[type(node)]
+    return _filled(f"{function}({{0}})", _column(stored, function, key))
+
+
+def _column(stored: _Stored, function: str, key: str) -> str:
+    column = stored.aggregates.get((function, key))
+    if column is None:
+        raise _Inexact
+    return column
+
+
+def _mine(column: str) -> exp.Column:
+    return exp.column(exp.to_identifier(_MARK + column, quoted=True))
+
+
+def _filled(text: str, *columns: str) -> exp.Expr:
+    names = [_mine(c).sql(dialect="duckdb") for c in columns]
+    return parse_part(text.format(*names))
+
+
+def _unmark(tree: exp.Select) -> None:
+    """Take the marks off; refuse a column that is neither stored nor an output name."""
+    aliases = {folded(e.alias) for e in tree.expressions if e.alias}
+    for column in list(tree.find_all(exp.Column)):
+        name = column.name
+        if name.startswith(_MARK):
+            column.replace(exp.column(exp.to_identifier(name.removeprefix(_MARK), quoted=True)))
+        elif column.table or folded(name) not in aliases or _of_rows(column):
+            raise _Inexact
+
+
+def _of_rows(column: exp.Column) -> bool:
+    return column.find_ancestor(exp.Where, exp.AggFunc) is not None

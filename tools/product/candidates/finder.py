@@ -1,0 +1,44 @@
+"""All finders, asked for some kinds of change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from tools.messages import Candidate
+from tools.product.candidates.context import CandidateContext, Found
+from tools.product.candidates.index import find_indexes
+from tools.product.candidates.rewrite import find_rewrites
+from tools.product.candidates.sort import find_sorts
+from tools.product.candidates.summary import find_summaries
+from tools.product.candidates.types import find_types
+from tools.product.candidates.unused import find_constraints, find_redundant, find_unused
+
+FINDERS: tuple[tuple[frozenset[str], Callable[[CandidateContext], Found]], ...] = (
+    (frozenset({"change_type"}), find_types),
+    (frozenset({"sort_table"}), find_sorts),
+    (frozenset({"create_index"}), find_indexes),
+    (frozenset({"drop_column", "drop_table"}), find_unused),
+    (frozenset({"drop_index"}), find_redundant),
+    (frozenset({"add_not_null", "add_check"}), find_constraints),
+    (frozenset({"create_summary"}), find_summaries),
+    (frozenset({"rewrite_query"}), find_rewrites),
+)
+MAX_CANDIDATES = 60
+"""Bounds a run on a huge schema; the heaviest ideas come first."""
+
+NO_QUERIES = (
+    "there are no queries to measure with: give some with `pillion init --queries`,"
+    " or let `pillion serve` watch the live ones"
+)
+
+
+def find(context: CandidateContext, kinds: Iterable[str]) -> Found:
+    """Return the ideas of these kinds, heaviest first, and notes on what was looked at in vain."""
+    wanted = set(kinds)
+    results = [finder(context) for made, finder in FINDERS if made & wanted]
+    candidates: dict[str, Candidate] = {c.id: c for r in results for c in r.candidates}
+    ordered = sorted(candidates.values(), key=lambda c: (-c.promise, c.id))
+    notes = [n for r in results for n in r.notes] if context.workload.patterns else [NO_QUERIES]
+    if len(ordered) > MAX_CANDIDATES:
+        notes.append(f"{len(ordered) - MAX_CANDIDATES} lighter ideas were left for another run")
+    return Found(tuple(ordered[:MAX_CANDIDATES]), tuple(notes))

@@ -1,0 +1,127 @@
+"""Reading a plain grouped query over one table: its table, its keys, and what is deterministic."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Set
+
+from sqlglot import exp
+
+from tools.messages import TableName
+from tools.product.fingerprint import parse
+
+Keys = Set[str]
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+_PARTS = frozenset({"expressions", "from_", "where", "group", "having", "order", "limit", "offset"})
+"""Parts of a SELECT that mean the same over groups as over rows."""
+_FORBIDDEN = (
+    exp.Query, exp.Window, exp.Distinct, exp.Star, exp.Lambda, exp.Qualify, exp.Unnest,
+    exp.Collate, exp.Placeholder, exp.Parameter, exp.WithinGroup,
+)  # fmt: skip
+_SCALAR = (
+    exp.Cast, exp.TryCast, exp.Case, exp.If, exp.Coalesce, exp.Nullif, exp.Round, exp.Abs, exp.Ceil,
+    exp.Floor, exp.Lower, exp.Upper, exp.Trim, exp.Concat, exp.Substring, exp.Length, exp.Left,
+    exp.Right, exp.TimestampTrunc, exp.DateTrunc, exp.Extract, exp.Year, exp.Quarter, exp.Month,
+    exp.Week, exp.WeekOfYear, exp.Day, exp.Dayname, exp.Monthname, exp.DayOfWeek, exp.DayOfMonth,
+    exp.DayOfYear, exp.DayOfWeekIso, exp.Hour, exp.Minute, exp.Second, exp.TimeToStr, exp.StrToTime,
+    exp.TsOrDsToDate, exp.Date, exp.DateDiff, exp.And, exp.Or, exp.Xor, exp.StartsWith,
+    exp.EndsWith, exp.Contains, exp.RegexpLike, exp.Greatest, exp.Least,
+)  # fmt: skip
+_NOW = (exp.CurrentDate, exp.CurrentTimestamp)
+_ZONED = ("timestamptz", "timetz", "timestampltz")
+
+
+def folded(name: str) -> str:
+    """Return an identifier as DuckDB compares it: without case, in ASCII only."""
+    return name.translate(_LOWER)
+
+
+def key_of(node: exp.Expr) -> str:
+    """Return the text by which two expressions over one table are the same."""
+    plain = node.copy()
+    for column in plain.find_all(exp.Column):
+        column.set("table", None)
+        column.this.replace(exp.to_identifier(folded(column.name), quoted=True))
+    return str(plain.sql(dialect="duckdb", comments=False))
+
+
+def parse_part(text: str) -> exp.Expr:
+    """Return the tree of one SQL expression."""
+    part: exp.Expr = parse(f"SELECT {text}").expressions[0]
+    return part
+
+
+def scalar(node: exp.Expr, *, now: bool) -> bool:
+    """Whether a function gives one value a row, the same each time (`now`: in one query)."""
+    if isinstance(node, exp.Cast | exp.TryCast) and node.to.is_type(*_ZONED):
+        return now
+    return isinstance(node, _SCALAR) or (now and isinstance(node, _NOW))
+
+
+def plain(node: exp.AggFunc) -> bool:
+    """Whether an aggregate has its one argument and nothing else."""
+    return not any(v for k, v in node.args.items() if k not in ("this", "big_int"))
+
+
+def deterministic(node: exp.Expr) -> bool:
+    """Whether an expression over a row's columns may be stored: it never changes by itself."""
+    functions = all(scalar(f, now=False) for f in node.find_all(exp.Func))
+    return functions and node.find(exp.Column) is not None and node.find(*_FORBIDDEN) is None
+
+
+def single_table(tree: exp.Expr) -> TableName | None:
+    """Return the only table of a plain grouped SELECT, or None for any other query."""
+    if not isinstance(tree, exp.Select) or any(v for k, v in tree.args.items() if k not in _PARTS):
+        return None
+    for node in tree.find_all(*_FORBIDDEN):
+        counted = isinstance(node, exp.Star) and isinstance(node.parent, exp.Count)
+        if node is not tree and not counted:
+            return None
+    source = tree.args.get("from_")
+    table = source.this if source is not None else None
+    if not isinstance(table, exp.Table) or not isinstance(table.this, exp.Identifier):
+        return None
+    alias = table.args.get("alias")
+    extra = any(v for k, v in table.args.items() if k not in ("this", "db", "alias"))
+    if extra or (alias is not None and alias.columns):
+        return None
+    own = folded(table.alias_or_name)
+    if any(len(c.parts) > 2 or folded(c.table or own) != own for c in tree.find_all(exp.Column)):
+        # Another qualifier may be a struct column, whose fields are no columns.
+        return None
+    return TableName(schema_name=table.db or "main", name=table.name)
+
+
+def group_keys(tree: exp.Select, columns: Keys) -> list[exp.Expr] | None:
+    """Return the grouping expressions with aliases, positions and ALL resolved.
+
+    `columns` are names of the table, which come before aliases. Constants group nothing; None
+    where that leaves no key or where there are grouping sets.
+    """
+    group = tree.args.get("group")
+    if group is None or any(v for k, v in group.args.items() if k not in ("expressions", "all")):
+        return None
+    if group.args.get("all"):
+        keys = [e.unalias() for e in tree.expressions if e.find(exp.AggFunc) is None]
+    else:
+        resolved = [_resolved(node, tree, columns) for node in group.expressions]
+        keys = [k for k in resolved if k is not None]
+        if len(keys) < len(resolved):
+            return None
+    return [k for k in keys if k.find(exp.Column)] or None
+
+
+def _resolved(node: exp.Expr, tree: exp.Select, columns: Keys) -> exp.Expr | None:
+    if isinstance(node, exp.Literal):
+        position = int(node.name) - 1 if node.name.isdecimal() and not node.is_string else -1
+        if not 0 <= position < len(tree.expressions):
+            return None
+        projection: exp.Expr = tree.expressions[position]
+        return projection.unalias()
+    if not isinstance(node, exp.Column) or node.table or folded(node.name) in columns:
+        return node
+    name = folded(node.name)
+    named: list[exp.Expr] = [e.unalias() for e in tree.expressions if folded(e.alias) == name]
+    if not named or any(folded(c.name) == name for c in named[0].find_all(exp.Column)):
+        return node
+    return named[0]

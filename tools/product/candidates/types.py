@@ -1,0 +1,177 @@
+"""Text that holds numbers, dates or timestamps and is cast by queries: store it as what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from tools.messages import Candidate, ChangeType, change_id, quoted
+from tools.product.candidates.context import CandidateContext, Found, each, weight
+from tools.product.catalog import Table
+from tools.product.contract import MARKERS
+from tools.product.rebuild import literal
+
+TARGETS = (
+    "INTEGER", "BIGINT", "DATE", "TIMESTAMP", "DOUBLE", "BOOLEAN",
+)  # fmt: skip
+TIMESTAMP_FORMATS = (
+    "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M",
+    "%Y-%m-%dT%H:%M:%S.%fZ", "%Y-%m-%d %H:%M:%S.%f", "%d.%m.%Y %H:%M", "%m/%d/%Y %H:%M:%S",
+)  # fmt: skip
+DATE_FORMATS = ("%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y", "%Y/%m/%d", "%Y%m%d")
+
+
+class _Way(NamedTuple):
+    """One way to store a text: the type and the two expressions over the column `{c}`."""
+
+    to_type: str
+    forward: str
+    backward: str
+
+
+def find_types(context: CandidateContext) -> Found:
+    """Propose a type for each cast text column, where every present row survives both ways."""
+    return each(context.catalog.tables, lambda table: _ideas(context, table))
+
+
+def _ideas(context: CandidateContext, table: Table) -> Found:
+    candidates: list[Candidate] = []
+    notes: list[str] = []
+    wanted = {c: casts for c in _text_columns(table) if (casts := _casts(context, table, c))}
+    if not wanted or not table.rows:
+        return Found(())
+    marker_of = _markers(context, table, list(wanted))
+    for column, casts in wanted.items():
+        marker, reason = marker_of[column]
+        way = _exact_way(context, table, column, casts, marker) if not reason else None
+        if way is None:
+            notes.append(f"{table.name}.{column} stays text: {reason or _example(casts)}")
+        else:
+            candidates.append(_candidate(context, table, column, way, marker))
+    return Found(tuple(candidates), tuple(notes))
+
+
+def _text_columns(table: Table) -> list[str]:
+    return [c.name for c in table.columns if c.type == "VARCHAR" and c.generated is None]
+
+
+def _casts(context: CandidateContext, table: Table, column: str) -> frozenset[str]:
+    found = {c for _, use in context.uses(table.name, column) for c in use.casts}
+    return frozenset(c for c in found if c != "VARCHAR")
+
+
+def _example(casts: frozenset[str]) -> str:
+    return f"some value does not survive {'/'.join(sorted(casts))} and back exactly"
+
+
+def _markers(
+    context: CandidateContext, table: Table, columns: list[str]
+) -> dict[str, tuple[str | None, str]]:
+    """Return each column's only marker for missing values, or why it cannot have one."""
+    parts = []
+    for column in columns:
+        name = quoted(column)
+        parts.append(f"count(*) FILTER ({name} IS NULL)")
+        parts += [f"count(*) FILTER ({name} = {literal(m)})" for m in MARKERS]
+    row = context.probe(f"SELECT {', '.join(parts)} FROM {table.name.sql}")[0]
+    width = len(MARKERS) + 1
+    found: dict[str, tuple[str | None, str]] = {}
+    for position, column in enumerate(columns):
+        nulls, *counts = row[position * width : (position + 1) * width]
+        used = [m for m, n in zip(MARKERS, counts, strict=True) if n]
+        if len(used) > 1 or (used and nulls):
+            shown = ", ".join(map(repr, used)) + (" and NULL" if nulls else "")
+            found[column] = (None, f"several signs for missing values ({shown})")
+        else:
+            found[column] = (used[0] if used else None, "")
+    return found
+
+
+def _exact_way(
+    context: CandidateContext,
+    table: Table,
+    column: str,
+    casts: frozenset[str],
+    marker: str | None,
+) -> _Way | None:
+    """Return the first way that reproduces every row, tried in one scan."""
+    ways = list(_ways(casts, marker))
+    checks = ", ".join(
+        f"count(*) FILTER ({_safe(w, column)} IS DISTINCT FROM {quoted(column)})" for w in ways
+    )
+    if not ways:
+        return None
+    wrong = context.probe(f"SELECT {checks} FROM {table.name.sql}")[0]
+    return next((w for w, n in zip(ways, wrong, strict=True) if n == 0), None)
+
+
+def _safe(way: _Way, column: str) -> str:
+    """Return backward(forward(x)), NULL where forward would fail."""
+    tried = way.forward.replace("CAST(", "TRY_CAST(").replace("strptime(", "try_strptime(")
+    return way.backward.format(c=f"({tried.format(c=quoted(column))})")
+
+
+def _ways(casts: frozenset[str], marker: str | None) -> Iterator[_Way]:
+    for to_type in (t for t in TARGETS if _serves(t, casts)):
+        if to_type in ("DATE", "TIMESTAMP"):
+            for fmt in _formats(to_type, casts):
+                parse = f"CAST(strptime({{c}}, {literal(fmt)}) AS {to_type})"
+                yield _marked(to_type, parse, f"strftime({{c}}, {literal(fmt)})", marker)
+        else:
+            cast, text = f"CAST({{c}} AS {to_type})", "CAST({c} AS VARCHAR)"
+            yield _marked(to_type, cast, text, marker)
+            if to_type == "DOUBLE":
+                yield _marked(to_type, cast, f"regexp_replace({text}, '\\.0$', '')", marker)
+
+
+def _formats(to_type: str, casts: frozenset[str]) -> tuple[str, ...]:
+    if to_type == "DATE":
+        return DATE_FORMATS
+    zoned = bool(casts & {"TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE"})
+    # Without its Z, an instant would be read in the session's time zone.
+    return tuple(f for f in TIMESTAMP_FORMATS if not (zoned and f.endswith("Z")))
+
+
+def _serves(to_type: str, casts: frozenset[str]) -> bool:
+    """Whether storing `to_type` can make these casts free or cheap."""
+    numeric = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "DOUBLE", "FLOAT"}
+    if to_type in ("INTEGER", "BIGINT", "DOUBLE"):
+        return any(c in numeric or c.startswith("DECIMAL") for c in casts)
+    if to_type in ("DATE", "TIMESTAMP"):
+        return any(c.startswith(("DATE", "TIMESTAMP")) for c in casts)
+    return to_type in casts
+
+
+def _marked(to_type: str, forward: str, backward: str, marker: str | None) -> _Way:
+    if marker is None:
+        return _Way(to_type, forward, backward)
+    sign = literal(marker)
+    return _Way(
+        to_type,
+        f"CASE WHEN {{c}} = {sign} THEN NULL ELSE {forward} END",
+        f"coalesce({backward}, {sign})",
+    )
+
+
+def _candidate(
+    context: CandidateContext, table: Table, column: str, way: _Way, marker: str | None
+) -> Candidate:
+    name = quoted(column)
+    change = ChangeType(
+        table=table.name, column=column, from_type="VARCHAR", to_type=way.to_type,
+        forward=way.forward.format(c=name), backward=way.backward.format(c=name),
+        null_marker=marker,
+    )  # fmt: skip
+    casting = [p for p, use in context.uses(table.name, column) if use.casts]
+    reading = [p.fingerprint for p, _ in context.uses(table.name, column)]
+    starring = [
+        p.fingerprint for p in context.workload.patterns if p.star and table.name in p.tables
+    ]
+    return Candidate(
+        id=change_id(context.product, change),
+        agent="schema",
+        change=change,
+        reason=f"{len(casting)} queries cast this text on every run",
+        fingerprints=tuple(dict.fromkeys([*reading, *starring])),
+        promise=sum(weight(p) for p in casting) * min(1.0, table.rows / 10_000),
+    )

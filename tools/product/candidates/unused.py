@@ -1,0 +1,120 @@
+"""Columns, tables and indexes nobody uses, and indexes that repeat another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tools.messages import (
+    AddCheck,
+    AddNotNull,
+    Candidate,
+    Change,
+    DropColumn,
+    DropIndex,
+    DropTable,
+    change_id,
+    quoted,
+)
+from tools.product.candidates.context import CandidateContext, Found, each
+from tools.product.catalog import Table
+
+ENOUGH_PATTERNS = 20
+ENOUGH_RUNS = 500
+MAX_DROPS = 3
+
+
+def find_unused(context: CandidateContext) -> Found:
+    """Propose to drop what no query reads and no contract promises, given enough of a log."""
+    if not _long_enough(context):
+        return Found((), ("the log is too short to call anything unused",))
+    changes: list[Change] = []
+    for table in context.catalog.tables:
+        reading = context.workload.reading(table.name)
+        promised = {c for t, c in context.promised if t == table.name}
+        if not reading:
+            if not promised:
+                changes.append(DropTable(table=table.name))
+            continue
+        if any(p.star for p in reading):
+            continue
+        used = {u.column for p in reading for u in p.columns if u.table == table.name}
+        changes += [
+            DropColumn(table=table.name, column=c.name, type=c.type)
+            for c in table.columns
+            if c.name not in used and c.name not in promised and c.generated is None
+        ]
+    reason = "no query of the log reads it and no contract promises it"
+    return Found(tuple(_candidate(context, c, reason) for c in changes[:MAX_DROPS]))
+
+
+def _long_enough(context: CandidateContext) -> bool:
+    patterns = context.workload.patterns
+    return len(patterns) >= ENOUGH_PATTERNS or sum(p.runs for p in patterns) >= ENOUGH_RUNS
+
+
+def find_redundant(context: CandidateContext) -> Found:
+    """Propose to drop indexes that repeat another, or that no query can use."""
+    found: list[Candidate] = []
+    for table in context.catalog.tables:
+        unique = [c.columns for c in table.constraints if c.kind in ("PRIMARY KEY", "UNIQUE")]
+        seen = {_lowered(columns) for columns in unique}
+        for index in table.indexes:
+            if index.unique:
+                continue
+            change = DropIndex(table=table.name, name=index.name, definition=index.definition)
+            if _lowered(index.columns) in seen:
+                reason = f"another index already covers {', '.join(index.columns)}"
+                found.append(_candidate(context, change, reason))
+            elif _long_enough(context) and not _usable(context, table, index.columns):
+                reason = "no query of the log can use it, and every write maintains it"
+                found.append(_candidate(context, change, reason))
+            seen.add(_lowered(index.columns))
+    return Found(tuple(found))
+
+
+def _lowered(columns: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(c.lower() for c in columns)
+
+
+def _usable(context: CandidateContext, table: Table, columns: tuple[str, ...]) -> bool:
+    """DuckDB 2 scans an index of one column only, for = or a join."""
+    column = table.column(columns[0])
+    if len(columns) != 1 or column is None:
+        return False
+    return any(
+        "=" in use.operators or "join" in use.roles or ">" in use.operators
+        for _, use in context.uses(table.name, column.name)
+    )
+
+
+def find_constraints(context: CandidateContext) -> Found:
+    """Propose rules the contract states, the data keeps and the database does not enforce."""
+    return each(context.catalog.tables, lambda table: Found(tuple(_rules(context, table))))
+
+
+def _rules(context: CandidateContext, table: Table) -> Iterator[Candidate]:
+    reason = "the contract states it and every present row keeps it"
+    for name, column in sorted(context.required, key=str):
+        found = table.column(column) if name == table.name else None
+        missing = f"{quoted(column)} IS NULL"
+        if found and found.nullable and not _count(context, table, missing):
+            yield _candidate(context, AddNotNull(table=name, column=column), reason)
+    for name, column, rule in context.checks:
+        open_rule = name == table.name and not _has_check(table, column)
+        if open_rule and not _count(context, table, f"NOT ({rule})"):
+            yield _candidate(context, AddCheck(table=name, column=column, expression=rule), reason)
+
+
+def _has_check(table: Table, column: str) -> bool:
+    return any(c.kind == "CHECK" and column in c.columns for c in table.constraints)
+
+
+def _count(context: CandidateContext, table: Table, condition: str) -> int:
+    return int(context.probe(f"SELECT count(*) FROM {table.name.sql} WHERE {condition}")[0][0])
+
+
+def _candidate(context: CandidateContext, change: Change, reason: str) -> Candidate:
+    return Candidate(
+        id=change_id(context.product, change), agent="schema", change=change, reason=reason,
+        promise=0.0,
+    )  # fmt: skip

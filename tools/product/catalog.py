@@ -1,0 +1,267 @@
+"""What is in the product's database: tables, columns, constraints, indexes, views, triggers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any
+
+import duckdb
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from tools.messages import Message, TableName, quoted
+
+
+class Column(Message):
+    """One column; `default` and `generated` are SQL expressions."""
+
+    name: str
+    type: str
+    nullable: bool = True
+    default: str | None = None
+    generated: str | None = None
+    comment: str | None = None
+
+
+class Constraint(Message):
+    """One constraint as DuckDB prints it."""
+
+    kind: str
+    """PRIMARY KEY, UNIQUE, CHECK, FOREIGN KEY or NOT NULL."""
+    text: str
+    columns: tuple[str, ...] = ()
+    referenced_table: str | None = None
+
+
+class Index(Message):
+    """One explicit index."""
+
+    name: str
+    columns: tuple[str, ...]
+    """Column names, or the expression text where it is one."""
+    unique: bool
+    definition: str
+
+
+class Trigger(Message):
+    """One trigger (DuckDB 2 and later)."""
+
+    name: str
+    definition: str
+
+
+class Table(Message):
+    """One base table with all that depends on it."""
+
+    name: TableName
+    columns: tuple[Column, ...]
+    rows: int
+    constraints: tuple[Constraint, ...] = ()
+    indexes: tuple[Index, ...] = ()
+    triggers: tuple[Trigger, ...] = ()
+    comment: str | None = None
+    definition: str = ""
+
+    def column(self, name: str) -> Column | None:
+        """Return the column called `name` (DuckDB compares names without case), if any."""
+        return next((c for c in self.columns if c.name.lower() == name.lower()), None)
+
+
+class View(Message):
+    """One view and its text."""
+
+    name: TableName
+    definition: str
+
+
+class Catalog(Message):
+    """The whole database, without the product's own `pillion` schema."""
+
+    tables: tuple[Table, ...]
+    views: tuple[View, ...] = ()
+    engine: str
+    """Such as `duckdb 2.0.0`."""
+    foreign_keys: tuple[tuple[TableName, TableName], ...] = ()
+    """Pairs (referencing, referenced)."""
+
+    def table(self, name: TableName) -> Table | None:
+        """Return the table called `name` (without case), if any."""
+        return self.by_name.get((name.schema_name.lower(), name.name.lower()))
+
+    @cached_property
+    def by_name(self) -> dict[tuple[str, str], Table]:
+        """Tables by schema and name, both in lower case."""
+        return {(t.name.schema_name.lower(), t.name.name.lower()): t for t in self.tables}
+
+
+_OWN = (
+    "database_name = current_database() AND NOT internal AND lower(schema_name)"
+    " NOT IN ('pillion', 'information_schema', 'pg_catalog')"
+)
+_NAMED = _OWN.replace(" AND NOT internal", "")
+_TABLES = (
+    "SELECT schema_name, table_name, comment, sql FROM duckdb_tables()"
+    f" WHERE {_OWN} AND NOT temporary ORDER BY 1, 2"
+)
+_VIEWS = (
+    "SELECT schema_name, view_name, sql FROM duckdb_views()"
+    f" WHERE {_OWN} AND NOT temporary ORDER BY 1, 2"
+)
+_COLUMNS = (
+    "SELECT schema_name, table_name, column_name, data_type, is_nullable, column_default, comment,"
+    f" {{generated}} FROM duckdb_columns() WHERE {_OWN} ORDER BY table_oid, column_index"
+)
+_CONSTRAINTS = (
+    "SELECT schema_name, table_name, constraint_type, constraint_text, constraint_column_names,"
+    " referenced_table, referenced_column_names"
+    f" FROM duckdb_constraints() WHERE {_NAMED} ORDER BY constraint_index"
+)
+_INDEXES = (
+    "SELECT schema_name, table_name, index_name, expressions::VARCHAR[], is_unique, sql"
+    f" FROM duckdb_indexes() WHERE {_NAMED} ORDER BY index_name"
+)
+_TRIGGERS = (
+    "SELECT schema_name, table_name, trigger_name, sql"
+    f" FROM duckdb_triggers() WHERE {_NAMED} AND NOT temporary ORDER BY trigger_name"
+)
+
+_Rows = dict[tuple[str, str], list[tuple[Any, ...]]]
+
+
+def read_catalog(con: duckdb.DuckDBPyConnection) -> Catalog:
+    """Read the whole structure of the current database, and each table's exact row count."""
+    parts = {
+        "columns": _grouped(con, _columns_sql(con)),
+        "constraints": _grouped(con, _CONSTRAINTS),
+        "indexes": _grouped(con, _INDEXES),
+        "triggers": _grouped(con, _TRIGGERS) if _has_triggers(con) else {},
+    }
+    tables = tuple(_table(con, row, parts) for row in con.execute(_TABLES).fetchall())
+    version = con.execute("SELECT version()").fetchall()[0][0]
+    return Catalog(
+        tables=tables,
+        views=tuple(
+            View(name=TableName(schema_name=schema, name=name), definition=sql or "")
+            for schema, name, sql in con.execute(_VIEWS).fetchall()
+        ),
+        engine=f"duckdb {version.removeprefix('v')}",
+        foreign_keys=tuple(
+            (t.name, TableName(schema_name=t.name.schema_name, name=c.referenced_table))
+            for t in tables
+            for c in t.constraints
+            if c.kind == "FOREIGN KEY" and c.referenced_table
+        ),
+    )
+
+
+def schema_hash(catalog: Catalog, tables: Iterable[TableName]) -> str:
+    """Hash the structure of `tables`: columns, types, constraints, indexes; rows don't count."""
+    wanted = {(t.schema_name.lower(), t.name.lower()): catalog.table(t) for t in tables}
+    body = [[*key, _structure(wanted[key])] for key in sorted(wanted)]
+    return hashlib.sha256(json.dumps(body).encode()).hexdigest()[:16]
+
+
+def _structure(table: Table | None) -> list[object] | None:
+    if table is None:
+        return None
+    return [
+        [[c.name, c.type, c.nullable, c.default, c.generated] for c in table.columns],
+        sorted([c.kind, c.text, list(c.columns)] for c in table.constraints),
+        sorted([i.name, list(i.columns), i.unique] for i in table.indexes),
+    ]
+
+
+def _columns_sql(con: duckdb.DuckDBPyConnection) -> str:
+    names = {r[0] for r in con.execute("DESCRIBE FROM duckdb_columns()").fetchall()}
+    return _COLUMNS.format(generated="is_generated" if "is_generated" in names else "NULL")
+
+
+def _has_triggers(con: duckdb.DuckDBPyConnection) -> bool:
+    sql = "SELECT count(*) FROM duckdb_functions() WHERE function_name = 'duckdb_triggers'"
+    return bool(con.execute(sql).fetchall()[0][0])
+
+
+def _grouped(con: duckdb.DuckDBPyConnection, sql: str) -> _Rows:
+    rows: _Rows = {}
+    for schema, table, *rest in con.execute(sql).fetchall():
+        rows.setdefault((schema, table), []).append(tuple(rest))
+    return rows
+
+
+def _table(
+    con: duckdb.DuckDBPyConnection,
+    row: tuple[Any, ...],
+    parts: dict[str, _Rows],
+) -> Table:
+    schema, name, comment, sql = row
+    table = TableName(schema_name=schema, name=name)
+    own = {part: rows.get((schema, name), []) for part, rows in parts.items()}
+    computed = _generated_names(sql or "")
+    return Table(
+        name=table,
+        columns=tuple(_column(r, computed) for r in own["columns"]),
+        rows=con.execute(f"SELECT count(*) FROM {table.sql}").fetchall()[0][0],
+        constraints=tuple(_constraint(table, r) for r in own["constraints"]),
+        indexes=tuple(
+            Index(name=n, columns=tuple(map(_plain, keys)), unique=unique, definition=text or "")
+            for n, keys, unique, text in own["indexes"]
+        ),
+        triggers=tuple(Trigger(name=n, definition=text) for n, text in own["triggers"]),
+        comment=comment,
+        definition=sql or "",
+    )
+
+
+def _column(row: tuple[Any, ...], computed: frozenset[str]) -> Column:
+    name, kind, nullable, default, comment, is_generated = row
+    generated = (name in computed) if is_generated is None else is_generated
+    return Column(
+        name=name,
+        type=kind,
+        nullable=nullable,
+        default=None if generated else default,
+        generated=_uncast(default, kind) if generated else None,
+        comment=comment,
+    )
+
+
+def _uncast(expression: str, kind: str) -> str:
+    """Drop the cast to the column's type that DuckDB adds each time the column is created."""
+    start, end = "CAST(", f" AS {kind})"
+    if expression.startswith(start) and expression.endswith(end):
+        return expression[len(start) : -len(end)]
+    return expression
+
+
+def _generated_names(definition: str) -> frozenset[str]:
+    """Names of generated columns; DuckDB 1.5 says which they are only in the CREATE TABLE."""
+    if "GENERATED ALWAYS AS(" not in definition:
+        return frozenset()
+    try:
+        tree = sqlglot.parse_one(definition, dialect="duckdb")
+    except (SqlglotError, RecursionError):
+        return frozenset()
+    kinds = (exp.ComputedColumnConstraint, exp.GeneratedAsIdentityColumnConstraint)
+    return frozenset(c.name for c in tree.find_all(exp.ColumnDef) if c.find(*kinds))
+
+
+def _constraint(table: TableName, row: tuple[Any, ...]) -> Constraint:
+    kind, text, columns, referenced, referenced_columns = row
+    if kind == "FOREIGN KEY":
+        # DuckDB 1.5 leaves this text empty or unquoted.
+        target = TableName(schema_name=table.schema_name, name=referenced).sql
+        own, theirs = (", ".join(map(quoted, names)) for names in (columns, referenced_columns))
+        text = f"FOREIGN KEY ({own}) REFERENCES {target}({theirs})"
+    return Constraint(kind=kind, text=text, columns=tuple(columns), referenced_table=referenced)
+
+
+def _plain(key: str) -> str:
+    """Return the column name of an index key, or the expression's text where it is one."""
+    inner = key[1:-1]
+    if len(key) > 2 and key[0] == key[-1] == '"' and '"' not in inner.replace('""', ""):
+        return inner.replace('""', '"')
+    return key

@@ -1,0 +1,160 @@
+"""The product's own ledger of changes, in its database: written in the change's transaction."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import Any, Literal, NamedTuple
+
+import duckdb
+
+from tools.messages import CHANGE, Change, CreateSummary, RewriteQuery, change_target
+from tools.product.catalog import Table, read_catalog, schema_hash
+from tools.product.errors import ParseFailed, UnknownChange
+from tools.product.fingerprint import fingerprint_of
+from tools.product.summaries import kept_exact
+
+Status = Literal["applied", "undone", "rolled_back"]
+_SCHEMA = (
+    "CREATE SCHEMA IF NOT EXISTS pillion",
+    "CREATE TABLE IF NOT EXISTS pillion.changes (proposal_id VARCHAR, kind VARCHAR,"
+    " target VARCHAR, change VARCHAR, before VARCHAR, after VARCHAR,"
+    " status VARCHAR, detail VARCHAR, applied_at TIMESTAMPTZ, undone_at TIMESTAMPTZ,"
+    " schema_before VARCHAR, schema_after VARCHAR)",
+    "CREATE TABLE IF NOT EXISTS pillion.rewrites (proposal_id VARCHAR, kind VARCHAR, body VARCHAR)",
+)
+_COLUMNS = (
+    "proposal_id, kind, target, change, before, after, status, detail,"
+    " applied_at::VARCHAR, undone_at::VARCHAR, schema_before, schema_after"
+)
+
+
+class AppliedChange(NamedTuple):
+    """A row of the product's own change ledger."""
+
+    proposal_id: str
+    kind: str
+    target: str
+    change: str
+    before: str
+    """The changed table's structure as it was, as JSON."""
+    after: str | None
+    """The same right after the change; None where it dropped the table."""
+    status: Status
+    detail: str
+    applied_at: str
+    undone_at: str | None
+    schema_before: str
+    schema_after: str
+
+
+class ActiveRewrite(NamedTuple):
+    """An approved rewrite or summary that answers queries now."""
+
+    kind: str
+    change: Any
+    fingerprints: frozenset[str]
+    """The patterns it was measured with; it answers no others."""
+
+
+def list_changes(con: duckdb.DuckDBPyConnection) -> list[AppliedChange]:
+    """Return every change made here, oldest first."""
+    if not _has_ledger(con):
+        return []
+    rows = con.execute(f"SELECT {_COLUMNS} FROM pillion.changes ORDER BY rowid").fetchall()
+    return [AppliedChange(*row) for row in rows]
+
+
+def dispatch_rewrites(con: duckdb.DuckDBPyConnection) -> tuple[ActiveRewrite, ...]:
+    """Return the approved rewrites the query gateway may use, summaries last.
+
+    A summary is among them only while all its triggers are there: whoever replaces the base table
+    takes them away, and then the summary tells what was true before.
+    """
+    if not _has_ledger(con):
+        return ()
+    rows = con.execute("SELECT kind, body FROM pillion.rewrites ORDER BY kind DESC").fetchall()
+    changes: list[tuple[str, Any]] = [(kind, CHANGE.validate_json(body)) for kind, body in rows]
+    catalog = read_catalog(con) if any(k == "create_summary" for k, _ in changes) else None
+    return tuple(
+        ActiveRewrite(kind, change, _fingerprints(change))
+        for kind, change in changes
+        if kind != "create_summary" or (catalog is not None and kept_exact(change, catalog))
+    )
+
+
+def _fingerprints(change: Any) -> frozenset[str]:
+    originals = (
+        [change.original]
+        if isinstance(change, RewriteQuery)
+        else [old for old, _ in change.rewrites]
+    )
+    found: set[str] = set()
+    for sql in originals:
+        # A text edited beyond recognition answers nothing.
+        with suppress(ParseFailed):
+            found.add(fingerprint_of(sql))
+    return frozenset(found)
+
+
+def prepare(con: duckdb.DuckDBPyConnection) -> None:
+    """Make the ledger's tables where they don't exist."""
+    for statement in _SCHEMA:
+        con.execute(statement)
+
+
+def record(
+    con: duckdb.DuckDBPyConnection, proposal_id: str, change: Change, before: Table, present: str
+) -> None:
+    """Write that a change was made; `before` is its table and `present` its hash before that."""
+    catalog = read_catalog(con)
+    after = catalog.table(change.table)
+    target = change_target(change)
+    con.execute("DELETE FROM pillion.changes WHERE proposal_id = ?", [proposal_id])
+    if isinstance(change, RewriteQuery | CreateSummary):
+        con.execute(
+            "INSERT INTO pillion.rewrites VALUES (?, ?, ?)",
+            [proposal_id, change.kind, change.model_dump_json()],
+        )
+    con.execute(
+        "INSERT INTO pillion.changes VALUES"
+        " (?, ?, ?, ?, ?, ?, 'applied', ?, now(), NULL, ?, ?)",
+        [
+            proposal_id, change.kind, target, json.dumps(CHANGE.dump_python(change, mode="json")),
+            before.model_dump_json(), after.model_dump_json() if after else None,
+            f"{change.kind} of {target} applied", present, schema_hash(catalog, [change.table]),
+        ],
+    )  # fmt: skip
+
+
+def end(con: duckdb.DuckDBPyConnection, row: AppliedChange, status: Status) -> None:
+    """Write that a change was taken back."""
+    con.execute("DELETE FROM pillion.rewrites WHERE proposal_id = ?", [row.proposal_id])
+    con.execute(
+        "UPDATE pillion.changes SET status = ?, undone_at = now(), detail = ?"
+        " WHERE proposal_id = ? AND status = 'applied'",
+        [status, f"{row.kind} of {row.target} taken back", row.proposal_id],
+    )
+
+
+def _has_ledger(con: duckdb.DuckDBPyConnection) -> bool:
+    sql = (
+        "SELECT count(*) FROM duckdb_tables() WHERE database_name = current_database()"
+        " AND schema_name = 'pillion' AND table_name = 'changes'"
+    )
+    return bool(con.execute(sql).fetchall()[0][0])
+
+
+def find_change(con: duckdb.DuckDBPyConnection, proposal_id: str) -> AppliedChange | None:
+    """Return the row of a proposal, if it was ever applied here."""
+    sql = f"SELECT {_COLUMNS} FROM pillion.changes WHERE proposal_id = ?"
+    rows = con.execute(sql, [proposal_id]).fetchall()
+    return AppliedChange(*rows[0]) if rows else None
+
+
+def get_change(con: duckdb.DuckDBPyConnection, proposal_id: str) -> AppliedChange:
+    """Return the row of a proposal; raises `UnknownChange` when it was never applied here."""
+    row = find_change(con, proposal_id) if _has_ledger(con) else None
+    if row is None:
+        raise UnknownChange(f"No change {proposal_id} was applied to this product.")
+    return row

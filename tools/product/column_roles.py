@@ -1,0 +1,81 @@
+"""The roles a column plays in one query: filter, join, group, order, and how it is compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from tools.product.workload import Role
+
+_OPERATORS: dict[type[exp.Expr], str] = {
+    exp.EQ: "=", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">=",
+    exp.Between: "between", exp.In: "in", exp.Like: "like", exp.ILike: "like", exp.Is: "is null",
+}  # fmt: skip
+_TYPE_NAMES = {"INT": "INTEGER", "TEXT": "VARCHAR"}
+
+
+@dataclass
+class Use:
+    """What is gathered about one column."""
+
+    roles: set[Role] = field(default_factory=set)
+    operators: set[str] = field(default_factory=set)
+    casts: set[str] = field(default_factory=set)
+    functions: set[str] = field(default_factory=set)
+
+
+def record(use: Use, column: exp.Column) -> None:
+    """Add what one mention of a column tells."""
+    use.roles.add(_role(column))
+    parent = column.parent
+    while isinstance(parent, exp.Paren):
+        parent = parent.parent
+    if isinstance(parent, exp.Cast | exp.TryCast):
+        name = parent.to.sql(dialect="duckdb").upper()
+        use.casts.add(_TYPE_NAMES.get(name, name))
+    elif isinstance(parent, exp.Func) and not isinstance(parent, exp.AggFunc | exp.Connector):
+        use.functions.add(parent.sql_name().lower())
+    operator = _operator(column)
+    if operator:
+        use.operators.add(operator)
+
+
+def _operator(column: exp.Column) -> str | None:
+    """Return the comparison a column takes part in, straight or through a cast."""
+    node: exp.Expr | None = column.parent
+    while isinstance(node, exp.Paren | exp.Cast | exp.TryCast):
+        node = node.parent
+    if node is None or not isinstance(node, exp.Predicate):
+        return None
+    return _OPERATORS.get(type(node), "other")
+
+
+def _role(column: exp.Column) -> Role:
+    node: exp.Expr | None = column.parent
+    aggregated = False
+    while node is not None:
+        match node:
+            case exp.EQ() if _joins(node, column):
+                return "join"
+            case exp.Where() | exp.Having() | exp.Qualify():
+                return "filter"
+            case exp.Join():
+                return "join"
+            case exp.Group():
+                return "group"
+            case exp.Order():
+                return "order"
+            case exp.AggFunc():
+                aggregated = True
+            case exp.Select():
+                return "aggregate" if aggregated else "select"
+        node = node.parent
+    return "select"
+
+
+def _joins(equal: exp.Expr, column: exp.Column) -> bool:
+    """Whether an equality compares the column with a column, as a join in WHERE does."""
+    left, right = equal.this, equal.expression
+    other = right if column in list(left.find_all(exp.Column)) else left
+    return isinstance(other.unnest(), exp.Column)

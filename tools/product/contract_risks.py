@@ -1,0 +1,119 @@
+"""What a person should know before approving a change, in plain sentences."""
+
+from __future__ import annotations
+
+from tools.messages import (
+    AddCheck,
+    AddNotNull,
+    Change,
+    ChangeType,
+    ContractVerdict,
+    CreateIndex,
+    CreateSummary,
+    DropColumn,
+    DropIndex,
+    DropTable,
+    RewriteQuery,
+    SortTable,
+)
+from tools.product.catalog import Catalog
+from tools.product.logical_types import family, is_text
+from tools.product.structure import mentions
+
+KINDS = {
+    "integer": "a whole number",
+    "number": "a number",
+    "date": "a date",
+    "timestamp": "a timestamp",
+    "time": "a time of day",
+    "boolean": "true or false",
+}
+REFUSED = "A writer that breaks the rule is refused from now on."
+REWRITTEN = "The whole table is rewritten: meanwhile writers wait, and it needs its size again."
+
+
+def risks(change: Change, verdict: ContractVerdict, catalog: Catalog) -> tuple[str, ...]:
+    """Return in plain sentences what could go wrong later, the contract's warnings last."""
+    warned = (f"{f.path}: {f.message}." for f in verdict.findings if f.severity == "warning")
+    return (*_risks(change, catalog), *warned)
+
+
+def _risks(change: Change, catalog: Catalog) -> tuple[str, ...]:
+    match change:
+        case ChangeType():
+            return (*_type_risks(change), REWRITTEN)
+        case SortTable():
+            return (
+                "Rows written later arrive unsorted, so the gain decays until it is sorted again.",
+                "Queries without ORDER BY may return rows in another order.",
+                REWRITTEN,
+            )
+        case CreateSummary():
+            return _summary_risks(change, catalog)
+        case DropColumn() | DropTable():
+            return (
+                "The log may be too short to show every reader; one that was missed fails.",
+                "The space is free only after the kept copy is dropped and the file compacted.",
+            )
+        case AddNotNull(column=column):
+            return (f"{REFUSED} Here: a row without a value of {column}.",)
+        case AddCheck(column=column, expression=expression):
+            return (f"{REFUSED} Here, for {column}: {expression}.", REWRITTEN)
+    return _access_risks(change)
+
+
+def _access_risks(change: Change) -> tuple[str, ...]:
+    match change:
+        case CreateIndex():
+            return (
+                "Inserts, updates and deletes maintain the index and take longer.",
+                "The index takes space and memory, and grows with every write.",
+            )
+        case DropIndex(definition=definition):
+            lost = ("The index no longer refuses duplicates.",) if is_unique(definition) else ()
+            return (*lost, "A query outside the log may have used the index.")
+        case RewriteQuery():
+            return ("Only queries sent through the product's query API are rewritten.",)
+    return ()
+
+
+def _type_risks(change: ChangeType) -> tuple[str, ...]:
+    column, to_type = change.column, change.to_type
+    kind = KINDS.get(family(to_type), f"a {to_type}")
+    found = [
+        f"Every present value of {column} fits {to_type}; a later one that is not {kind} is "
+        "refused when it is inserted."
+    ]
+    if is_text(change.from_type) and not is_text(to_type):
+        found.append(
+            f"Queries that treat {column} as text (LIKE, substr, ||) may fail or need a cast."
+        )
+    if change.null_marker is not None:
+        found.append(
+            f"{change.null_marker!r} in {column} becomes NULL: queries that look for that text "
+            "find nothing, and aggregates leave those rows out."
+        )
+    return tuple(found)
+
+
+def _summary_risks(change: CreateSummary, catalog: Catalog) -> tuple[str, ...]:
+    space = "The summary takes space of its own."
+    table = catalog.table(change.table)
+    texts = [*(d.expression for d in change.dimensions), *(a.argument for a in change.aggregates)]
+    parsed = [
+        f"A row for which {t} fails is refused when it is written."
+        for t in texts
+        if t.startswith("CAST(") and table
+        and any(is_text(c.type) and mentions(t, c.name) for c in table.columns)
+    ]  # fmt: skip
+    return (
+        *parsed,
+        f"Every write to {change.table} also updates the summary and takes longer; MERGE and "
+        f"upserts into {change.table} are refused by the engine while it has triggers.",
+        space,
+    )
+
+
+def is_unique(definition: str) -> bool:
+    """Return whether a CREATE INDEX text makes a unique index."""
+    return definition.upper().split()[:2] == ["CREATE", "UNIQUE"]

@@ -1,0 +1,90 @@
+"""SQL as DuckDB's own parser reads it: no second opinion on quotes, comments and unicode."""
+
+from __future__ import annotations
+
+import atexit
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import duckdb
+from sqlglot import exp
+
+from tools.product.errors import Forbidden, ParseFailed
+from tools.product.fingerprint import parse
+
+_PARSER = duckdb.connect(
+    ":memory:",
+    config={"enable_external_access": "false", "lock_configuration": "true", "threads": "1"},
+)
+# An engine that outlives the interpreter is reported as a leak on standard error.
+atexit.register(lambda: globals().pop("_PARSER").close())
+_READ = "SELECT json_serialize_sql(?, skip_null := true, skip_empty := true)"
+Node = dict[str, Any]
+
+
+def read_select(sql: str) -> Node:
+    """Return the tree of the one SELECT in `sql`; raises `ParseFailed` or `Forbidden`."""
+    read = _serialized(sql)
+    if read.get("error_type") == "not implemented":
+        read = _serialized(_pinned(sql))
+    if read["error"]:
+        raise ParseFailed(f"Not readable as DuckDB SQL: {read['error_message']}.")
+    statements: list[Node] = read["statements"]
+    if len(statements) != 1:
+        raise ParseFailed(f"Expected one statement and found {len(statements)}.")
+    return statements[0]
+
+
+def nodes(tree: Node) -> Iterator[Node]:
+    """Yield every node of a tree; in a loop, because hostile trees are deep."""
+    left: list[Any] = [tree]
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            yield value
+            left.extend(value.values())
+        elif isinstance(value, list):
+            left.extend(value)
+
+
+def _serialized(sql: str) -> Node:
+    try:
+        with _PARSER.cursor() as con:
+            row = con.execute(_READ, [sql]).fetchone()
+        return dict(json.loads(row[0])) if row else {}
+    except (duckdb.Error, ValueError, RecursionError) as exc:
+        raise ParseFailed(f"Not readable as DuckDB SQL: {str(exc).splitlines()[0]}") from exc
+
+
+def _pinned(sql: str) -> str:
+    """Return a PIVOT that looks its values up with the values written out, else refuse.
+
+    DuckDB makes several statements of such a PIVOT and shows the tree of none.
+    """
+    kind = _kind(sql)
+    if kind != "MULTI":
+        raise Forbidden(
+            f"Only one SELECT may run here, not {kind}.", hint="Changes go through a proposal."
+        )
+    tree = parse(sql)
+    for pivot in tree.find_all(exp.Pivot):
+        values = [_listed(e) for e in pivot.expressions]
+        pivot.set("expressions", values)
+    return str(tree.sql(dialect="duckdb", comments=False))
+
+
+def _listed(column: exp.Expr) -> exp.Expr:
+    if isinstance(column, exp.In):
+        return column
+    return exp.In(this=column, expressions=[exp.Literal.string("a value")])
+
+
+def _kind(sql: str) -> str:
+    try:
+        with _PARSER.cursor() as con:
+            found = [s.type.name.replace("_", " ") for s in con.extract_statements(sql)]
+    except ValueError:
+        # The binding does not know every kind the parser does.
+        return "this"
+    return " and ".join(found)

@@ -1,0 +1,203 @@
+"""Applying and undoing changes: one transaction each, with the ledger row inside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+
+import duckdb
+
+from tools.failpoints import crash_point
+from tools.messages import CHANGE, Change, change_target
+from tools.product.catalog import Catalog, Table, View, read_catalog, schema_hash
+from tools.product.change_ledger import (
+    ActiveRewrite,
+    AppliedChange,
+    Status,
+    dispatch_rewrites,
+    end,
+    find_change,
+    get_change,
+    list_changes,
+    prepare,
+    record,
+)
+from tools.product.changes import plan, plan_undo, stands_on
+from tools.product.dropped_columns import CONFLICT
+from tools.product.errors import DiskFull, ProductError, Refused, SchemaDrift, UndoConflict
+
+__all__ = [
+    "ActiveRewrite",
+    "AppliedChange",
+    "apply",
+    "dispatch_rewrites",
+    "list_changes",
+    "undo",
+]
+
+_FULL = ("No space left", "Could not write", "disk space", "space on disk")
+
+
+def apply(
+    con: duckdb.DuckDBPyConnection,
+    proposal_id: str,
+    change: Change,
+    *,
+    expected_schema_hash: str | None = None,
+    check: Callable[[duckdb.DuckDBPyConnection], None] = lambda con: None,
+) -> AppliedChange:
+    """Make a change once: a repeat returns the row of the first time.
+
+    `check` looks at the changed database before it is committed and may raise `Refused`.
+    Raises `SchemaDrift`, `Refused` or `DiskFull`; then nothing has changed.
+    """
+    with _transaction(con, change, "apply"):
+        done = find_change(con, proposal_id)
+        if done is not None and done.status == "applied":
+            return done
+        catalog = read_catalog(con)
+        before = catalog.table(change.table)
+        present = schema_hash(catalog, [change.table])
+        if before is None or expected_schema_hash not in (None, present):
+            raise SchemaDrift(f"{change.table} is not as it was when this was measured.")
+        views = _working_views(con, catalog)
+        crash_point("apply.before_change")
+        _run(con, plan(change, catalog, proposal_id=proposal_id).forward, "apply")
+        _check_views(con, views)
+        check(con)
+        crash_point("apply.before_ledger")
+        record(con, proposal_id, change, before, present)
+        crash_point("apply.before_commit")
+    crash_point("apply.after_commit")
+    _checkpoint(con)
+    return get_change(con, proposal_id)
+
+
+def undo(
+    con: duckdb.DuckDBPyConnection, proposal_id: str, *, status: Status = "undone"
+) -> AppliedChange:
+    """Take a change back once; a repeat returns its row.
+
+    Raises `UnknownChange`, `UndoConflict`, `Refused` or `DiskFull`; then nothing has changed.
+    """
+    row = get_change(con, proposal_id)
+    if row.status != "applied":
+        return row
+    change: Change = CHANGE.validate_json(row.change)
+    _check_order(con, row, change)
+    with _transaction(con, change, "undo"):
+        catalog = read_catalog(con)
+        views = _working_views(con, catalog)
+        crash_point("undo.before_change")
+        _run(con, _undo_statements(row, change, catalog), "undo")
+        _check_views(con, views)
+        _check_restored(con, row, catalog, change)
+        crash_point("undo.before_ledger")
+        end(con, row, status)
+        crash_point("undo.before_commit")
+    crash_point("undo.after_commit")
+    _checkpoint(con)
+    return get_change(con, proposal_id)
+
+
+@contextmanager
+def _transaction(con: duckdb.DuckDBPyConnection, change: Change, doing: str) -> Iterator[None]:
+    """Run the block in one transaction, with the ledger in place; errors say what to do."""
+    con.execute("BEGIN")
+    try:
+        prepare(con)
+        yield
+        con.execute("COMMIT")
+    except duckdb.Error as exc:
+        _abandon(con)
+        raise _translated(exc, change, doing) from exc
+    except BaseException:
+        _abandon(con)
+        raise
+
+
+def _abandon(con: duckdb.DuckDBPyConnection) -> None:
+    with suppress(duckdb.Error):
+        con.execute("ROLLBACK")
+
+
+def _run(con: duckdb.DuckDBPyConnection, statements: Iterable[str], name: str) -> None:
+    for statement in statements:
+        con.execute(statement)
+        crash_point(f"{name}.between_statements")
+
+
+def _undo_statements(row: AppliedChange, change: Change, catalog: Catalog) -> tuple[str, ...]:
+    return plan_undo(
+        change,
+        catalog,
+        before=Table.model_validate_json(row.before),
+        after=Table.model_validate_json(row.after) if row.after else None,
+        proposal_id=row.proposal_id,
+    )
+
+
+def _check_order(con: duckdb.DuckDBPyConnection, row: AppliedChange, change: Change) -> None:
+    """Raise `UndoConflict` when a later change stands on this one."""
+    rows = list_changes(con)
+    for later in rows[rows.index(row) + 1 :]:
+        if later.status == "applied" and stands_on(CHANGE.validate_json(later.change), change):
+            raise UndoConflict(
+                f"{later.kind} of {later.target} came after this and depends on it.",
+                hint=f"Undo {later.proposal_id} first.",
+            )
+
+
+def _check_restored(
+    con: duckdb.DuckDBPyConnection, row: AppliedChange, was: Catalog, change: Change
+) -> None:
+    """Raise `UndoConflict` when the structure is not the old one though nothing else changed."""
+    if schema_hash(was, [change.table]) != row.schema_after:
+        return
+    if schema_hash(read_catalog(con), [change.table]) != row.schema_before:
+        raise UndoConflict(
+            f"Taking back {change.kind} would not give the old structure of {change.table} again.",
+            hint="Nothing was changed.",
+        )
+
+
+def _working_views(con: duckdb.DuckDBPyConnection, catalog: Catalog) -> tuple[View, ...]:
+    """Return the views that can be read now; asked on a connection of its own.
+
+    An error would end the transaction, and a broken view is no reason to.
+    """
+    with con.cursor() as other:
+        return tuple(v for v in catalog.views if _failure(other, v) is None)
+
+
+def _check_views(con: duckdb.DuckDBPyConnection, views: Iterable[View]) -> None:
+    for view in views:
+        failure = _failure(con, view)
+        if failure is not None:
+            raise Refused(f"The view {view.name} would not work any more: {failure}")
+
+
+def _failure(con: duckdb.DuckDBPyConnection, view: View) -> str | None:
+    try:
+        con.execute(f"EXPLAIN SELECT * FROM {view.name.sql}").fetchall()
+    except duckdb.Error as exc:
+        return str(exc).splitlines()[0]
+    return None
+
+
+def _translated(exc: duckdb.Error, change: Change, doing: str) -> ProductError:
+    text = str(exc)
+    if CONFLICT in text:
+        return UndoConflict(text.split(CONFLICT, 1)[1])
+    if any(sign in text for sign in _FULL):
+        return DiskFull(f"The disk is full: {text}", hint="Nothing was changed; free some.")
+    what = f"{change.kind} of {change_target(change)}"
+    if doing == "undo":
+        return UndoConflict(f"The engine refused to take back {what}: {text}")
+    return Refused(f"The engine refused {what}: {text}")
+
+
+def _checkpoint(con: duckdb.DuckDBPyConnection) -> None:
+    # Readers of other connections may hold it off; the next checkpoint catches up.
+    with suppress(duckdb.Error):
+        con.execute("CHECKPOINT")

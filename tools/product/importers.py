@@ -1,0 +1,218 @@
+"""Reading workloads from files: SQL scripts, query logs with durations, DuckDB's QueryLog."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import math
+import os
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tools.failpoints import crash_point
+from tools.product.errors import ImportFailed
+from tools.product.fingerprint import split_text
+from tools.product.workload import Source
+from tools.product.workload_store import Observation, WorkloadStore, add
+
+SQL_COLUMNS = ("sql", "query", "statement", "query_text", "message")
+TIME_COLUMNS = ("timestamp", "at", "start_time", "time", "ts")
+MS_COLUMNS = {
+    "ms": 1.0, "duration_ms": 1.0, "elapsed_ms": 1.0, "duration": 1.0, "latency_ms": 1.0,
+    "seconds": 1000.0, "duration_s": 1000.0, "elapsed_s": 1000.0,
+}  # fmt: skip
+MAX_FIELD = 10_000_000
+PROGRESS_EVERY = 5000
+NO_QUERIES = frozenset({"duckdb_log_contexts.csv"})
+"""Written by DuckDB beside its log of queries."""
+MADE_BY_DUCKDB = "__pivot_enum_"
+"""In the statements DuckDB makes of a PIVOT and logs in its place; they run nowhere else."""
+_COMMENT_LINES = re.compile(r"\A(?:\s*--[^\n]*(?:\n|\Z))+")
+OnProgress = Callable[[int, int], None]
+
+
+class Imported(NamedTuple):
+    """How many runs were read, and how many rows could not be."""
+
+    runs: int
+    malformed: int
+    already: bool = False
+
+
+def import_path(
+    path: Path, store: WorkloadStore, on_progress: OnProgress | None = None
+) -> Imported:
+    """Import a .sql file, a .csv log, or every such file of a directory; each run only once.
+
+    Of a file that grew since, as logs do, only what was added is taken. Raises `ImportFailed`
+    when nothing can be read.
+    """
+    if os.path.isdir(path):
+        parts = [import_path(p, store, on_progress) for p in _files(path)]
+        return Imported(sum(p.runs for p in parts), sum(p.malformed for p in parts))
+    data = _text(path)
+    digest = _digest(data)
+    with store.transaction() as con:
+        if con.execute("SELECT 1 FROM imports WHERE hash = ?", (digest,)).fetchone():
+            return Imported(0, 0, already=True)
+        counter = _Counter(on_progress, data.count("\n") + 1)
+        read = _sql_file if path.suffix.lower() == ".sql" else _log_file
+        taken = _taken(con, path, data)
+        runs = add(con, islice(counter.watch(read(path, data, counter)), taken, None))
+        if not runs and not taken:
+            raise ImportFailed(f"{path} holds no statement.")
+        crash_point("import.before_commit")
+        con.execute(
+            "INSERT INTO imports VALUES (?, ?, ?, ?, ?)",
+            (digest, str(path), len(data), taken + runs, datetime.now(UTC).isoformat()),
+        )
+    return Imported(runs, counter.malformed)
+
+
+def _digest(data: str) -> str:
+    return hashlib.sha256(data.encode()).hexdigest()
+
+
+def _taken(con: sqlite3.Connection, path: Path, data: str) -> int:
+    """Return how many runs were read from this file when it was shorter."""
+    earlier = con.execute(
+        "SELECT hash, size, rows FROM imports WHERE path = ? AND size < ? ORDER BY size DESC",
+        (str(path), len(data)),
+    )
+    return next((rows for known, size, rows in earlier if _digest(data[:size]) == known), 0)
+
+
+def _files(directory: Path) -> list[Path]:
+    try:
+        found = sorted(directory.iterdir())
+    except OSError as exc:
+        raise ImportFailed(f"{directory} cannot be read: {exc.strerror}.") from exc
+    files = [p for p in found if p.suffix.lower() in (".sql", ".csv") and p.name not in NO_QUERIES]
+    if not files:
+        raise ImportFailed(f"{directory} holds no .sql or .csv file.")
+    return files
+
+
+class _Counter:
+    def __init__(self, on_progress: OnProgress | None, total: int) -> None:
+        self.malformed = 0
+        self._on_progress, self._total = on_progress, total
+
+    def watch(self, observations: Iterator[Observation]) -> Iterator[Observation]:
+        for done, observation in enumerate(observations):
+            if self._on_progress is not None and done % PROGRESS_EVERY == 0:
+                self._on_progress(done, self._total)
+            yield observation
+
+
+def _text(path: Path) -> str:
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError as exc:
+        raise ImportFailed(f"{path} does not exist.") from exc
+    except OSError as exc:
+        raise ImportFailed(f"{path} cannot be read: {exc.strerror}.") from exc
+    if not raw.strip():
+        raise ImportFailed(f"{path} is empty.")
+    if b"\x00" in raw[:4096]:
+        raise ImportFailed(f"{path} is a binary file, not SQL or CSV.")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        raise ImportFailed(
+            f"{path} is not UTF-8 text (byte {exc.start}).", hint="Convert it with iconv."
+        ) from exc
+
+
+def _sql_file(path: Path, data: str, counter: _Counter) -> Iterator[Observation]:
+    at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    for part in split_text(data):
+        statement = _clean(part)
+        if statement:
+            yield Observation(sql=statement, at=at, ms=None, source="sql_file")
+
+
+def _log_file(path: Path, data: str, counter: _Counter) -> Iterator[Observation]:
+    csv.field_size_limit(MAX_FIELD)
+    reader = csv.DictReader(io.StringIO(data, newline=""))
+    try:
+        names = {(n or "").strip().lower(): n for n in reader.fieldnames or ()}
+    except csv.Error as exc:
+        raise ImportFailed(f"{path} is not readable as CSV: {exc}.") from exc
+    sql = next((names[c] for c in SQL_COLUMNS if c in names), None)
+    if sql is None:
+        raise ImportFailed(
+            f"{path} has no column with SQL. It has: {', '.join(names) or 'nothing'}.",
+            hint=f"Name it one of {', '.join(SQL_COLUMNS)}.",
+        )
+    columns = _Columns(
+        sql,
+        next((names[c] for c in TIME_COLUMNS if c in names), None),
+        next(((names[c], f) for c, f in MS_COLUMNS.items() if c in names), None),
+        names.get("type") if sql.lower() == "message" else None,
+    )
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error:
+            counter.malformed += 1
+            continue
+        observation = _run(row, columns)
+        if observation is None:
+            counter.malformed += 1
+        else:
+            yield observation
+
+
+class _Columns(NamedTuple):
+    sql: str
+    at: str | None
+    ms: tuple[str, float] | None
+    kind: str | None
+
+
+def _run(row: dict[str | None, Any], columns: _Columns) -> Observation | None:
+    text = row.get(columns.sql)
+    if not isinstance(text, str) or not _clean(text):
+        return None
+    if columns.kind is not None and row.get(columns.kind) != "QueryLog":
+        return None
+    if columns.kind is not None and MADE_BY_DUCKDB in text:
+        return None
+    at = _moment(str(row.get(columns.at) or "")) if columns.at else _EPOCH
+    ms = _milliseconds(row.get(columns.ms[0]), columns.ms[1]) if columns.ms else None
+    source: Source = "duckdb_log" if columns.kind is not None else "query_log"
+    return Observation(sql=_clean(text), at=at, ms=ms, source=source)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _moment(text: str) -> datetime:
+    with suppress(ValueError, OverflowError):
+        found = datetime.fromisoformat(text.strip())
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    with suppress(ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(float(text), UTC)
+    return _EPOCH
+
+
+def _milliseconds(text: object, factor: float) -> float | None:
+    with suppress(ValueError, TypeError):
+        value = float(str(text)) * factor
+        return value if math.isfinite(value) and value >= 0 else None
+    return None
+
+
+def _clean(sql: str) -> str:
+    """Drop leading comment lines and the trailing semicolon; the rest stays as it was."""
+    return _COMMENT_LINES.sub("", sql.strip(), count=1).strip().rstrip(";").rstrip()

@@ -1,0 +1,86 @@
+"""What a change costs those who write: batches inserted and committed on two scratch copies."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+
+import duckdb
+
+from tools.messages import Interval, quoted
+from tools.product.catalog import Column, Table
+from tools.product.statistics import paired_ratio
+
+BATCHES = 7
+WARM = 1
+CELLS = 500_000
+"""Most values of one batch: a table of thousands of columns gets fewer rows."""
+_INTEGERS = frozenset(
+    "TINYINT SMALLINT INTEGER BIGINT HUGEINT UTINYINT USMALLINT UINTEGER UBIGINT UHUGEINT".split()
+)
+_UNIQUE = ("PRIMARY KEY", "UNIQUE")
+
+
+def insert_cost(
+    base: tuple[duckdb.DuckDBPyConnection, Table],
+    trial: tuple[duckdb.DuckDBPyConnection, Table],
+    rows: int,
+) -> Interval | None:
+    """Return the time of an insert batch after / before; None where none could be made up.
+
+    The batches are existing rows with fresh keys, committed, because an index is paid at commit.
+    """
+    if not base[1].rows:
+        return None
+    rows = max(1, min(rows, CELLS // max(1, len(base[1].columns))))
+    before: list[float] = []
+    after: list[float] = []
+    with suppress(duckdb.Error):
+        for batch in range(1, BATCHES + WARM + 1):
+            pair = [_insert(con, table, rows, batch) for con, table in (base, trial)]
+            if batch > WARM:
+                before.append(pair[0])
+                after.append(pair[1])
+        return paired_ratio([after], [before], [1.0])
+    return None
+
+
+def _insert(con: duckdb.DuckDBPyConnection, table: Table, rows: int, batch: int) -> float:
+    columns = [c for c in table.columns if c.generated is None]
+    names = ", ".join(quoted(c.name) for c in columns)
+    keys = _key_columns(table)
+    values = ", ".join(
+        _value(c, table, batch) if c.name in keys else quoted(c.name) for c in columns
+    )
+    step = max(1, table.rows // rows)
+    con.execute(
+        f"CREATE OR REPLACE TEMP TABLE pillion_batch AS SELECT {values} FROM {table.name.sql}"
+        f" WHERE rowid < {int(table.rows)} AND rowid % {step} = 0 LIMIT {int(rows)}"
+    )
+    started = time.perf_counter()
+    con.execute(f"INSERT INTO {table.name.sql} ({names}) SELECT * FROM temp.main.pillion_batch")
+    return (time.perf_counter() - started) * 1000
+
+
+def _value(column: Column, table: Table, batch: int) -> str:
+    name = quoted(column.name)
+    if column.type in _INTEGERS:
+        old = f"{table.name.sql} WHERE rowid < {int(table.rows)}"
+        return f"{name} + {batch} * (SELECT max({name}) - min({name}) + 1 FROM {old}) AS {name}"
+    return f"{name} || '~{batch}' AS {name}" if column.type == "VARCHAR" else name
+
+
+def _key_columns(table: Table) -> frozenset[str]:
+    """Return one column of each key, whose change makes a row new; a reference only if need be."""
+    references = {n for c in table.constraints if c.kind == "FOREIGN KEY" for n in c.columns}
+    keys = [c.columns for c in table.constraints if c.kind in _UNIQUE]
+    keys += [i.columns for i in table.indexes if i.unique]
+    return frozenset(name for key in keys if (name := _movable(key, table, references)))
+
+
+def _movable(key: Iterable[str], table: Table, references: set[str]) -> str | None:
+    columns = [c for name in key if (c := table.column(name)) is not None]
+    movable = [c for c in columns if c.type in _INTEGERS or c.type == "VARCHAR"]
+    movable.sort(key=lambda c: (c.name in references, c.type == "VARCHAR"))
+    return movable[0].name if movable else None

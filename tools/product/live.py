@@ -1,0 +1,59 @@
+"""Timings of queries on the live product, kept on disk between before and after a change."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from tools.messages import Interval, Message, QueryTiming
+from tools.product.statistics import interval_of, ratio_of_totals
+
+
+class LiveSamples(Message):
+    """Milliseconds per query text."""
+
+    samples: dict[str, list[float]]
+
+    def save(self, path: Path) -> None:
+        """Write whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        with temporary.open("w") as out:
+            out.write(self.model_dump_json())
+            out.flush()
+            os.fsync(out.fileno())
+        temporary.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> LiveSamples:
+        """Read back; nothing when there is no baseline."""
+        return cls.model_validate_json(path.read_text()) if path.exists() else cls(samples={})
+
+
+def compare_live(
+    before: Mapping[str, list[float]], after: Mapping[str, list[float]], weights: Mapping[str, int]
+) -> tuple[Interval | None, tuple[QueryTiming, ...]]:
+    """Return the ratio of weighted totals before / after (None: nothing timed) and each query's."""
+    common = [t for t in before if before[t] and after.get(t)]
+    if not common:
+        return None, ()
+    weight = {t: float(weights.get(t, 1)) for t in common}
+    total = ratio_of_totals(
+        [before[t] for t in common], [after[t] for t in common], [weight[t] for t in common]
+    )
+    spent = sum(weight[t] * sum(before[t]) / len(before[t]) for t in common)
+    timings = tuple(
+        QueryTiming(
+            fingerprint="",
+            sql=t,
+            share=weight[t] * sum(before[t]) / len(before[t]) / spent if spent else 0.0,
+            runs=int(weight[t]),
+            before_ms=interval_of(before[t]),
+            after_ms=interval_of(after[t]),
+            ratio=ratio_of_totals([before[t]], [after[t]], [1.0]),
+            equal=True,
+        )
+        for t in common
+    )
+    return total, timings

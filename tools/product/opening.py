@@ -1,0 +1,180 @@
+"""Open a DuckDB file locked down, and say plainly what is wrong when it cannot be opened."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+import duckdb
+
+from tools.messages import quoted
+from tools.product.database_file import Short, check_header
+from tools.product.errors import DatabaseLocked, DatabaseUnusable, ProductError
+
+LOCKED_DOWN = {"enable_external_access": "false", "lock_configuration": "true"}
+LOCK_HOLDER = re.compile(r"lock is held in (?:(?P<program>.+?) \()?PID (?P<pid>\d+)", re.DOTALL)
+WAYS_IN = (
+    "Stop that program, or point Pillion at the product server it runs, or work on a copy that"
+    " it made, or hand over a log of its queries (`--queries`)."
+)
+RESTORE = "Restore it from a backup; Pillion changed nothing."
+
+
+def open_database(
+    path: Path | str, *, read_only: bool = False, config: Mapping[str, str] | None = None
+) -> duckdb.DuckDBPyConnection:
+    """Open an existing DuckDB file that can reach nothing outside itself.
+
+    `config` may set memory_limit, threads and the like, never the lock-down itself.
+    """
+    path = Path(path)
+    in_use = _check_file(path)
+    short = None
+    if not in_use:
+        short = check_header(path)
+        _check_permissions(path, read_only)
+    settings: dict[str, str | bool | int | float | list[str]] = {**(config or {}), **LOCKED_DOWN}
+    try:
+        con = duckdb.connect(str(path), read_only=read_only, config=settings)
+    except duckdb.Error as exc:
+        raise _translated(path, str(exc)) from exc
+    if short is not None and not _holds_all_blocks(con, short):
+        con.close()
+        raise short.error(path)
+    return con
+
+
+def _holds_all_blocks(con: duckdb.DuckDBPyConnection, short: Short) -> bool:
+    """Return whether the last block that is in use lies inside a file shorter than its header."""
+    try:
+        tables = con.execute(
+            "SELECT schema_name, table_name FROM duckdb_tables()"
+            " WHERE NOT internal AND NOT temporary AND database_name = current_database()"
+        ).fetchall()
+        used = con.execute("SELECT max(block_id) FROM pragma_metadata_info()").fetchall()
+        for schema, name in tables:
+            used += con.execute(
+                "SELECT max(greatest(block_id, list_max(additional_block_ids)))"
+                " FROM pragma_storage_info(?) WHERE persistent",
+                [f"{quoted(schema)}.{quoted(name)}"],
+            ).fetchall()
+    except duckdb.Error:
+        return False
+    return max((block for (block,) in used if block is not None), default=-1) < short.blocks
+
+
+def _check_file(path: Path) -> bool:
+    """Raise unless `path` is a regular file; return whether this process has it open already."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        raise DatabaseUnusable(
+            f"There is no file {path}.", hint="Check the path; Pillion never creates a database."
+        ) from None
+    except PermissionError:
+        raise DatabaseUnusable(
+            f"{path} may not be reached by this user.", hint="Check the rights of its folders."
+        ) from None
+    except (OSError, ValueError) as exc:
+        raise DatabaseUnusable(f"{str(path)!r} is not a usable path: {exc}.") from exc
+    if stat.S_ISDIR(found.st_mode):
+        raise DatabaseUnusable(
+            f"{path} is a directory, not a DuckDB file.", hint="Name the file inside it."
+        )
+    if not stat.S_ISREG(found.st_mode):
+        raise DatabaseUnusable(f"{path} is a device, pipe or socket, not a DuckDB file.")
+    return _open_here(found)
+
+
+def _open_here(found: os.stat_result) -> bool:
+    """Return whether a descriptor of this process is open on the file.
+
+    Closing any other descriptor of a file drops the process's POSIX locks on it, DuckDB's own
+    among them, so a file that is open here must not be looked into a second time.
+    """
+    wanted = (found.st_dev, found.st_ino)
+    for entry in os.listdir("/dev/fd"):
+        try:
+            held = os.fstat(int(entry))
+        except OSError:
+            continue
+        if (held.st_dev, held.st_ino) == wanted:
+            return True
+    return False
+
+
+def _check_permissions(path: Path, read_only: bool) -> None:
+    if read_only:
+        return
+    if not os.access(path, os.W_OK):
+        raise DatabaseUnusable(
+            f"{path} is read-only for this user.",
+            hint="Give write access, or run Pillion on a copy.",
+        )
+    if not os.access(path.resolve().parent, os.W_OK):
+        raise DatabaseUnusable(
+            f"The directory of {path} is read-only for this user; DuckDB keeps its log there.",
+            hint="Give write access, or run Pillion on a copy in another directory.",
+        )
+
+
+def _translated(path: Path, text: str) -> ProductError:
+    """Return the error that says what DuckDB's words mean for the person."""
+    if "lock is held" in text or "Could not set lock" in text:
+        return _locked(path, text)
+    if "different configuration" in text:
+        return DatabaseLocked(
+            f"{path} is already open in this process with other settings.",
+            pid=os.getpid(),
+            hint="Close that connection first.",
+        )
+    if "storage version number" in text or "with version number" in text:
+        return _other_format(path, text)
+    if "encrypted" in text:
+        return DatabaseUnusable(f"{path} is encrypted.", hint="Pillion has no key for it.")
+    if "replaying WAL" in text:
+        return DatabaseUnusable(
+            f"The write-ahead log {path}.wal is corrupt: {_first_line(text)}.",
+            hint="Restore both files from a backup. Moving the log away opens the database as of"
+            " its last checkpoint and loses what was written since.",
+        )
+    if any(sign in text for sign in ("Corrupt", "checksum", "not read enough bytes")):
+        return DatabaseUnusable(f"{path} is corrupt: {_first_line(text)}.", hint=RESTORE)
+    if "Permission denied" in text:
+        return DatabaseUnusable(
+            f"{path} may not be opened by this user.", hint="Check its rights, or use a copy."
+        )
+    return DatabaseUnusable(f"{path} could not be opened: {_first_line(text)}.")
+
+
+def _locked(path: Path, text: str) -> DatabaseLocked:
+    holder = LOCK_HOLDER.search(text)
+    if holder is None:
+        return DatabaseLocked(f"{path} is locked by another process.", hint=WAYS_IN)
+    pid = int(holder["pid"])
+    program = f"{holder['program']} " if holder["program"] else ""
+    return DatabaseLocked(
+        f"{path} is locked by another process: {program}(PID {pid}).", pid=pid, hint=WAYS_IN
+    )
+
+
+def _other_format(path: Path, text: str) -> DatabaseUnusable:
+    number = re.search(r"version number (\d+)", text)
+    written = f"storage format {number[1]}" if number else "another storage format"
+    if "newer version" in text:
+        return DatabaseUnusable(
+            f"{path} has {written}, newer than DuckDB {duckdb.__version__} here can read.",
+            hint="Upgrade DuckDB for Pillion, or write the file with an older STORAGE_VERSION.",
+        )
+    return DatabaseUnusable(
+        f"{path} has {written}, which DuckDB {duckdb.__version__} here cannot read.",
+        hint="EXPORT DATABASE with the DuckDB that wrote it, IMPORT DATABASE with this one.",
+    )
+
+
+def _first_line(text: str) -> str:
+    line = text.strip().splitlines()[0] if text.strip() else "no reason given"
+    return line.removeprefix("IO Error: ").rstrip(".")

@@ -1,0 +1,270 @@
+"""The owner: the one process that holds the DuckDB file, and everything done with it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+import pyarrow as pa
+
+from tools.messages import TableName
+from tools.product.candidates.answers import answer_from_summary
+from tools.product.candidates.rules import apply_rule
+from tools.product.catalog import Catalog, read_catalog
+from tools.product.errors import ParseFailed, ProductError, QueryFailed
+from tools.product.executor import ActiveRewrite, dispatch_rewrites
+from tools.product.fingerprint import analyse, fingerprint_of
+from tools.product.guard import check_read_only
+from tools.product.opening import open_database
+from tools.product.tap import Tap
+from tools.product.workload import QueryPattern, Workload
+from tools.product.workload_store import WorkloadStore
+
+REWRITE_CACHE = 4096
+FETCHED_AT_ONCE = 10_000
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one consumer's query may cost."""
+
+    seconds: float = 30.0
+    rows: int = 100_000
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A query's answer: at most `limits.rows` rows."""
+
+    columns: tuple[str, ...]
+    types: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+    truncated: bool
+    ms: float
+
+
+class ArrowRows(NamedTuple):
+    """A query's answer as a pyarrow Table of at most `limits.rows` rows."""
+
+    table: pa.Table
+    truncated: bool
+
+
+class Owner:
+    """Holds the database, its write lock and the tap on what consumers ask."""
+
+    def __init__(self, database: Path, store: WorkloadStore, config: dict[str, str]) -> None:
+        self.database = database
+        self.store = store
+        self.lock = threading.RLock()
+        """Taken by every write and by the snapshot; readers don't need it."""
+        self._con = open_database(database, config=config)
+        self._tap = Tap(store)
+        self._rewrites: tuple[ActiveRewrite, ...] = dispatch_rewrites(self._con)
+        self._texts: dict[str, str] = {}
+
+    def close(self) -> None:
+        """Flush the tap and release the file."""
+        self._tap.close()
+        self._con.close()
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """Return a connection of its own for the calling thread."""
+        return self._con.cursor()
+
+    def catalog(self) -> Catalog:
+        """Read what is in the database now."""
+        with self.cursor() as con:
+            return read_catalog(con)
+
+    def probe(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run Pillion's own read-only SQL; never logged as workload."""
+        with self.cursor() as con:
+            try:
+                return con.execute(sql, list(parameters)).fetchall()
+            except duckdb.Error as exc:
+                raise QueryFailed(f"The engine refused a probe: {exc}") from exc
+
+    def workload(self, catalog: Catalog) -> Workload:
+        """Return what is asked of the product, each text as it is really answered by now."""
+        asked = self.store.workload(catalog)
+        if not self._rewrites:
+            return asked
+        patterns = tuple(self._answered(p, catalog) for p in asked.patterns)
+        return asked.model_copy(update={"patterns": patterns})
+
+    def _answered(self, pattern: QueryPattern, catalog: Catalog) -> QueryPattern:
+        text = self.rewritten(check_read_only(pattern.sql))
+        if text == check_read_only(pattern.sql):
+            return pattern
+        tables = dict.fromkeys((*pattern.tables, *analyse(text, catalog).tables))
+        return pattern.model_copy(update={"sql": text, "tables": tuple(tables), "rewritten": True})
+
+    def refresh_rewrites(self) -> None:
+        """Read the approved rewrites again, after a change."""
+        with self.cursor() as con:
+            self._rewrites = dispatch_rewrites(con)
+        self._texts.clear()
+
+    def rewritten(self, sql: str) -> str:
+        """Return the approved equivalent of `sql`, or `sql` itself.
+
+        Looked up once per text; with no approved rewrite it costs nothing.
+        """
+        if not self._rewrites:
+            return sql
+        text = self._texts.get(sql)
+        if text is None:
+            if len(self._texts) >= REWRITE_CACHE:
+                self._texts.clear()
+            text = _rewrite(sql, self._rewrites)
+            text = text if text == sql or self._alike(sql, text) else sql
+            self._texts[sql] = text
+        return text
+
+    def _alike(self, sql: str, text: str) -> bool:
+        """Whether both texts give columns of the same names and types today."""
+        with suppress(duckdb.Error), self.cursor() as con:
+            shapes = [con.execute(f"DESCRIBE {s}").fetchall() for s in (sql, text)]
+            return [r[:2] for r in shapes[0]] == [r[:2] for r in shapes[1]]
+        return False
+
+    def query(self, sql: str, caller: str, limits: Limits) -> Rows:
+        """Run one consumer's query: checked, tapped, timed out, cut at the row limit."""
+        statement = check_read_only(sql)
+        with _Running(self.cursor(), self._tap, statement, caller, limits) as run:
+            cursor = run.con.execute(self.rewritten(statement))
+            columns = tuple(d[0] for d in cursor.description or ())
+            types = tuple(str(d[1]) for d in cursor.description or ())
+            rows = cursor.fetchmany(limits.rows + 1)
+        truncated = len(rows) > limits.rows
+        return Rows(columns, types, rows[: limits.rows], truncated, run.ms)
+
+    def query_arrow(self, sql: str, caller: str, limits: Limits) -> ArrowRows:
+        """Run one consumer's query and keep at most the row limit, as Arrow."""
+        statement = check_read_only(sql)
+        with _Running(self.cursor(), self._tap, statement, caller, limits) as run:
+            # Only a relation streams its Arrow batches; a cursor would hold the whole result.
+            relation = run.con.sql(self.rewritten(statement))
+            size = min(limits.rows + 1, FETCHED_AT_ONCE)
+            with relation.to_arrow_reader(size) as reader:
+                table = _first(reader, limits.rows + 1)
+        return ArrowRows(table.slice(0, limits.rows), table.num_rows > limits.rows)
+
+    def time_queries(
+        self, texts: Iterable[str], repetitions: int, seconds: float
+    ) -> dict[str, list[float]]:
+        """Time read-only queries on live in turns; milliseconds per text, failures left out."""
+        samples: dict[str, list[float]] = {}
+        ends = time.monotonic() + seconds
+        wanted = [t for t in dict.fromkeys(texts)]
+        for turn in range(repetitions + 1):
+            for text in wanted:
+                if time.monotonic() > ends and turn > 1:
+                    return samples
+                elapsed = self._time_one(text, seconds)
+                if elapsed is not None and turn > 0:
+                    samples.setdefault(text, []).append(elapsed)
+        return samples
+
+    def _time_one(self, text: str, seconds: float) -> float | None:
+        with suppress(duckdb.Error, ProductError), self.cursor() as con:
+            statement = self.rewritten(check_read_only(text))
+            with _stopped_after(seconds, con):
+                started = time.perf_counter()
+                con.execute(statement)
+                while con.fetchmany(FETCHED_AT_ONCE):
+                    pass
+                return (time.perf_counter() - started) * 1000
+        return None
+
+    def rows_of(self, table: TableName) -> int:
+        """Count the rows of a table."""
+        return int(self.probe(f"SELECT count(*) FROM {table.sql}")[0][0])
+
+
+class _Running:
+    """A consumer's query under a timer, noted when it is over, its errors translated."""
+
+    def __init__(
+        self, con: duckdb.DuckDBPyConnection, tap: Tap, sql: str, caller: str, limits: Limits
+    ) -> None:
+        self.con = con
+        self.ms = 0.0
+        self._tap, self._sql, self._caller, self._limits = tap, sql, caller, limits
+        self._timer = _stopped_after(limits.seconds, con)
+
+    def __enter__(self) -> _Running:
+        self._wall, self._started = time.time(), time.perf_counter()
+        self._timer.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: Any, trace: Any) -> None:
+        self._timer.__exit__(None, None, None)
+        self.con.close()
+        self.ms = (time.perf_counter() - self._started) * 1000
+        # What was asked is the workload, whatever answered it.
+        error = kind.__name__ if kind else None
+        self._tap.note(self._sql, self._wall, self.ms, error, self._caller)
+        if isinstance(exc, duckdb.Error | OSError):
+            raise self._failure(exc) from exc
+
+    def _failure(self, exc: Exception) -> QueryFailed:
+        # Arrow wraps DuckDB's errors into OSError and keeps only their text.
+        if isinstance(exc, duckdb.InterruptException) or str(exc).startswith("INTERRUPT"):
+            return QueryFailed(
+                f"The query ran longer than {self._limits.seconds:g} s and was stopped.",
+                hint="Narrow it with a filter or LIMIT, or raise PILLION_PRODUCT_QUERY_TIMEOUT.",
+            )
+        return QueryFailed(f"The engine refused the query: {exc}")
+
+
+@contextmanager
+def _stopped_after(seconds: float, con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Interrupt what `con` runs when its time is over."""
+
+    def stop() -> None:
+        # The query may end, and its connection close, in the same moment.
+        with suppress(duckdb.Error):
+            con.interrupt()
+
+    timer = threading.Timer(seconds, stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _first(reader: pa.RecordBatchReader, rows: int) -> pa.Table:
+    batches, held = [], 0
+    for batch in reader:
+        batches.append(batch)
+        held += batch.num_rows
+        if held >= rows:
+            break
+    return pa.Table.from_batches(batches, reader.schema)
+
+
+def _rewrite(sql: str, rewrites: tuple[ActiveRewrite, ...]) -> str:
+    try:
+        asked = fingerprint_of(sql)
+    except ParseFailed:
+        return sql
+    for rewrite in rewrites:
+        if asked not in rewrite.fingerprints:
+            continue
+        if rewrite.kind == "rewrite_query":
+            text = apply_rule(rewrite.change.rule, sql)
+        else:
+            text = answer_from_summary(sql, rewrite.change)
+        if text is not None:
+            return text
+    return sql

@@ -1,0 +1,169 @@
+"""Summary tables kept exact by triggers on every insert, update and delete of their base table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from tools.messages import Aggregate, CreateSummary, quoted
+from tools.product.catalog import Catalog, Table
+from tools.product.errors import Refused
+
+_EXACT_TYPE = re.compile(r"(U?(TINY|SMALL|BIG)INT|HUGEINT|U?INTEGER|INT|DECIMAL\(.*\))$")
+"""Types with exact sums; the sum of a UHUGEINT is a DOUBLE."""
+
+EVENTS = {
+    "insert": "AFTER INSERT ON {table} REFERENCING NEW TABLE AS fresh",
+    "update": "AFTER UPDATE ON {table} REFERENCING OLD TABLE AS stale NEW TABLE AS fresh",
+    "delete": "AFTER DELETE ON {table} REFERENCING OLD TABLE AS stale",
+}
+
+
+def has_triggers(engine: str) -> bool:
+    """Return whether this engine (such as `duckdb 2.0.0`) knows triggers."""
+    return not engine.startswith(("duckdb 0.", "duckdb 1."))
+
+
+def create(change: CreateSummary, table: Table, engine: str) -> tuple[str, ...]:
+    """Return the statements that make a summary and keep it exact; raises `Refused`."""
+    if not has_triggers(engine):
+        raise Refused(
+            f"{engine} has no triggers, so a summary would not stay exact.",
+            hint="Open the database with DuckDB 2 or later.",
+        )
+    fill = f"CREATE TABLE {change.summary.sql} AS {_grouped(change, change.table.sql)}"
+    return (fill, *(_trigger(change, table, event) for event in EVENTS))
+
+
+def drop(change: CreateSummary, triggers: Iterable[str]) -> tuple[str, ...]:
+    """Return the statements that remove a summary and those of its triggers that exist."""
+    mine = {trigger_name(change, event) for event in EVENTS}
+    drops = [f"DROP TRIGGER {quoted(t)} ON {change.table.sql}" for t in triggers if t in mine]
+    return (*drops, f"DROP TABLE IF EXISTS {change.summary.sql}")
+
+
+def kept_exact(change: CreateSummary, catalog: Catalog) -> bool:
+    """Whether a summary and all that keeps it exact are still there."""
+    table = catalog.table(change.table)
+    present = {t.name for t in table.triggers} if table else set()
+    wanted = {trigger_name(change, event) for event in EVENTS}
+    return wanted <= present and catalog.table(change.summary) is not None
+
+
+def trigger_name(change: CreateSummary, event: str) -> str:
+    """Return the name of the trigger for an event."""
+    return f"{change.summary.name[:200]}_{event}"
+
+
+def _expression(aggregate: Aggregate) -> str:
+    return f"{aggregate.function}({aggregate.argument or '*'})"
+
+
+def _grouped(change: CreateSummary, source: str) -> str:
+    columns = [f"{d.expression} AS {quoted(d.column)}" for d in change.dimensions]
+    columns += [f"{_expression(a)} AS {quoted(a.column)}" for a in change.aggregates]
+    keys = ", ".join(str(i + 1) for i in range(len(change.dimensions)))
+    group = f" GROUP BY {keys}" if keys else ""
+    return f"SELECT {', '.join(columns)} FROM {source}{group}"
+
+
+def _trigger(change: CreateSummary, table: Table, event: str) -> str:
+    on = EVENTS[event].format(table=change.table.sql)
+    added = event == "insert" and all(_additive(a, table) for a in change.aggregates)
+    body = _merge_added(change) if added else _merge_affected(change, event)
+    return f"CREATE TRIGGER {quoted(trigger_name(change, event))} {on} FOR EACH STATEMENT {body}"
+
+
+def _additive(aggregate: Aggregate, table: Table) -> bool:
+    """Whether adding new rows' share gives exactly what computing it anew would give."""
+    if aggregate.function != "sum":
+        return True
+    try:
+        tree = sqlglot.parse_one(aggregate.argument, dialect="duckdb")
+    except (SqlglotError, RecursionError):
+        return False
+    return exact_sum(tree, table)
+
+
+def exact_sum(node: exp.Expr, table: Table) -> bool:
+    """Whether an expression yields integers or decimals; sums of floats depend on their order."""
+    match node:
+        case exp.Cast():
+            return bool(_EXACT_TYPE.match(node.to.sql(dialect="duckdb")))
+        case exp.Column():
+            column = table.column(node.name)
+            return column is not None and bool(_EXACT_TYPE.match(column.type))
+        case exp.Literal():
+            return not node.is_string and "e" not in node.name.lower()
+        case exp.Add() | exp.Sub() | exp.Mul():
+            return exact_sum(node.this, table) and exact_sum(node.expression, table)
+        case exp.Paren() | exp.Neg():
+            return exact_sum(node.this, table)
+    return False
+
+
+def _same(change: CreateSummary, left: str, right: str) -> str:
+    pairs = (
+        f"{left}.{quoted(d.column)} IS NOT DISTINCT FROM {right}.{quoted(d.column)}"
+        for d in change.dimensions
+    )
+    return " AND ".join(pairs) or "TRUE"
+
+
+def _merge_added(change: CreateSummary) -> str:
+    """Add the groups of the new rows; counts, exact sums, minima and maxima are incremental."""
+    sets = ", ".join(
+        f"{quoted(a.column)} = {_combined(a.function, quoted(a.column))}" for a in change.aggregates
+    )
+    return (
+        f"MERGE INTO {change.summary.sql} AS pillion_s"
+        f" USING ({_grouped(change, 'fresh')}) AS pillion_x"
+        f" ON {_same(change, 'pillion_s', 'pillion_x')} WHEN MATCHED THEN UPDATE SET {sets}"
+        f" WHEN NOT MATCHED THEN INSERT {_inserted(change)}"
+    )
+
+
+def _combined(function: str, column: str) -> str:
+    old, new = f"pillion_s.{column}", f"pillion_x.{column}"
+    match function:
+        case "count":
+            return f"{old} + {new}"
+        case "sum":
+            return f"coalesce({old} + {new}, {old}, {new})"
+        case "min":
+            return f"least({old}, {new})"
+    return f"greatest({old}, {new})"
+
+
+def _merge_affected(change: CreateSummary, event: str) -> str:
+    """Compute the groups of changed rows anew; a group without rows goes away."""
+    sources = {"insert": ("fresh",), "update": ("stale", "fresh"), "delete": ("stale",)}[event]
+    keys = ", ".join(f"{d.expression} AS {quoted(d.column)}" for d in change.dimensions) or "1"
+    changed = " UNION ".join(f"SELECT DISTINCT {keys} FROM {source}" for source in sources)
+    names = [f"pillion_a.{quoted(d.column)}" for d in change.dimensions]
+    names += [f"pillion_b.{quoted(a.column)}" for a in change.aggregates]
+    base = f"SELECT *, TRUE AS pillion_alive FROM ({_grouped(change, change.table.sql)})"
+    current = (
+        f"SELECT {', '.join(names)}, pillion_b.pillion_alive FROM ({changed}) AS pillion_a"
+        f" LEFT JOIN ({base}) AS pillion_b ON {_same(change, 'pillion_a', 'pillion_b')}"
+    )
+    sets = ", ".join(
+        f"{quoted(a.column)} = pillion_x.{quoted(a.column)}" for a in change.aggregates
+    )
+    return (
+        f"MERGE INTO {change.summary.sql} AS pillion_s USING ({current}) AS pillion_x"
+        f" ON {_same(change, 'pillion_s', 'pillion_x')}"
+        f" WHEN MATCHED AND pillion_x.pillion_alive IS NULL THEN DELETE"
+        f" WHEN MATCHED THEN UPDATE SET {sets}"
+        f" WHEN NOT MATCHED AND pillion_x.pillion_alive THEN INSERT {_inserted(change)}"
+    )
+
+
+def _inserted(change: CreateSummary) -> str:
+    columns = [d.column for d in change.dimensions] + [a.column for a in change.aggregates]
+    names = ", ".join(quoted(c) for c in columns)
+    return f"({names}) VALUES ({', '.join(f'pillion_x.{quoted(c)}' for c in columns)})"

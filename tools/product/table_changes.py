@@ -1,0 +1,140 @@
+"""Changes of a whole table: its order, its indexes, its summaries, whether it is there at all."""
+
+from __future__ import annotations
+
+from tools.messages import (
+    CreateIndex,
+    CreateSummary,
+    DropIndex,
+    DropTable,
+    RewriteQuery,
+    SortTable,
+    quoted,
+)
+from tools.product import summaries
+from tools.product.catalog import Catalog, Table
+from tools.product.change_plan import (
+    ChangePlan,
+    Then,
+    column_of,
+    kept_name,
+    stored_names,
+    table_of,
+)
+from tools.product.errors import Refused, SchemaDrift, UndoConflict
+from tools.product.rebuild import create_table, dress, numbered, rebuild, undress
+from tools.product.references import views_reading
+from tools.product.structure import incoming_triggers
+
+
+def create_index(change: CreateIndex, table: Table, catalog: Catalog, key: str) -> ChangePlan:
+    """Add an index."""
+    columns = ", ".join(quoted(column_of(table, c).name) for c in change.columns)
+    forward = f"CREATE INDEX {quoted(change.name)} ON {table.name.sql} ({columns})"
+    return ChangePlan((forward,), (f"drop the index {change.name}",))
+
+
+def undo_create_index(
+    change: CreateIndex, then: Then, catalog: Catalog, key: str
+) -> tuple[str, ...]:
+    """Remove the index again."""
+    return (f"DROP INDEX IF EXISTS {quoted(change.table.schema_name)}.{quoted(change.name)}",)
+
+
+def drop_index(change: DropIndex, table: Table, catalog: Catalog, key: str) -> ChangePlan:
+    """Remove an index."""
+    if all(i.name != change.name for i in table.indexes):
+        raise SchemaDrift(f"There is no index {change.name} on {table.name} any more.")
+    forward = f"DROP INDEX {quoted(table.name.schema_name)}.{quoted(change.name)}"
+    return ChangePlan((forward,), (f"create the index {change.name} again",))
+
+
+def undo_drop_index(change: DropIndex, then: Then, catalog: Catalog, key: str) -> tuple[str, ...]:
+    """Create the index again, as it was declared."""
+    return tuple(i.definition for i in then.before.indexes if i.name == change.name)
+
+
+def sort_table(change: SortTable, table: Table, catalog: Catalog, key: str) -> ChangePlan:
+    """Rewrite the rows in another order and remember the old one."""
+    source, number = numbered(table)
+    sort = [*(f"t.{quoted(column_of(table, c).name)}" for c in change.order_by), number]
+    order = kept_name("order", key)
+    remember = (
+        f"CREATE TABLE {order.sql} AS SELECT {number} AS old FROM {source}"
+        f" ORDER BY {', '.join(sort)}"
+    )
+    forward = rebuild(table, table, catalog, source=source, order_by=sort)
+    step = f"put the rows of {table.name} back into their old order, later rows last"
+    return ChangePlan((remember, *forward), (step,), (order,))
+
+
+def undo_sort_table(change: SortTable, then: Then, catalog: Catalog, key: str) -> tuple[str, ...]:
+    """Put the rows back into their old order, later ones last."""
+    table, order = table_of(catalog, change.table), kept_name("order", key)
+    present, number = numbered(table)
+    source = f"{present} LEFT JOIN {order.sql} AS pillion_o ON pillion_o.rowid = {number}"
+    sort = ["pillion_o.old NULLS LAST", number]
+    restore = rebuild(table, table, catalog, source=source, order_by=sort)
+    return (*restore, f"DROP TABLE {order.sql}")
+
+
+def drop_table(change: DropTable, table: Table, catalog: Catalog, key: str) -> ChangePlan:
+    """Remove a table and keep its rows."""
+    reading = views_reading(catalog, table.name, None)
+    if reading:
+        raise Refused(f"The view {reading[0]} reads {table.name}.")
+    if any(table.name in pair for pair in catalog.foreign_keys):
+        raise Refused(f"A foreign key ties {table.name} to another table.")
+    if table.triggers or incoming_triggers(catalog, table):
+        raise Refused(f"A trigger or a summary works with {table.name}.", hint="Remove it first.")
+    kept = kept_name("table", key)
+    forward = (
+        f"CREATE TABLE {kept.sql} AS SELECT {stored_names(table)} FROM {table.name.sql}",
+        *undress(table),
+        f"DROP TABLE {table.name.sql}",
+    )
+    return ChangePlan(forward, (f"create {table.name} again with all its rows",), (kept,))
+
+
+def undo_drop_table(change: DropTable, then: Then, catalog: Catalog, key: str) -> tuple[str, ...]:
+    """Create the table again with its rows."""
+    if catalog.table(change.table) is not None:
+        raise UndoConflict(f"There is a new table {change.table}.", hint="Rename or drop it first.")
+    before, kept = then.before, kept_name("table", key)
+    names = stored_names(before)
+    return (
+        create_table(before, before.name),
+        f"INSERT INTO {before.name.sql} ({names}) SELECT {names} FROM {kept.sql}",
+        *dress(before),
+        f"DROP TABLE {kept.sql}",
+    )
+
+
+def create_summary(change: CreateSummary, table: Table, catalog: Catalog, key: str) -> ChangePlan:
+    """Make a summary table and its triggers."""
+    if catalog.table(change.summary) is not None:
+        raise Refused(f"There is already a table {change.summary}.")
+    return ChangePlan(
+        summaries.create(change, table, catalog.engine),
+        (f"drop {change.summary}; its queries read {table.name} again",),
+    )
+
+
+def undo_create_summary(
+    change: CreateSummary, then: Then, catalog: Catalog, key: str
+) -> tuple[str, ...]:
+    """Remove a summary table and its triggers."""
+    table = catalog.table(change.table)
+    return summaries.drop(change, [t.name for t in table.triggers] if table else [])
+
+
+def rewrite_query(change: RewriteQuery, table: Table, catalog: Catalog, key: str) -> ChangePlan:
+    """Answer a query by another text; nothing changes in the tables."""
+    return ChangePlan((), ("answer the query by its own text again",))
+
+
+def undo_rewrite_query(
+    change: RewriteQuery, then: Then, catalog: Catalog, key: str
+) -> tuple[str, ...]:
+    """Answer the query by its own text again."""
+    return ()

@@ -1,0 +1,81 @@
+"""The workload: what is asked of a product, how often, and at what cost."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Literal
+
+from pydantic import Field
+
+from tools.messages import Message, TableName
+
+Role = Literal["filter", "join", "group", "order", "select", "aggregate"]
+Source = Literal["tap", "sql_file", "query_log", "duckdb_log"]
+
+
+class ColumnUse(Message):
+    """One column in one query: the roles it plays and the types it is cast to."""
+
+    table: TableName
+    column: str
+    roles: tuple[Role, ...]
+    operators: tuple[str, ...] = ()
+    """Comparisons it is filtered by: =, <, <=, >, >=, between, in, like, is null, other."""
+    casts: tuple[str, ...] = ()
+    """DuckDB type names it is CAST or TRY_CAST to, upper case."""
+    functions: tuple[str, ...] = ()
+    """Functions applied directly to it, lower case (substr, strftime, date_trunc, lower...)."""
+
+
+class QueryPattern(Message):
+    """All runs of one fingerprint: the same statement but for its literals."""
+
+    fingerprint: str
+    sql: str
+    """The text that took the most time, complete and runnable."""
+    normalized: str
+    """The text with literals replaced by ?."""
+    runs: int
+    total_ms: float
+    """Measured or logged time of all runs; 0 when the source has no durations."""
+    tables: tuple[TableName, ...]
+    columns: tuple[ColumnUse, ...]
+    star: bool = False
+    """Whether the query reads every column of a table (SELECT *)."""
+    ordered: bool = False
+    """Whether the outermost query has ORDER BY."""
+    source: Source
+    rewritten: bool = False
+    """Whether `sql` is not what people ask but what an approved rewrite answers it by."""
+    variants: tuple[str, ...] = ()
+    """Up to five other texts with other literals."""
+
+
+class Skipped(Message):
+    """A statement that is not measured, and why."""
+
+    sql: str
+    reason: str
+
+
+class Workload(Message):
+    """Everything known about how a product is used."""
+
+    patterns: tuple[QueryPattern, ...]
+    skipped: tuple[Skipped, ...] = ()
+    skipped_total: int = 0
+    inserts: dict[str, int] = Field(default_factory=dict)
+    """Rows written per table (`schema.table`), where the source knows."""
+
+    def reading(self, table: TableName) -> tuple[QueryPattern, ...]:
+        """Return the patterns that read `table`."""
+        return self.by_table.get((table.schema_name, table.name), ())
+
+    @cached_property
+    def by_table(self) -> dict[tuple[str, str], tuple[QueryPattern, ...]]:
+        """Patterns by schema and name of each table they read."""
+        found: dict[tuple[str, str], tuple[QueryPattern, ...]] = {}
+        for pattern in self.patterns:
+            for key in dict.fromkeys((t.schema_name, t.name) for t in pattern.tables):
+                found[key] = (*found.get(key, ()), pattern)
+        return found

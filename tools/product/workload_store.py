@@ -1,0 +1,238 @@
+"""What was asked of a product, in one SQLite file: one row a distinct text, not a run.
+
+The file stays as small as the variety of the workload, however long it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from tools.product.catalog import Catalog, schema_hash
+from tools.product.errors import ParseFailed
+from tools.product.fingerprint import QueryFacts, analyse
+from tools.product.guard import is_readable
+from tools.product.workload import ColumnUse, QueryPattern, Skipped, Source, Workload
+
+SCHEMA = (Path(__file__).parent / "workload_schema.sql").read_text()
+MAX_TEXTS = 3000
+"""Most statements, literals apart, that are analysed; a longer tail is not worth a candidate."""
+MAX_PATTERNS = 500
+MAX_SKIPPED = 100
+MAX_VARIANTS = 5
+UNTIMED_MS = 0.0
+_LITERAL = re.compile(r"'(?:[^']|'')*'|\b\d+(?:\.\d+)?\b")
+
+
+class Observation(NamedTuple):
+    """One run of one statement; `ms` is None where the source has no durations."""
+
+    sql: str
+    at: datetime
+    ms: float | None
+    source: Source
+    error: str | None = None
+    caller: str | None = None
+
+
+class _Text(NamedTuple):
+    hash: str
+    sql: str
+    source: Source
+    runs: int
+    total_ms: float
+
+
+class WorkloadStore:
+    """The workload of one product; one process writes, any thread may."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        self._con = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+        self._con.execute("PRAGMA journal_mode=WAL")
+        self._con.execute("PRAGMA synchronous=NORMAL")
+        self._con.executescript(SCHEMA)
+
+    def close(self) -> None:
+        """Release the file."""
+        self._con.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Run a block as one transaction, alone."""
+        with self._lock:
+            self._con.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._con
+            except BaseException:
+                self._con.execute("ROLLBACK")
+                raise
+            self._con.execute("COMMIT")
+
+    def record(self, observations: Iterable[Observation]) -> int:
+        """Add runs in one transaction and return how many."""
+        with self.transaction() as con:
+            return add(con, observations)
+
+    def workload(self, catalog: Catalog) -> Workload:
+        """Return the patterns, heaviest first, and what cannot be measured with the reason."""
+        folded, skipped, refused = self._readable(list(self._texts()))
+        patterns: dict[str, QueryPattern] = {}
+        key = schema_hash(catalog, [t.name for t in catalog.tables])
+        for text, facts in self._analysed(folded, catalog, key):
+            if isinstance(facts, str):
+                refused += 1
+                skipped.append(Skipped(sql=text.sql[:2000], reason=facts))
+                continue
+            known = patterns.get(facts.fingerprint)
+            patterns[facts.fingerprint] = _merge(known, text, facts)
+        ordered = sorted(patterns.values(), key=lambda p: (-p.total_ms, -p.runs, p.fingerprint))
+        return Workload(
+            patterns=tuple(ordered[:MAX_PATTERNS]),
+            skipped=tuple(skipped[:MAX_SKIPPED]),
+            skipped_total=refused,
+        )
+
+    def _texts(self) -> Iterator[_Text]:
+        """Yield one text for all that differ only in literals, heaviest first.
+
+        The mask is a cheap approximation: what it keeps apart, the fingerprint joins later.
+        """
+        found = self._con.execute(
+            "SELECT hash, sql, source, runs, total_ms FROM texts"
+            " ORDER BY total_ms DESC, runs DESC, hash"
+        )
+        folded: dict[str, _Text] = {}
+        for row in found:
+            text = _Text(*row)
+            mask = _LITERAL.sub("?", text.sql)
+            first = folded.get(mask)
+            if first is not None:
+                text = first._replace(
+                    runs=first.runs + text.runs, total_ms=first.total_ms + text.total_ms
+                )
+            folded[mask] = text
+        yield from list(folded.values())[:MAX_TEXTS]
+
+    def _readable(self, texts: list[_Text]) -> tuple[list[_Text], list[Skipped], int]:
+        good, skipped, refused = [], [], 0
+        for text in texts:
+            reason = is_readable(text.sql)
+            if reason is None:
+                good.append(text)
+            else:
+                refused += 1
+                skipped.append(Skipped(sql=text.sql[:2000], reason=reason))
+        return good, skipped, refused
+
+    def _analysed(
+        self, texts: list[_Text], catalog: Catalog, key: str
+    ) -> Iterator[tuple[_Text, QueryFacts | str]]:
+        """Yield each text with its facts, or why it has none; facts are kept between calls."""
+        known = dict(
+            self._con.execute("SELECT hash, body FROM facts WHERE catalog = ?", (key,)).fetchall()
+        )
+        fresh: list[tuple[str, str, str]] = []
+        for text in texts:
+            if text.hash in known:
+                yield text, _load(known[text.hash])
+                continue
+            facts = _facts(text.sql, catalog)
+            fresh.append((text.hash, key, _dump(facts)))
+            yield text, facts
+        if fresh:
+            with self.transaction() as con:
+                con.execute("DELETE FROM facts WHERE catalog <> ?", (key,))
+                con.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", fresh)
+
+
+def add(con: sqlite3.Connection, observations: Iterable[Observation]) -> int:
+    """Add runs inside the caller's transaction."""
+    count = 0
+    for o in observations:
+        count += 1
+        # Lone surrogates have no UTF-8; SQLite refuses the row, and with it the whole batch.
+        sql = o.sql.encode("utf-8", "replace").decode()
+        key = hashlib.sha256(sql.encode()).hexdigest()[:24]
+        con.execute(
+            "INSERT INTO texts VALUES (?, ?, ?, 1, ?, ?, ?, ?) ON CONFLICT (hash) DO UPDATE SET"
+            " runs = runs + 1, timed = timed + excluded.timed,"
+            " total_ms = total_ms + excluded.total_ms, errors = errors + excluded.errors,"
+            " last_at = max(last_at, excluded.last_at)",
+            (
+                key, sql, o.source, int(o.ms is not None), o.ms or UNTIMED_MS,
+                int(o.error is not None), o.at.astimezone(UTC).isoformat(),
+            ),
+        )  # fmt: skip
+        if o.caller is not None:
+            con.execute(
+                "INSERT INTO callers VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET runs = runs + 1",
+                (key, o.caller),
+            )
+    return count
+
+
+def _facts(sql: str, catalog: Catalog) -> QueryFacts | str:
+    try:
+        facts = analyse(sql, catalog)
+    except ParseFailed as exc:
+        return str(exc)
+    return facts if facts.tables else "It reads no table of this product."
+
+
+def _merge(known: QueryPattern | None, text: _Text, facts: QueryFacts) -> QueryPattern:
+    if known is None:
+        return QueryPattern(
+            fingerprint=facts.fingerprint, sql=text.sql, normalized=facts.normalized,
+            runs=text.runs, total_ms=text.total_ms, tables=facts.tables, columns=facts.columns,
+            star=facts.star, ordered=facts.ordered, source=text.source,
+        )  # fmt: skip
+    variants = known.variants
+    if len(variants) < MAX_VARIANTS:
+        variants = (*variants, text.sql)
+    return known.model_copy(
+        update={
+            "runs": known.runs + text.runs,
+            "total_ms": known.total_ms + text.total_ms,
+            "variants": variants,
+        }
+    )
+
+
+def _dump(facts: QueryFacts | str) -> str:
+    if isinstance(facts, str):
+        return json.dumps(facts)
+    body = {
+        "fingerprint": facts.fingerprint,
+        "normalized": facts.normalized,
+        "tables": [[t.schema_name, t.name] for t in facts.tables],
+        "columns": [c.model_dump(mode="json") for c in facts.columns],
+        "star": facts.star,
+        "ordered": facts.ordered,
+    }
+    return json.dumps(body)
+
+
+def _load(body: str) -> QueryFacts | str:
+    from_json = json.loads(body)
+    if isinstance(from_json, str):
+        return from_json
+    columns = tuple(ColumnUse.model_validate(c) for c in from_json["columns"])
+    tables = [{"schema_name": s, "name": n} for s, n in from_json["tables"]]
+    pattern = QueryPattern.model_validate(
+        {**from_json, "columns": columns, "tables": tables, "sql": "", "runs": 0,
+         "total_ms": 0.0, "source": "tap"}
+    )  # fmt: skip
+    return QueryFacts(
+        fingerprint=pattern.fingerprint, normalized=pattern.normalized, tables=pattern.tables,
+        columns=pattern.columns, star=pattern.star, ordered=pattern.ordered,
+    )  # fmt: skip
