@@ -11,7 +11,7 @@ help: ## Show the targets
 	.uv/bin/pip install --quiet uv
 
 setup: $(filter .uv/bin/uv,$(UV)) ## Install uv if it is missing, and the locked environment
-	$(UV) sync --locked --quiet
+	$(UV) sync --locked --quiet --compile-bytecode
 
 demo: setup ## Improve a real data product; asks before it changes anything
 	$(RUN) pillion demo

@@ -51,7 +51,7 @@ class Flow:
     ) -> subprocess.CompletedProcess[str]:
         """Run the command to its end, or to its death at a crash point."""
         clean = {k: v for k, v in os.environ.items() if not k.startswith("PILLION_")}
-        environment = {**clean, "PILLION_HOME": str(self.home), "PILLION_BUDGET_SECONDS": "6"}
+        environment = {**clean, "PILLION_HOME": str(self.home), "PILLION_BUDGET_SECONDS": "60"}
         if crash_at:
             environment["PILLION_CRASH_AT"] = crash_at
         if once:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from contextlib import suppress
 
@@ -10,6 +9,7 @@ import duckdb
 
 from tools.messages import Interval, quoted
 from tools.product.catalog import Column, Table
+from tools.product.measure import processor
 from tools.product.statistics import paired_ratio
 
 BATCHES = 7
@@ -58,9 +58,9 @@ def _insert(con: duckdb.DuckDBPyConnection, table: Table, rows: int, batch: int)
         f"CREATE OR REPLACE TEMP TABLE pillion_batch AS SELECT {values} FROM {table.name.sql}"
         f" WHERE rowid < {int(table.rows)} AND rowid % {step} = 0 LIMIT {int(rows)}"
     )
-    started = time.perf_counter()
+    started = processor()
     con.execute(f"INSERT INTO {table.name.sql} ({names}) SELECT * FROM temp.main.pillion_batch")
-    return (time.perf_counter() - started) * 1000
+    return (processor() - started) * 1000
 
 
 def _value(column: Column, table: Table, batch: int) -> str:

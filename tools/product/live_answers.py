@@ -82,7 +82,7 @@ def _ask_one(
         text = check_read_only(asked[0])
         present = asked[1](text)
         started = time.monotonic()
-        with watchdog.limit(con, seconds):
+        with watchdog.limit(con, seconds, time.monotonic):
             answer = capture(con, present)
             # Only what answers twice the same can be told apart from a changed answer.
             if difference(answer, capture(con, present)) is not None:
@@ -95,7 +95,7 @@ def _ask_one(
 
 def _trouble(con: duckdb.DuckDBPyConnection, one: _Asked, watchdog: Watchdog) -> str | None:
     try:
-        with watchdog.limit(con, one.seconds):
+        with watchdog.limit(con, one.seconds, time.monotonic):
             found = capture(con, one.after)
     except duckdb.InterruptException:
         return f"it runs longer than {one.seconds:.0f} s"

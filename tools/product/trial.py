@@ -108,7 +108,7 @@ def _applied(
     bench: Bench, candidate: Candidate, path: Path, con: duckdb.DuckDBPyConnection, seconds: float
 ) -> Attempt:
     started = time.monotonic()
-    with bench.watchdog.limit(con, max(bench.remaining, LEAST_SECONDS)):
+    with bench.watchdog.limit(con, max(bench.remaining, LEAST_SECONDS), time.monotonic):
         apply(con, candidate.id, candidate.change)
         con.execute("CHECKPOINT")
     elapsed = time.monotonic() - started
