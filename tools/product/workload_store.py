@@ -10,9 +10,11 @@ import json
 import re
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,7 +30,18 @@ MAX_TEXTS = 3000
 MAX_PATTERNS = 500
 MAX_SKIPPED = 100
 MAX_VARIANTS = 5
+BATCH = 1000
+"""Runs that are folded before they are written."""
 UNTIMED_MS = 0.0
+_ADD_TEXT = (
+    "INSERT INTO texts VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (hash) DO UPDATE SET"
+    " runs = runs + excluded.runs, timed = timed + excluded.timed,"
+    " total_ms = total_ms + excluded.total_ms, errors = errors + excluded.errors,"
+    " last_at = max(last_at, excluded.last_at)"
+)
+_ADD_CALLER = (
+    "INSERT INTO callers VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET runs = runs + excluded.runs"
+)
 _LITERAL = re.compile(r"'(?:[^']|'')*'|\b\d+(?:\.\d+)?\b")
 
 
@@ -156,29 +169,47 @@ class WorkloadStore:
 
 
 def add(con: sqlite3.Connection, observations: Iterable[Observation]) -> int:
-    """Add runs inside the caller's transaction."""
-    count = 0
-    for o in observations:
-        count += 1
-        # Lone surrogates have no UTF-8; SQLite refuses the row, and with it the whole batch.
-        sql = o.sql.encode("utf-8", "replace").decode()
-        key = hashlib.sha256(sql.encode()).hexdigest()[:24]
-        con.execute(
-            "INSERT INTO texts VALUES (?, ?, ?, 1, ?, ?, ?, ?) ON CONFLICT (hash) DO UPDATE SET"
-            " runs = runs + 1, timed = timed + excluded.timed,"
-            " total_ms = total_ms + excluded.total_ms, errors = errors + excluded.errors,"
-            " last_at = max(last_at, excluded.last_at)",
-            (
-                key, sql, o.source, int(o.ms is not None), o.ms or UNTIMED_MS,
-                int(o.error is not None), o.at.astimezone(UTC).isoformat(),
-            ),
-        )  # fmt: skip
-        if o.caller is not None:
-            con.execute(
-                "INSERT INTO callers VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET runs = runs + 1",
-                (key, o.caller),
-            )
+    """Add runs inside the caller's transaction; equal texts of a batch become one write."""
+    count, left = 0, iter(observations)
+    while batch := list(islice(left, BATCH)):
+        count += len(batch)
+        texts: dict[str, _Seen] = {}
+        callers: Counter[tuple[str, str]] = Counter()
+        for o in batch:
+            if (seen := texts.get(o.sql)) is None:
+                seen = texts[o.sql] = _Seen(o)
+            seen.add(o)
+            if o.caller is not None:
+                callers[seen.hash, o.caller] += 1
+        con.executemany(_ADD_TEXT, [seen.row for seen in texts.values()])
+        con.executemany(_ADD_CALLER, [(*key, runs) for key, runs in callers.items()])
     return count
+
+
+class _Seen:
+    """The runs of one text in one batch."""
+
+    def __init__(self, first: Observation) -> None:
+        # Lone surrogates have no UTF-8; SQLite refuses the row, and with it the whole batch.
+        self.sql = first.sql.encode("utf-8", "replace").decode()
+        self.hash = hashlib.sha256(self.sql.encode()).hexdigest()[:24]
+        self.source, self.last = first.source, first.at.astimezone(UTC)
+        self.runs = self.timed = self.errors = 0
+        self.total_ms = UNTIMED_MS
+
+    def add(self, run: Observation) -> None:
+        self.runs += 1
+        self.timed += run.ms is not None
+        self.errors += run.error is not None
+        self.total_ms += run.ms or UNTIMED_MS
+        self.last = max(self.last, run.at.astimezone(UTC))
+
+    @property
+    def row(self) -> tuple[str | int | float, ...]:
+        return (
+            self.hash, self.sql, self.source, self.runs, self.timed, self.total_ms, self.errors,
+            self.last.isoformat(),
+        )  # fmt: skip
 
 
 def _facts(sql: str, catalog: Catalog) -> QueryFacts | str:
