@@ -18,7 +18,7 @@ from graph.errors import (
     UnknownProposal,
 )
 from graph.run_store import RunStore, Thread, now
-from nodes.context import Refusal
+from nodes.refusal import Refusal
 from tools.failpoints import crash_point
 from tools.messages import PROPOSAL, Decision, Outcome, Principal, Proposal
 

@@ -4,32 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from mcp_servers.product.client import ProductClient
 from mcp_servers.product.contract import MeasureLimits
+from nodes.refusal import Refusal
 from tools.messages import Decision, Outcome, Principal, Proposal, Trial
 
 VERSION = "0.1.0"
-
-
-class Refusal(NamedTuple):
-    """What was refused before, or approved and then taken back: the answer and its proposal."""
-
-    decision: Decision
-    proposal: Proposal
-    outcome: Outcome | None = None
-    """How it was taken back, when it was."""
-
-    @property
-    def told(self) -> str:
-        """What happened, for people."""
-        who, when = self.decision.principal.name, self.decision.decided_at.date()
-        if self.outcome is not None:
-            word = self.outcome.status.replace("_", " ")
-            return f"{who} approved this on {when} and it was {word} since"
-        because = f" ({self.decision.reason})" if self.decision.reason else ""
-        return f"{who} refused this on {when}{because}"
 
 
 class Records(Protocol):

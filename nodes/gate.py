@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from langgraph.runtime import Runtime
 
-from nodes.context import Context, Refusal
+from nodes.context import Context
+from nodes.refusal import Refusal
 from nodes.state import Passed, State, Update, Verdicted
 from tools.messages import Evidence, Trial
 

@@ -19,7 +19,8 @@ from mcp_servers.product.contract import (
     MeasureLimits,
 )
 from mcp_servers.product.errors import ToolFailed
-from nodes.context import Context, Policy, Refusal
+from nodes.context import Context, Policy
+from nodes.refusal import Refusal
 from tests.factories import make_change, make_evidence, make_interval
 from tools.messages import (
     Candidate,

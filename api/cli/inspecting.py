@@ -14,7 +14,14 @@ import typer
 from filelock import FileLock, Timeout
 
 from api.cli.boundary import REMEDIES, explain, sound
-from api.cli.products import HomeUnusable, check_writable, product_names, serving_of, target_of
+from api.cli.products import (
+    HomeUnusable,
+    check_writable,
+    product_client,
+    product_names,
+    serving_of,
+    target_of,
+)
 from api.cli.render import audit_table, status_table
 from api.cli.shell import Json, load_settings, out, print_json, tell
 from api.cli.views import offer_view
@@ -22,7 +29,6 @@ from api.wording import counted, size
 from graph.errors import GraphError, LedgerBroken
 from graph.ledger import Ledger
 from graph.settings import Settings
-from mcp_servers.product.client import connect
 from mcp_servers.product.errors import ServerGone, ToolFailed
 
 RUNS_SHOWN = 20
@@ -194,7 +200,7 @@ def _busy(settings: Settings) -> bool:
 
 async def _product(settings: Settings, name: str) -> dict[str, Any]:
     try:
-        async with connect(target_of(settings, name)) as client:
+        async with product_client.connect(target_of(settings, name)) as client:
             found = await client.describe_product()
     except (ToolFailed, ServerGone, GraphError) as exc:
         return _check(f"product {name}", False, str(exc))

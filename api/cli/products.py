@@ -10,17 +10,24 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 from pydantic import ValidationError
 
 from graph.errors import GraphError, UnknownProduct
 from graph.settings import Settings
-from mcp_servers.product.client import http_target, stdio_target
+from tools.lazy import lazy
 from tools.messages import Message
 from tools.product.descriptor import load_descriptor
 from tools.product.errors import ProductError
+
+if TYPE_CHECKING:
+    from mcp_servers.product import client
+
+    product_client = client
+else:
+    product_client = lazy("mcp_servers.product.client")
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 OnLine = Callable[[Mapping[str, Any]], None]
@@ -89,7 +96,9 @@ def target_of(settings: Settings, name: str) -> Callable[[], Any]:
     except ProductError as exc:
         raise DescriptorUnusable(str(exc)) from exc
     serving = serving_of(settings, name)
-    return http_target(serving.url, serving.token) if serving else stdio_target(descriptor)
+    if serving is not None:
+        return product_client.http_target(serving.url, serving.token)
+    return product_client.stdio_target(descriptor)
 
 
 def serving_of(settings: Settings, name: str) -> Serving | None:

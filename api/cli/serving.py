@@ -17,11 +17,10 @@ from typing import Annotated
 
 import typer
 
-from api.cli.products import Serving, descriptor_of, serving_of
+from api.cli.products import Serving, descriptor_of, product_client, serving_of
 from api.cli.shell import Json, load_settings, print_json, tell
 from graph.errors import GraphError
 from graph.settings import Settings
-from mcp_servers.product.client import connect, http_target
 from mcp_servers.product.settings import ProductSettings
 
 START_SECONDS = 60.0
@@ -108,7 +107,8 @@ def _wait_until_ready(child: subprocess.Popen[bytes], serving: Serving, port: in
         time.sleep(0.05)
 
     async def describe() -> None:
-        async with connect(http_target(serving.url, serving.token)) as client:
+        target = product_client.http_target(serving.url, serving.token)
+        async with product_client.connect(target) as client:
             await client.describe_product()
 
     asyncio.run(describe())

@@ -144,7 +144,7 @@ async def test_a_fault_of_ours_ends_its_run_and_blocks_nothing(
         raise Fault("unforeseen")
 
     with monkeypatch.context() as patched:
-        patched.setattr(steward, "_stream", faulty)
+        patched.setattr(await steward.runs(), "_stream", faulty)
         with pytest.raises(RunFailed, match="Fault: unforeseen"):
             await steward.run("sales")
     assert [t.status for t in steward.ledger.threads("sales")] == ["failed"]
@@ -164,7 +164,7 @@ async def test_an_answer_to_a_run_in_trouble_waits_and_holds_up_no_other_command
         raise Fault("unforeseen")
 
     with monkeypatch.context() as patched:
-        patched.setattr(steward, "_stream", faulty)
+        patched.setattr(await steward.runs(), "_stream", faulty)
         await answer(steward, proposal_id, "approve")
     assert f"{thread} has to wait: {thread} failed: Fault: unforeseen" in notes
     assert list(steward.ledger.undelivered()) == [thread]

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodes.context import Refusal
 from nodes.gate import gate, what_changed
+from nodes.refusal import Refusal
 from nodes.state import State
 from tests.factories import (
     make_decision,

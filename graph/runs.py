@@ -1,0 +1,177 @@
+"""Runs of the graph: started, continued, answered; every step is saved before the next."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+
+from langgraph.types import Command
+
+from graph.build import Steward, build_graph
+from graph.checkpoints import open_checkpoints
+from graph.errors import GraphError, ProductUnavailable, RunFailed
+from graph.ledger import Ledger
+from graph.settings import Settings
+from graph.steward import OnEvent, Targets
+from mcp_servers.product.client import ProductClient, connect
+from mcp_servers.product.contract import MeasureLimits
+from mcp_servers.product.errors import ServerGone, ToolFailed
+from nodes.context import Context, Policy
+from nodes.state import State
+from tools.failpoints import crash_point
+from tools.messages import AgentName, Decision
+
+RECURSION_LIMIT = 1000
+
+
+@dataclass
+class Runs:
+    """The compiled graph with its checkpoints and the products it may reach."""
+
+    settings: Settings
+    ledger: Ledger
+    graph: Steward
+    targets: Targets
+    on_event: OnEvent
+
+    async def start(
+        self,
+        thread_id: str,
+        product: str,
+        agents: tuple[AgentName, ...],
+        budget_seconds: float | None,
+    ) -> None:
+        """Open a new thread and run it to its question; raises when the product is out of reach."""
+        async with self.product(product) as client:
+            try:
+                await client.describe_product()
+            except ToolFailed as exc:
+                raise GraphError(exc.message) from exc
+        self.ledger.open_thread(thread_id, product, ",".join(agents) or "all")
+        await self._advance(thread_id, product, _first(thread_id, product, agents), budget_seconds)
+
+    async def resume(
+        self, thread_id: str, product: str, budget_seconds: float | None = None
+    ) -> None:
+        """Continue a run from its last checkpoint."""
+        given = None
+        if not (await self.graph.aget_state(_config(thread_id))).values:
+            # The crash came before the first checkpoint.
+            request = self.ledger.thread(thread_id).request
+            names = [] if request == "all" else request.split(",")
+            given = _first(thread_id, product, tuple(cast(list[AgentName], names)))
+        await self._advance(thread_id, product, given, budget_seconds)
+
+    async def answer(self, thread_id: str, decisions: list[Decision]) -> None:
+        """Hand recorded answers to a waiting run; what it has already is left out."""
+        product = self.ledger.thread(thread_id).product
+        snapshot = await self.graph.aget_state(_config(thread_id))
+        if snapshot.next and not snapshot.interrupts:
+            # A crash left this run between two steps: bring it to its question first.
+            await self.resume(thread_id, product)
+            snapshot = await self.graph.aget_state(_config(thread_id))
+        settled = snapshot.values.get("settled", {}) if snapshot.values else {}
+        fresh = [d for d in decisions if d.proposal_id not in settled]
+        if not (fresh and snapshot.interrupts):
+            return
+        self.ledger.set_thread(thread_id, "running")
+        answer = {
+            snapshot.interrupts[0].id: {
+                "decisions": [{"proposal_id": d.proposal_id, "type": d.verdict} for d in fresh]
+            }
+        }
+        crash_point("steward.before_resume")
+        await self._advance(thread_id, product, Command(resume=answer), None)
+
+    @asynccontextmanager
+    async def product(self, name: str) -> AsyncIterator[ProductClient]:
+        """Open a client to a product's server outside a run."""
+        async with connect(self.targets(name)) as client:
+            try:
+                yield client
+            except ServerGone as exc:
+                raise ProductUnavailable(str(exc)) from exc
+
+    async def _advance(
+        self,
+        thread_id: str,
+        product: str,
+        given: State | Command[Any] | None,
+        budget_seconds: float | None,
+    ) -> None:
+        """Run the graph until it asks, ends or fails."""
+        async with connect(self.targets(product)) as client:
+            context = Context(product, client, self.ledger, self._policy(budget_seconds))
+            try:
+                await self._stream(thread_id, given, context)
+            except ToolFailed as exc:
+                self.ledger.set_thread(thread_id, "failed")
+                raise GraphError(exc.message) from exc
+            except ServerGone as exc:
+                raise ProductUnavailable(str(exc)) from exc
+            except (sqlite3.Error, OSError):
+                # The state could not be written; the run goes on once it can.
+                raise
+            except Exception as exc:
+                # A fault of ours would only repeat; the next run starts afresh.
+                self.ledger.set_thread(thread_id, "failed")
+                raise RunFailed(f"{thread_id} failed: {type(exc).__name__}: {exc}") from exc
+        snapshot = await self.graph.aget_state(_config(thread_id))
+        self.ledger.set_thread(thread_id, "waiting" if snapshot.interrupts else "done")
+
+    async def _stream(
+        self, thread_id: str, given: State | Command[Any] | None, context: Context
+    ) -> None:
+        stream = self.graph.astream(
+            given,
+            _config(thread_id),
+            context=context,
+            stream_mode=["tasks", "custom"],
+            durability="sync",
+        )
+        async for mode, payload in cast(AsyncIterator[tuple[str, dict[str, Any]]], stream):
+            if mode == "custom":
+                self.on_event(payload)
+            elif "input" in payload:
+                crash_point(f"before.{payload['name']}")
+                self.on_event({"kind": "node", "node": payload["name"], "status": "started"})
+            else:
+                self.on_event({"kind": "node", "node": payload["name"], "status": "finished"})
+                crash_point(f"after.{payload['name']}")
+
+    def _policy(self, budget_seconds: float | None) -> Policy:
+        s = self.settings
+        return Policy(
+            limits=MeasureLimits(
+                budget_seconds=budget_seconds or s.budget_seconds,
+                min_gain=s.min_gain,
+                max_insert_cost=s.max_insert_cost,
+                max_loser_share=s.max_loser_share,
+            ),
+            expires_days=s.expires_days,
+            rollback_below=s.rollback_below,
+            changed_evidence=s.changed_evidence,
+        )
+
+
+def _first(thread_id: str, product: str, agents: tuple[AgentName, ...]) -> State:
+    state = State(product=product, thread_id=thread_id)
+    if agents:
+        state["agents"] = agents
+    return state
+
+
+def _config(thread_id: str) -> Any:
+    return {"configurable": {"thread_id": thread_id}, "recursion_limit": RECURSION_LIMIT}
+
+
+@asynccontextmanager
+async def open_runs(
+    settings: Settings, ledger: Ledger, targets: Targets, on_event: OnEvent
+) -> AsyncIterator[Runs]:
+    """Open the checkpoints of a home directory that this process holds."""
+    async with open_checkpoints(settings.checkpoint_path) as saver:
+        yield Runs(settings, ledger, build_graph(saver), targets, on_event)
