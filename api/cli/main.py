@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+from importlib import metadata
+from typing import Annotated
 
 import typer
 
@@ -31,6 +33,25 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+
+
+def show_version(asked: bool) -> None:
+    """Print the version and leave, when it was asked for."""
+    if asked:
+        typer.echo(f"pillion {metadata.version('pillion')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Take what stands before a command."""
+
+
 for command in COMMANDS:
     app.command(cls=Guarded)(command)
 

@@ -10,17 +10,24 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 import uvicorn
 from pydantic import ValidationError
 
-from mcp_servers.product.query_api import build_app
 from mcp_servers.product.server import build_server
 from mcp_servers.product.service import ProductService
 from mcp_servers.product.settings import ProductSettings
+from tools.lazy import lazy
 from tools.product.descriptor import load_descriptor
 from tools.product.errors import ProductError
+
+if TYPE_CHECKING:
+    from mcp_servers.product import query_api
+else:
+    # Only HTTP needs it, and an agent waits for its child over stdio to start.
+    query_api = lazy("mcp_servers.product.query_api")
 
 HOST = "127.0.0.1"
 
@@ -68,7 +75,7 @@ def _serve_http(service: ProductService, settings: ProductSettings, port: int) -
         listening = _listen(port)
     except (OSError, OverflowError) as exc:
         return _failed(f"Cannot listen on {HOST}:{port}: {exc}. Choose another --port.", 1)
-    app = build_app(service, build_server(service), token)
+    app = query_api.build_app(service, build_server(service), token)
     with listening:
         uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
     return 0

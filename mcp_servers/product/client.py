@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import httpx2
 from mcp import Client, MCPError, StdioServerParameters
+from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.dispatcher import ProgressFnT as Progress
 from mcp_types import CONNECTION_CLOSED, TextContent
@@ -197,14 +198,16 @@ class ProductClient:
         return await self._call("list_changes", Changes)
 
 
-def stdio_target(descriptor: Path) -> Callable[[], StdioServerParameters]:
+def stdio_target(descriptor: Path) -> Callable[[], Any]:
     """Return how to start a product server as a child that ends with this process."""
     inherited = {k: v for k, v in os.environ.items() if k.startswith(("PILLION_", "COVERAGE_"))}
-    return lambda: StdioServerParameters(
+    parameters = StdioServerParameters(
         command=sys.executable,
         args=["-m", "mcp_servers.product", "stdio", "--descriptor", str(descriptor)],
         env={**inherited, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
     )
+    # A child needs a real stream, whatever stands in for standard error in this process.
+    return lambda: stdio_client(parameters, errlog=sys.__stderr__ or sys.stderr)
 
 
 def http_target(url: str, token: str) -> Callable[[], Any]:

@@ -49,13 +49,25 @@ def test_a_home_that_is_a_file_is_refused_with_words(tmp_path: Path) -> None:
     assert "is a file, not a directory" in invoke(home, "doctor").stdout
 
 
-@pytest.mark.parametrize("command", [["run", "sales"], ["review", "--json"], ["undo", "p1"]])
-@pytest.mark.parametrize("name", ["ledger.db", "checkpoints.db"])
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("ledger.db", ["run", "sales"]),
+        ("ledger.db", ["review", "--json"]),
+        ("ledger.db", ["undo", "p1"]),
+        ("checkpoints.db", ["run", "sales"]),
+    ],
+)
 def test_damaged_state_is_named_with_what_to_do(name: str, command: list[str], asked: Path) -> None:
     damage(asked / name)
     said = refusal(invoke(asked, *command))
     assert f"{name} is damaged" in said
     assert "Restore it from a backup" in said
+
+
+def test_the_queue_is_shown_although_the_checkpoints_are_damaged(asked: Path) -> None:
+    damage(asked / "checkpoints.db")
+    assert document(asked, "review")[0]["product"] == "sales"
 
 
 @pytest.mark.parametrize(
