@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 
 import duckdb
 
 from tools.messages import Interval, quoted
 from tools.product.catalog import Column, Table
+from tools.product.errors import Refused
 from tools.product.measure import processor
 from tools.product.statistics import paired_ratio
 
@@ -30,20 +30,26 @@ def insert_cost(
     """Return the time of an insert batch after / before; None where none could be made up.
 
     The batches are existing rows with fresh keys, committed, because an index is paid at commit.
+    Raises `Refused` when the table took the rows before and takes them no more.
     """
     if not base[1].rows:
         return None
     rows = max(1, min(rows, CELLS // max(1, len(base[1].columns))))
     before: list[float] = []
     after: list[float] = []
-    with suppress(duckdb.Error):
-        for batch in range(1, BATCHES + WARM + 1):
-            pair = [_insert(con, table, rows, batch) for con, table in (base, trial)]
-            if batch > WARM:
-                before.append(pair[0])
-                after.append(pair[1])
-        return paired_ratio([after], [before], [1.0])
-    return None
+    for batch in range(1, BATCHES + WARM + 1):
+        try:
+            old = _insert(*base, rows, batch)
+        except duckdb.Error:
+            return None
+        try:
+            new = _insert(*trial, rows, batch)
+        except duckdb.Error as exc:
+            raise Refused(f"inserts would fail: {str(exc).splitlines()[0][:200]}") from exc
+        if batch > WARM:
+            before.append(old)
+            after.append(new)
+    return paired_ratio([after], [before], [1.0])
 
 
 def _insert(con: duckdb.DuckDBPyConnection, table: Table, rows: int, batch: int) -> float:

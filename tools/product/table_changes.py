@@ -114,6 +114,12 @@ def create_summary(change: CreateSummary, table: Table, catalog: Catalog, key: s
     """Make a summary table and its triggers."""
     if catalog.table(change.summary) is not None:
         raise Refused(f"There is already a table {change.summary}.")
+    if table.triggers:
+        raise Refused(
+            f"{table.name} has a trigger already, and {catalog.engine} cannot write to a table"
+            " with two.",
+            hint="Drop the other trigger or summary first.",
+        )
     return ChangePlan(
         summaries.create(change, table, catalog.engine),
         (f"drop {change.summary}; its queries read {table.name} again",),

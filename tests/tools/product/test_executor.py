@@ -87,6 +87,7 @@ BURDENS = {
 REFUSED = {
     ("drop_table", "commented"): "view v reads",
     ("drop_table", "triggered"): "A trigger or a summary works with",
+    ("create_summary", "triggered"): "has a trigger already",
 }
 
 
@@ -270,3 +271,14 @@ def test_a_full_disk_changes_nothing(tmp_path: Path, name: str) -> None:
 def rows_of(con: duckdb.DuckDBPyConnection) -> list[Any]:
     sql = f'SELECT count(*), sum(hash("n o", g)) FROM {T.sql}'
     return con.execute(sql).fetchall()
+
+
+def test_a_second_summary_of_a_table_is_refused_for_the_engine_could_write_no_more(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    first = CHANGES["create_summary"]
+    assert isinstance(first, CreateSummary)
+    executor.apply(con, "p1", first)
+    second = first.model_copy(update={"summary": TableName(name="another")})
+    with pytest.raises(Refused, match="has a trigger already"):
+        executor.apply(con, "p2", second)

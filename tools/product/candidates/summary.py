@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from sqlglot import exp
@@ -38,6 +39,7 @@ MAX_PATTERNS = 60
 MAX_SUMMARIES = 4
 MAX_SHARE = 1 / 20
 """Most groups a summary may have, as a share of the base table's rows."""
+MAX_DIMENSIONS = 6
 MIN_ROWS = 20_000
 
 
@@ -56,7 +58,7 @@ def find_summaries(context: CandidateContext) -> Found:
         return Found((), (f"{context.catalog.engine} has no triggers to keep a summary exact",))
     asked = (p for p in context.workload.patterns[:MAX_PATTERNS] if not p.rewritten)
     shapes = [s for p in asked if (s := _shape(context, p)) is not None]
-    wanted = {(s.table, s.dimensions) for s in shapes}
+    wanted = {(s.table, s.dimensions) for s in shapes} | set(_unions(shapes))
     found: list[Candidate] = []
     notes: list[str] = []
     ordered = sorted(wanted, key=lambda w: (-_worth(shapes, *w), str(w[0]), sorted(w[1])))
@@ -68,6 +70,16 @@ def find_summaries(context: CandidateContext) -> Found:
         notes += [note] if note else []
         found += [candidate] if candidate else []
     return Found(tuple(found[:MAX_SUMMARIES]), tuple(notes))
+
+
+def _unions(shapes: list[_Shape]) -> Iterator[tuple[TableName, frozenset[str]]]:
+    """Yield what several queries need together, heaviest first: a table can have one summary."""
+    joint: dict[TableName, frozenset[str]] = {}
+    for shape in sorted(shapes, key=lambda s: -weight(s.pattern)):
+        wider = joint.get(shape.table, frozenset()) | shape.dimensions
+        if len(wider) <= MAX_DIMENSIONS:
+            joint[shape.table] = wider
+            yield shape.table, wider
 
 
 def _served(shapes: list[_Shape], table: TableName, dimensions: frozenset[str]) -> list[_Shape]:
@@ -86,6 +98,9 @@ def _shape(context: CandidateContext, pattern: QueryPattern) -> _Shape | None:
         return None
     table = context.catalog.table(name) if name else None
     if table is None or table.rows < MIN_ROWS or not isinstance(tree, exp.Select):
+        return None
+    if table.triggers:
+        # A second trigger makes the engine fail at every write (DuckDB 2.0.0).
         return None
     keys = group_keys(tree, frozenset(folded(c.name) for c in table.columns))
     aggregates = _aggregates(tree, table)

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from tests.jobs import make_pattern
-from tools.messages import CreateIndex, DropIndex, TableName, quoted
+from tools.messages import CreateIndex, CreateSummary, DropIndex, TableName, quoted
 from tools.product import executor
 from tools.product.candidates.context import CandidateContext, Found
 from tools.product.candidates.finder import FINDERS, MAX_CANDIDATES, find
@@ -289,6 +289,28 @@ def test_a_summary_that_would_not_stay_exact_is_not_proposed(
     con.execute("CREATE TABLE c (folded VARCHAR COLLATE NOCASE)")
     con.execute("INSERT INTO c SELECT 'a' FROM range(30000)")
     assert look(con, [sql], {"create_summary"}).candidates == ()
+
+
+def test_one_summary_serves_queries_of_different_groups(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("CREATE TABLE t AS SELECT i % 5 AS a, i % 7 AS b, i AS x FROM range(30000) r(i)")
+    queries = [f"SELECT {c}, sum(x) AS total FROM t GROUP BY {c}" for c in ("a", "b")]
+    first = look(con, queries, {"create_summary"}).candidates[0]
+    assert isinstance(first.change, CreateSummary)
+    assert [len(first.change.dimensions), len(first.change.rewrites)] == [2, 2]
+    for asked, rewritten in first.change.rewrites:
+        assert asked in queries
+        assert rewritten != asked
+
+
+def test_a_table_with_a_trigger_gets_no_summary(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("CREATE TABLE t AS SELECT i % 5 AS a, i AS x FROM range(30000) r(i)")
+    con.execute("CREATE TABLE log (n BIGINT)")
+    con.execute(
+        "CREATE TRIGGER noted AFTER INSERT ON t REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT"
+        " INSERT INTO log SELECT count(*) FROM fresh"
+    )
+    query = "SELECT a, sum(x) AS total FROM t GROUP BY a"
+    assert look(con, [query], {"create_summary"}).candidates == ()
 
 
 def test_five_thousand_columns_are_looked_at_in_no_time(con: duckdb.DuckDBPyConnection) -> None:
