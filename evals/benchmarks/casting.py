@@ -37,9 +37,11 @@ def run(quick: bool) -> list[Row]:
         found = compare(raw, after, texts, weights, turns=3 if quick else 15, scratch=directory)
     kept = sum(status in ("applied", "verified") for status in outcome.statuses)
     return [
-        Row("casting queries, before / after", found.ratio.mid, "×", _spread(found.ratio), "≥ 5",
-            found.ratio.mid >= TARGET),
-        Row("the same, each query once", found.once.mid, "×", _spread(found.once)),
+        Row("casting queries, processor time before / after", found.processor.mid, "×",
+            _spread(found.processor), "≥ 5", found.processor.mid >= TARGET),
+        Row("the same on the clock, two threads", found.ratio.mid, "×", _spread(found.ratio),
+            "≥ 5", found.ratio.mid >= TARGET),
+        Row("on the clock, each query once", found.once.mid, "×", _spread(found.once)),
         Row("a month of them before", found.before_ms / 1000, "s"),
         Row("a month of them after", found.after_ms / 1000, "s"),
         Row("queries timed", found.timed, "", target=f"{len(texts)}",
