@@ -20,8 +20,8 @@ def build(seed: int, directory: Path) -> Scenario:
         FAMILY,
         [
             f"CREATE TABLE tickets AS SELECT i AS id, ['open', 'paid', 'void'][1 + CAST("
-            f"hash(i, {seed}) % 3 AS INTEGER)] AS status, CAST(hash(i, {seed}, 1) % 100003 AS DOUBLE) / 3 AS amount"
-            f" FROM range({rows}) AS r(i)"
+            f"hash(i, {seed}) % 3 AS INTEGER)] AS status,"
+            f" CAST(hash(i, {seed}, 1) % 100003 AS DOUBLE) / 3 AS amount FROM range({rows}) AS r(i)"
         ],
     )
     asked = [
