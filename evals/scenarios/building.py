@@ -55,7 +55,7 @@ def _milliseconds(con: duckdb.DuckDBPyConnection, sql: str) -> float:
     return (time.perf_counter() - started) * 1000
 
 
-def write_contract(path: Path, tables: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Path:
+def write_contract(path: Path, tables: Mapping[str, Mapping[str, Any]]) -> Path:
     """Write an ODCS contract of tables and their columns' promises."""
     document = {
         "apiVersion": "v3.1.0",
