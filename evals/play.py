@@ -7,11 +7,12 @@ import shutil
 import sqlite3
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import anyio
 import anyio.to_thread
 import duckdb
 
@@ -37,6 +38,8 @@ from mcp_servers.product.errors import ServerGone, ToolFailed
 from tools.messages import Change, Decision, Principal, Trial, change_target
 
 BUDGET_SECONDS = 20.0
+PARALLEL = 2
+"""Judgements at a time; they count processor time, so that a neighbour hardly matters."""
 IN_PLACE = ("applied", "verified")
 FAILURES = (
     GraphError, ProductFailed, ScenarioFailed, ToolFailed, ServerGone, duckdb.Error, sqlite3.Error,
@@ -87,9 +90,18 @@ async def play(
     failure = ""
     try:
         await _advance(stage, folder, scratch, with_rules=with_rules)
-    except FAILURES as exc:
-        failure = f"{type(exc).__name__}: {exc}"
+    except* FAILURES as group:
+        failure = "; ".join(f"{type(e).__name__}: {e}" for e in leaves(group))
     return _result(stage, failure, time.monotonic() - started)
+
+
+def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    """Return the errors inside nested groups."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from leaves(error)
+        else:
+            yield error
 
 
 async def _advance(stage: _Stage, folder: Path, scratch: Path, *, with_rules: bool) -> None:
@@ -103,10 +115,9 @@ async def _advance(stage: _Stage, folder: Path, scratch: Path, *, with_rules: bo
         stage.trials = steward.ledger.trials(thread_id)
         stage.notes = list(steward.ledger.report(thread_id).get("notes", ()))
         offers = steward.ledger.offers(thread_id=thread_id, waiting=True)
-        for offer in offers:
-            stage.proposals.append(await _judge(product, offer, scratch))
-        if with_rules:
-            stage.rules = await _judge_rules(stage, product, scratch)
+        judgements = await _judge_all(product, stage.trials, offers, scratch, all=with_rules)
+        stage.proposals = [_judged(o, judgements[o.proposal.id]) for o in offers]
+        stage.rules = _by_rules(stage.trials, judgements) if with_rules else None
         for offer, judged in zip(offers, stage.proposals, strict=True):
             _decide(steward, offer, _answer(stage.approver, offer, judged.judgement))
         with stage.metered():
@@ -116,9 +127,28 @@ async def _advance(stage: _Stage, folder: Path, scratch: Path, *, with_rules: bo
     await _compare_with_best(stage, product, scratch)
 
 
-async def _judge(product: Product, offer: Offer, scratch: Path) -> Judged:
+async def _judge_all(
+    product: Product, trials: Sequence[Trial], offers: Sequence[Offer], scratch: Path, *, all: bool
+) -> dict[str, Judgement]:
+    """Judge what was offered, and with `all` also what the finder found and nobody offered."""
+    wanted = {o.proposal.id: o.proposal.change for o in offers}
+    if all:
+        wanted |= {t.candidate.id: t.candidate.change for t in trials if t.status != "refused"}
+    found: dict[str, Judgement] = {}
+    places = anyio.CapacityLimiter(PARALLEL)
+
+    async def judge(change_id: str, change: Change) -> None:
+        async with places:
+            found[change_id] = await judge_change(product, change, change_id, scratch)
+
+    async with anyio.create_task_group() as group:
+        for change_id, change in wanted.items():
+            group.start_soon(judge, change_id, change)
+    return found
+
+
+def _judged(offer: Offer, judgement: Judgement) -> Judged:
     proposal = offer.proposal
-    judgement = await judge_change(product, proposal.change, proposal.id, scratch)
     approvals = {name: policy(proposal).approves for name, policy in policies().items()}
     return Judged(
         id=proposal.id,
@@ -129,23 +159,18 @@ async def _judge(product: Product, offer: Offer, scratch: Path) -> Judged:
     )
 
 
-async def _judge_rules(stage: _Stage, product: Product, scratch: Path) -> list[Judged]:
-    """Judge every idea of the product's own finder as if it were proposed unmeasured."""
-    known = {judged.id: judged for judged in stage.proposals}
-    found = []
-    for trial in stage.trials:
-        candidate = trial.candidate
-        if trial.status == "refused":
-            continue
-        if candidate.id in known:
-            found.append(known[candidate.id].model_copy(update={"approvals": {}}))
-            continue
-        judgement = await judge_change(product, candidate.change, candidate.id, scratch)
-        target = change_target(candidate.change)
-        found.append(
-            Judged(id=candidate.id, kind=candidate.change.kind, target=target, judgement=judgement)
+def _by_rules(trials: Sequence[Trial], judgements: Mapping[str, Judgement]) -> list[Judged]:
+    """Return every idea of the product's own finder as if it were proposed unmeasured."""
+    return [
+        Judged(
+            id=t.candidate.id,
+            kind=t.candidate.change.kind,
+            target=change_target(t.candidate.change),
+            judgement=judgements[t.candidate.id],
         )
-    return found
+        for t in trials
+        if t.status != "refused"
+    ]
 
 
 def _answer(approver: str, offer: Offer, judgement: Judgement) -> Answer:

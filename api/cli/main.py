@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from importlib.metadata import entry_points
 
 import typer
 
@@ -33,6 +34,12 @@ app = typer.Typer(
 )
 for command in COMMANDS:
     app.command(cls=Guarded)(command)
+# Packages beside this one bring groups of commands, under the same boundary.
+for found in entry_points(group="pillion.commands"):
+    group: typer.Typer = found.load()
+    for info in group.registered_commands:
+        info.cls = Guarded
+    app.add_typer(group, name=found.name)
 
 
 def main() -> None:

@@ -38,6 +38,7 @@ def _open(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 def judge(case: Case) -> Judgement:
     """Judge one change; both files are disposable and end with the later rows in them."""
+    gain: Estimate | None = None
     try:
         _check_answers(case, "")
         _check_promises(case)
@@ -46,9 +47,9 @@ def judge(case: Case) -> Judgement:
         _check_answers(case, " on later data")
         _check_promises(case)
     except Harmful as exc:
-        return Judgement(verdict="harmful", reason=str(exc))
+        return Judgement(verdict="harmful", reason=str(exc), gain=gain)
     except Undecidable as exc:
-        return Judgement(verdict="undecided", reason=str(exc))
+        return Judgement(verdict="undecided", reason=str(exc), gain=gain)
     return _by_time(gain)
 
 

@@ -11,8 +11,11 @@ import duckdb
 from evals.statistics import Estimate, gain
 
 LEAST_TURNS = 9
-MOST_TURNS = 60
-SECONDS = 3.0
+MOST_TURNS = 120
+SECONDS = 2.0
+MOST_SECONDS = 10.0
+NARROW = 0.06
+"""Turns go on until the interval is this narrow; where it lies has no say in when they end."""
 LOOP = 0.002
 """A query shorter than this is repeated until one sample lasts as long: the clock has steps."""
 MOST_LOOPS = 50
@@ -52,8 +55,8 @@ def compare(works: Sequence[Work]) -> Estimate:
     loops = [_loops(work) for work in works]
     old: list[list[float]] = []
     new: list[list[float]] = []
-    ends = time.monotonic() + SECONDS
-    while len(old) < LEAST_TURNS or (len(old) < MOST_TURNS and time.monotonic() < ends):
+    started = time.monotonic()
+    while _goes_on(old, new, time.monotonic() - started):
         before, after = [], []
         for work, count in zip(works, loops, strict=True):
             first, second = work.before, work.after
@@ -65,6 +68,15 @@ def compare(works: Sequence[Work]) -> Estimate:
         old.append(before)
         new.append(after)
     return gain(old, new)
+
+
+def _goes_on(old: Sequence[Sequence[float]], new: Sequence[Sequence[float]], took: float) -> bool:
+    if len(old) < LEAST_TURNS or took < SECONDS:
+        return len(old) < MOST_TURNS
+    if len(old) >= MOST_TURNS or took > MOST_SECONDS:
+        return False
+    found = gain(old, new)
+    return found.high - found.low > NARROW * found.value
 
 
 def _loops(work: Work) -> int:
