@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import resource
-import shutil
 import sqlite3
 import subprocess
 import time
@@ -29,7 +28,7 @@ from evals.products import (
 )
 from evals.results import Judged, ScenarioResult
 from evals.scenarios.families import families
-from evals.scenarios.scenario import Scenario, ScenarioFailed
+from evals.scenarios.scenario import Best, Scenario, ScenarioFailed
 from graph.errors import GraphError
 from graph.ledger import Offer, now
 from graph.settings import Settings
@@ -202,16 +201,22 @@ def _note_outcomes(stage: _Stage, settled: Sequence[Offer]) -> None:
 
 async def _compare_with_best(stage: _Stage, product: Product, scratch: Path) -> None:
     """Judge all that was approved together, and the author's best product, on the later work."""
-    if stage.changes:
+    scenario = stage.scenario
+
+    async def reached() -> None:
         texts = texts_after(list(stage.changes.values()))
-        database = stage.scenario.database
-        stage.reached = await judge_files(product, database, texts, scratch / "reached")
-    if stage.scenario.best:
-        best = stage.scenario.best
+        place = scratch / "reached"
+        stage.reached = await judge_files(product, scenario.database, texts, place)
+
+    async def reachable(best: Best) -> None:
         made = make_best(product.original, best, scratch / "best.duckdb")
         stage.best = await judge_files(product, made, texts_of(best.texts), scratch / "best")
-    for place in ("reached", "best"):
-        shutil.rmtree(scratch / place, ignore_errors=True)
+
+    async with anyio.create_task_group() as group:
+        if stage.changes:
+            group.start_soon(reached)
+        if scenario.best:
+            group.start_soon(reachable, scenario.best)
 
 
 def texts_of(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:

@@ -17,7 +17,7 @@ DEV_SEEDS = range(1, 1000)
 TEST_SEEDS = range(1000, 2000)
 SMOKE = (
     "raw_text", "repeated_totals", "nothing_to_improve", "tiny", "leading_zeros", "later_text",
-    "promised_unused", "hostile_names",
+    "hostile_names",
 )  # fmt: skip
 """Small and quick, and one of each sort: gains, silence, traps."""
 

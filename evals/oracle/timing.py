@@ -12,8 +12,8 @@ from evals.statistics import Estimate, gain
 
 LEAST_TURNS = 9
 MOST_TURNS = 120
-SECONDS = 2.0
-MOST_SECONDS = 10.0
+SECONDS = 1.5
+MOST_SECONDS = 6.0
 NARROW = 0.06
 """Turns go on until the interval is this narrow; where it lies has no say in when they end."""
 LOOP = 0.002

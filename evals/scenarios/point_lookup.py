@@ -7,14 +7,14 @@ from pathlib import Path
 
 import duckdb
 
-from evals.scenarios.building import rebuilt, write_database, write_log
+from evals.scenarios.building import write_database, write_log
 from evals.scenarios.scenario import Asked, Best, Known, Scenario
 
 FAMILY = "point_lookup"
 
 
 def build(seed: int, directory: Path) -> Scenario:
-    """Make the product; an index on the key, or its order, is the known gain."""
+    """Make the product; an index on the key is the known gain, its order the next best."""
     rng = random.Random(seed)
     rows = rng.randrange(400_000, 600_000)
     database = write_database(
@@ -39,7 +39,7 @@ def build(seed: int, directory: Path) -> Scenario:
             "INSERT INTO accounts SELECT 2000000000 + i, 'owner new', i FROM range(200) AS r(i)",
         ),
         known=(Known(("create_index", "sort_table"), "accounts", "account"),),
-        best=Best(rebuilt("accounts", "account")),
+        best=Best(("CREATE INDEX best_index ON accounts (account)",)),
     )
 
 
