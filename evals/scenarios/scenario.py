@@ -62,7 +62,7 @@ class Scenario:
     later: tuple[Asked, ...]
     """Asked after the advice was given: what a gain is measured on."""
     later_data: tuple[str, ...]
-    """Statements that add the rows of the next period; one batch each."""
+    """Statements that write the next period's rows: one batch, which can be written repeatedly."""
     later_batches: int = 1
     """How many such batches come in while the later queries run, for the cost of writing."""
     contract: Path | None = None
