@@ -18,7 +18,7 @@ from evals.results import ScenarioResult, SuiteResult
 
 QUIET: dict[str, Any] = {
     "display": "none", "log_level": "warning", "log_buffer": 1, "ctl_server": False,
-    "fail_on_error": False,
+    "fail_on_error": False, "max_samples": tasks.PARALLEL,
 }  # fmt: skip
 """Every finished sample is written at once, so that a killed run loses only what it was at."""
 SCORER = "oracle_verdict"

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 
 from inspect_ai import Task, task
 from inspect_ai.dataset import MemoryDataset, Sample
@@ -15,8 +13,8 @@ from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.util import concurrency
 
 from evals import metrics
+from evals.apart import play_apart
 from evals.approvers import ORACLE
-from evals.play import play
 from evals.results import ScenarioResult
 from evals.scenarios.families import described
 from evals.statistics import Estimate
@@ -24,6 +22,8 @@ from evals.suites import Place, SuiteName, check_approver, check_baseline, place
 
 RESULT = "result"
 """Key of a scenario's result in its score's metadata."""
+PARALLEL = 2
+"""Scenarios at a time; times are processor times, so that a neighbour hardly matters."""
 LOG = logging.getLogger("evals")
 
 
@@ -73,16 +73,9 @@ def pillion(approver: str, with_rules: bool) -> Solver:
     """Play a scenario: product server, graph, ledger and questions are the real ones."""
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
-        # One at a time: the advisor's processor seconds are those of this process's children.
-        async with concurrency("scenario", 1):
-            with tempfile.TemporaryDirectory(prefix="pillion-eval-") as scratch:
-                result = await play(
-                    state.metadata["family"],
-                    state.metadata["seed"],
-                    approver,
-                    with_rules=with_rules,
-                    scratch=Path(scratch),
-                )
+        place = Place(state.metadata["family"], state.metadata["seed"])
+        async with concurrency("scenario", PARALLEL):
+            result = await play_apart(place, approver, with_rules=with_rules)
         LOG.info("%s: %s", result.name, headline(result))
         state.output = ModelOutput.from_content("pillion", headline(result))
         state.metadata[RESULT] = result.model_dump(mode="json")

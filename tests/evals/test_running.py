@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
-from evals import play, running
+from evals import apart, running
+from evals.apart import SuiteBroken, read_result
 from evals.errors import NoResult
 from evals.results import ScenarioResult
+from evals.suites import Place
 from evals.views import document
 from tests.evals.factories import make_result, make_scenario
 
@@ -20,15 +22,21 @@ TINY: dict[str, Any] = {"family": "tiny", "seed": 0, "approver": "oracle", "base
 KILLED = """
 import os, sys
 from pathlib import Path
-from evals import play, running
+import anyio
+from evals import apart
+
 from evals.results import ScenarioResult
 
-async def pretend(family, seed, approver, *, with_rules, scratch):
-    if seed == 3:
+async def pretend(place, approver, *, with_rules):
+    if place.seed == 3:
+        await anyio.sleep(2)
         os.kill(os.getpid(), 9)
-    return ScenarioResult(family=family, seed=seed, expects="nothing", approver=approver)
+    return ScenarioResult(
+        family=place.family, seed=place.seed, expects="nothing", approver=approver
+    )
 
-play.play = pretend
+apart.play_apart = pretend
+from evals import running
 running.run("dev", {arguments!r}, Path(sys.argv[1]))
 """
 
@@ -38,15 +46,13 @@ def played(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Seeds that were played, by a pretended player."""
     seeds: list[int] = []
 
-    async def pretend(
-        family: str, seed: int, approver: str, *, with_rules: bool, scratch: Path
-    ) -> ScenarioResult:
-        seeds.append(seed)
-        if seed == 2:
-            raise RuntimeError("a fault of the suite's own")
-        return make_scenario("good", family=family, seed=seed, approver=approver)
+    async def pretend(place: Place, approver: str, *, with_rules: bool) -> ScenarioResult:
+        seeds.append(place.seed)
+        if place.seed == 2:
+            raise SuiteBroken("a fault of the suite's own")
+        return make_scenario("good", family=place.family, seed=place.seed, approver=approver)
 
-    monkeypatch.setattr(play, "play", pretend)
+    monkeypatch.setattr(apart, "play_apart", pretend)
     return seeds
 
 
@@ -54,10 +60,10 @@ def test_a_run_is_read_back_and_what_broke_down_is_a_failure_not_a_gap(
     tmp_path: Path, played: list[int]
 ) -> None:
     result = running.read_result(running.run("dev", TINY, tmp_path))
-    assert played == [1, 2, 3]
+    assert sorted(played) == [1, 2, 3]
     assert result.complete
-    assert [bool(s.failure) for s in result.scenarios] == [False, True, False]
-    assert "a fault of the suite's own" in result.scenarios[1].failure
+    (broken,) = (s for s in result.scenarios if s.failure)
+    assert broken.seed == 2 and "a fault of the suite's own" in broken.failure
     with pytest.raises(NoResult, match="nothing to resume"):
         running.resume(tmp_path)
 
@@ -96,3 +102,10 @@ def test_a_result_is_read_from_what_report_prints(tmp_path: Path) -> None:
     path = tmp_path / "kept.json"
     path.write_text(json.dumps(document(result)))
     assert running.read_result(path) == result
+
+
+def test_a_scenarios_process_that_dies_is_said(tmp_path: Path) -> None:
+    with pytest.raises(SuiteBroken, match="ended with -11"):
+        read_result(subprocess.CompletedProcess([], -11, b"", b""))
+    with pytest.raises(SuiteBroken, match="no space"):
+        read_result(subprocess.CompletedProcess([], 1, b"", b"Traceback\nOSError: no space\n"))
