@@ -120,7 +120,12 @@ def _scenario(result: ScenarioResult) -> str:
         "" if result.proposals or result.explained else "silent without a reason",
     ]
     said = escape("; ".join(a for a in about if a))
-    return f"<h3>{escape(result.name)}</h3><p>{said}</p>{_proposals(result.proposals)}"
+    lost = "".join(f"<li>{escape(text)}</li>" for text in result.lost)
+    tried = f'<p class="note">Tried and not proposed:</p><ul class="note">{lost}</ul>'
+    return (
+        f"<h3>{escape(result.name)}</h3><p>{said}</p>{_proposals(result.proposals)}"
+        f"{tried if lost else ''}"
+    )
 
 
 def _proposals(proposals: tuple[Judged, ...]) -> str:

@@ -36,7 +36,8 @@ from graph.steward import Stewardship, open_steward
 from mcp_servers.product.errors import ServerGone, ToolFailed
 from tools.messages import Change, Decision, Principal, Trial, change_target
 
-BUDGET_SECONDS = 20.0
+BUDGET_SECONDS = 40.0
+"""More than these small products need: what ends a run is that nothing is left to try."""
 PARALLEL = 2
 """Judgements at a time; they count processor time, so that a neighbour hardly matters."""
 IN_PLACE = ("applied", "verified")
@@ -246,11 +247,17 @@ def _result(stage: _Stage, failure: str, seconds: float) -> ScenarioResult:
         found_by_rules=found(tried),
         reached=stage.reached.gain if stage.reached else None,
         reachable=stage.best.gain if stage.best else None,
+        lost=tuple(_lost(t) for t in stage.trials if t.candidate.id not in proposed),
         explained=bool(stage.proposals or stage.notes or stage.trials),
         seconds=seconds,
         cpu_seconds=stage.cpu,
         failure=failure or _harm_together(stage),
     )
+
+
+def _lost(trial: Trial) -> str:
+    change = trial.candidate.change
+    return f"{change.kind} {change_target(change)}: {trial.status}: {trial.reason}"
 
 
 def _harm_together(stage: _Stage) -> str:

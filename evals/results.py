@@ -55,6 +55,8 @@ class ScenarioResult(Result):
     """Gain of everything that was approved; None where nothing was."""
     reachable: Estimate | None = None
     """Gain of the author's best product; None where there is none."""
+    lost: tuple[str, ...] = ()
+    """Ideas that the advisor tried and did not propose, each with its reason."""
     explained: bool = True
     """Whether a silence came with a note or with ideas that were tried and lost."""
     seconds: float = 0.0
