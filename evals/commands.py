@@ -24,8 +24,7 @@ def log_dir() -> Path:
 
 def show_progress() -> None:
     """Let each finished scenario be said on standard error."""
-    if not LOG.handlers:
-        LOG.addHandler(logging.StreamHandler())
+    LOG.handlers[:] = [logging.StreamHandler()]
     LOG.setLevel(logging.INFO)
     LOG.propagate = False
 
