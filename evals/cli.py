@@ -59,8 +59,8 @@ def list_suites(json: Json = False) -> None:
 @app.command()
 def run(
     suite: Annotated[str, typer.Option(help="smoke, dev or full.")] = "smoke",
-    family: Annotated[str, typer.Option(help="Only this family.")] = "",
-    seed: Annotated[int, typer.Option(help="Only this seed.", min=0)] = 0,
+    family: Annotated[str | None, typer.Option(help="Only this family.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Only this seed.", min=1)] = None,
     approver: Annotated[str, typer.Option(help="Who answers the proposals.")] = "oracle",
     baseline: Annotated[
         str, typer.Option(help="silent, or rules: unmeasured rules of thumb beside it.")
@@ -77,8 +77,12 @@ def run(
 
     Example: `pillion eval run --suite dev --family raw_text --approver strict_dba`
     """
+    if gate and (suite, family, seed, approver) != ("smoke", None, None, "oracle"):
+        _refuse("--gate is for the whole smoke suite, answered by oracle: so is its baseline.")
     commands = _commands()
-    arguments = {"family": family, "seed": seed, "approver": approver, "baseline": baseline}
+    arguments = {
+        "family": family or "", "seed": seed or 0, "approver": approver, "baseline": baseline,
+    }  # fmt: skip
     try:
         log, result = commands.run(suite, arguments, again=resume)
     except UnknownName as exc:

@@ -9,7 +9,7 @@ import pytest
 
 from evals import apart
 from evals.results import ScenarioResult, SuiteResult
-from evals.suites import Place
+from evals.suites import Place, places
 from evals.views import document as document_of
 from tests.commands import document, invoke, refusal
 from tests.evals.factories import make_result, make_scenario
@@ -85,17 +85,22 @@ def test_the_gate_fails_on_a_significant_loss_and_says_which(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     better = make_result(
-        *(make_scenario("good", "good", "good", family="tiny", seed=s) for s in (1, 2, 3)),
-        suite="dev",
+        *(make_scenario("good", "good", family=p.family, seed=p.seed) for p in places("smoke"))
     )
     monkeypatch.setattr("evals.gate.BASELINE", saved(tmp_path / "baseline.json", better))
-    pretend(monkeypatch, "harmful", "harmful", "neutral")
-    result = invoke(home, "eval", "run", "--suite", "dev", "--family", "tiny", "--gate")
+    pretend(monkeypatch, "harmful", "neutral")
+    result = invoke(home, "eval", "run", "--gate")
     assert result.exit_code == 1
     assert "Worse than the committed baseline: acceptance" in result.stderr
-    pretend(monkeypatch, "good", "good", "neutral")
-    result = invoke(home, "eval", "run", "--suite", "dev", "--family", "tiny", "--gate")
-    assert result.exit_code == 0, result.output
+    pretend(monkeypatch, "good", "good")
+    assert invoke(home, "eval", "run", "--gate").exit_code == 0
+
+
+def test_the_gate_is_refused_before_anything_is_played_on_what_it_has_no_baseline_for(
+    home: Path,
+) -> None:
+    said = refusal(invoke(home, "eval", "run", "--suite", "dev", "--gate"), code=2)
+    assert "smoke" in said
 
 
 def test_results_of_different_suites_are_not_compared(home: Path, tmp_path: Path) -> None:
