@@ -162,6 +162,20 @@ def acceptance_by(scenarios: Scenarios, key: str) -> dict[str, Estimate]:
     return {name: estimate for name, estimate in shares.items() if estimate is not None}
 
 
+def by_approver(scenarios: Scenarios) -> dict[str, dict[str, Estimate]]:
+    """Return what each approver would approve, and how much of that the oracle calls harmful."""
+    answered = [p for p in _proposals(scenarios) if p.approvals]
+    found: dict[str, dict[str, Estimate]] = {}
+    for name in answered[0].approvals if answered else ():
+        passed = [p for p in answered if p.approvals[name]]
+        shares = {
+            "approved": share(len(passed), len(answered)),
+            "harm": _share(p.verdict == "harmful" for p in passed),
+        }
+        found[name] = {key: estimate for key, estimate in shares.items() if estimate is not None}
+    return found
+
+
 def agreement(scenarios: Scenarios) -> list[dict[str, Any]]:
     """Return how often each two approvers gave the same answer, and Cohen's kappa."""
     answers = [p.approvals for p in _proposals(scenarios) if p.approvals]

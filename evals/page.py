@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from html import escape
 
-from evals.metrics import acceptance_by, agreement, measured, metrics
+from evals.metrics import acceptance_by, agreement, by_approver, measured, metrics
 from evals.results import Judged, ScenarioResult, SuiteResult
 from evals.statistics import Estimate
 
@@ -36,6 +36,7 @@ def page(result: SuiteResult) -> str:
         _metric_table(found),
         _section("Acceptance by kind", acceptance_by(result.scenarios, "kind")),
         _section("Acceptance by family", acceptance_by(result.scenarios, "family")),
+        _approvers(result.scenarios),
         _agreement(result.scenarios),
         "<h2>Scenarios</h2>",
         *map(_scenario, result.scenarios),
@@ -94,6 +95,15 @@ def _section(title: str, found: Mapping[str, Estimate]) -> str:
         return ""
     rows = ((name, written(estimate)) for name, estimate in found.items())
     return f"<h2>{title}</h2>{picture(found)}{_table(('', 'good of all'), rows)}"
+
+
+def _approvers(scenarios: tuple[ScenarioResult, ...]) -> str:
+    rows = [
+        (name, *(written(found[key]) if key in found else "–" for key in ("approved", "harm")))
+        for name, found in by_approver(scenarios).items()
+    ]
+    table = _table(("approver", "would approve", "harmful among these"), rows)
+    return f"<h2>Approvers</h2>{table}" if rows else ""
 
 
 def _agreement(scenarios: tuple[ScenarioResult, ...]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from evals.gate import Moved
-from evals.metrics import acceptance_by, agreement, measured, metrics
+from evals.metrics import acceptance_by, agreement, by_approver, measured, metrics
 from evals.page import written
 from evals.results import SuiteResult
 from evals.statistics import Estimate
@@ -21,6 +21,7 @@ def document(result: SuiteResult) -> dict[str, Any]:
         "metrics": _plain(measured(scenarios)),
         "acceptance_by_kind": _plain(acceptance_by(scenarios, "kind")),
         "acceptance_by_family": _plain(acceptance_by(scenarios, "family")),
+        "approvers": {name: _plain(found) for name, found in by_approver(scenarios).items()},
         "agreement": pairs,
         "scenarios": [s.model_dump(mode="json") for s in scenarios],
     }
@@ -40,6 +41,9 @@ def lines(result: SuiteResult) -> Iterator[str]:
     about = metrics()
     for name, estimate in measured(result.scenarios).items():
         yield f"  {name:<17} {written(estimate):<34} {about[name].says}"
+    for name, found in by_approver(result.scenarios).items():
+        shares = "; ".join(f"{key} {written(estimate)}" for key, estimate in found.items())
+        yield f"  {name:<17} would: {shares}"
     for scenario in result.scenarios:
         if scenario.failure:
             yield f"  failed: {scenario.name}: {scenario.failure}"

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from evals.metrics import acceptance_by, agreement, measured
+from evals.metrics import acceptance_by, agreement, by_approver, measured
 from tests.evals.factories import make_gain, make_judged, make_scenario
 
 
@@ -76,6 +76,14 @@ def test_agreement_is_told_for_each_two_approvers() -> None:
     assert found["same"].value == 0.5
 
 
+def test_each_approver_is_held_against_the_oracle() -> None:
+    found = by_approver([make_scenario("good", "harmful", "neutral")])
+    assert found["oracle"]["approved"].count == 1
+    assert found["oracle"]["harm"].count == 0
+    assert (found["impatient"]["harm"].count, found["impatient"]["harm"].of) == (1, 3)
+
+
 def test_no_scenario_has_no_metric() -> None:
     assert measured([]) == {}
     assert agreement([]) == []
+    assert by_approver([]) == {}
