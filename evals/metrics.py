@@ -103,7 +103,7 @@ def harm(scenarios: Scenarios) -> Estimate | None:
 
 
 def failures(scenarios: Scenarios) -> Estimate | None:
-    """Return the share of products that did not come through, alone or with all changes."""
+    """Return the share of products that failed, by themselves or with all proposals together."""
     return _share(bool(s.failure) for s in scenarios)
 
 

@@ -6,7 +6,7 @@ import resource
 import sqlite3
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +16,11 @@ import anyio.to_thread
 import duckdb
 
 from evals.approvers import ORACLE, Answer, policies
+from evals.judging import by_rules, judge_all, judge_together, judged_offer
 from evals.oracle.case import Judgement
 from evals.products import (
     Product,
     ProductFailed,
-    judge_change,
     judge_files,
     make_best,
     register,
@@ -38,8 +38,6 @@ from tools.messages import Change, Decision, Principal, Trial, change_target
 
 BUDGET_SECONDS = 40.0
 """More than these small products need: what ends a run is that nothing is left to try."""
-PARALLEL = 2
-"""Judgements at a time; they count processor time, so that a neighbour hardly matters."""
 IN_PLACE = ("applied", "verified")
 FAILURES = (
     GraphError, ProductFailed, ScenarioFailed, ToolFailed, ServerGone, duckdb.Error, sqlite3.Error,
@@ -59,6 +57,7 @@ class _Stage:
     trials: list[Trial] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     rules: list[Judged] | None = None
+    together: Judgement | None = None
     reached: Judgement | None = None
     best: Judgement | None = None
     cpu: float = 0.0
@@ -115,9 +114,10 @@ async def _advance(stage: _Stage, folder: Path, scratch: Path, *, with_rules: bo
         stage.trials = steward.ledger.trials(thread_id)
         stage.notes = list(steward.ledger.report(thread_id).get("notes", ()))
         offers = steward.ledger.offers(thread_id=thread_id, waiting=True)
-        judgements = await _judge_all(product, stage.trials, offers, scratch, all=with_rules)
-        stage.proposals = [_judged(o, judgements[o.proposal.id]) for o in offers]
-        stage.rules = _by_rules(stage.trials, judgements) if with_rules else None
+        judgements = await judge_all(product, stage.trials, offers, scratch, all=with_rules)
+        stage.proposals = [judged_offer(o, judgements[o.proposal.id]) for o in offers]
+        stage.rules = by_rules(stage.trials, judgements) if with_rules else None
+        stage.together = await judge_together(product, offers, judgements, scratch)
         for offer, judged in zip(offers, stage.proposals, strict=True):
             _decide(steward, offer, _answer(stage.approver, offer, judged.judgement))
         with stage.metered():
@@ -125,52 +125,6 @@ async def _advance(stage: _Stage, folder: Path, scratch: Path, *, with_rules: bo
         settled = [steward.ledger.offer_of(o.proposal.id) for o in offers]
     _note_outcomes(stage, settled)
     await _compare_with_best(stage, product, scratch)
-
-
-async def _judge_all(
-    product: Product, trials: Sequence[Trial], offers: Sequence[Offer], scratch: Path, *, all: bool
-) -> dict[str, Judgement]:
-    """Judge what was offered, and with `all` also what the finder found and nobody offered."""
-    wanted = {o.proposal.id: o.proposal.change for o in offers}
-    if all:
-        wanted |= {t.candidate.id: t.candidate.change for t in trials if t.status != "refused"}
-    found: dict[str, Judgement] = {}
-    places = anyio.CapacityLimiter(PARALLEL)
-
-    async def judge(change_id: str, change: Change) -> None:
-        async with places:
-            found[change_id] = await judge_change(product, change, change_id, scratch)
-
-    async with anyio.create_task_group() as group:
-        for change_id, change in wanted.items():
-            group.start_soon(judge, change_id, change)
-    return found
-
-
-def _judged(offer: Offer, judgement: Judgement) -> Judged:
-    proposal = offer.proposal
-    approvals = {name: policy(proposal).approves for name, policy in policies().items()}
-    return Judged(
-        id=proposal.id,
-        kind=proposal.change.kind,
-        target=change_target(proposal.change),
-        judgement=judgement,
-        approvals={ORACLE: judgement.verdict == "good", **approvals},
-    )
-
-
-def _by_rules(trials: Sequence[Trial], judgements: Mapping[str, Judgement]) -> list[Judged]:
-    """Return every idea of the product's own finder as if it were proposed unmeasured."""
-    return [
-        Judged(
-            id=t.candidate.id,
-            kind=t.candidate.change.kind,
-            target=change_target(t.candidate.change),
-            judgement=judgements[t.candidate.id],
-        )
-        for t in trials
-        if t.status != "refused"
-    ]
 
 
 def _answer(approver: str, offer: Offer, judgement: Judgement) -> Answer:
@@ -261,9 +215,7 @@ def _lost(trial: Trial) -> str:
 
 
 def _harm_together(stage: _Stage) -> str:
-    """Say so when changes that pass one by one do harm together."""
-    if stage.reached is None or stage.reached.verdict != "harmful":
+    """Say so when changes that do no harm one by one do harm together."""
+    if stage.together is None or stage.together.verdict != "harmful":
         return ""
-    if any(p.verdict == "harmful" for p in stage.proposals if p.id in stage.changes):
-        return ""
-    return f"all approved changes together: {stage.reached.reason}"
+    return f"all proposals together: {stage.together.reason}"

@@ -69,31 +69,34 @@ async def register(scenario: Scenario, folder: Path, scratch: Path) -> Product:
     return Product(scenario, folder, original)
 
 
-async def changed_copy(product: Product, change: Change, change_id: str, into: Path) -> Path:
-    """Copy the product, let its own server make one change, and return the changed database.
+async def changed_copy(product: Product, changes: Mapping[str, Change], into: Path) -> Path:
+    """Copy the product, let its own server make changes, and return the changed database.
 
     Raises `ToolFailed` when the server refuses and `ServerGone` when it dies.
     """
     shutil.copytree(product.folder, into)
     async with connect(stdio_target(into / DESCRIPTOR)) as client:
-        check = await client.check_change(change)
-        request = ApplyRequest(proposal_id=change_id, change=change, schema_hash=check.schema_hash)
-        await client.apply_change(request)
+        for change_id, change in changes.items():
+            check = await client.check_change(change)
+            request = ApplyRequest(
+                proposal_id=change_id, change=change, schema_hash=check.schema_hash
+            )
+            await client.apply_change(request)
     return into / product.scenario.database.name
 
 
-async def judge_change(
-    product: Product, change: Change, change_id: str, scratch: Path
+async def judge_changes(
+    product: Product, changes: Mapping[str, Change], scratch: Path
 ) -> Judgement:
-    """Judge a change made alone to a copy of the product."""
-    into = scratch / f"alone-{change_id}"
+    """Judge one change, or several together, made to a copy of the product."""
+    into = scratch / f"copy-{'-'.join(changes)}"
     try:
-        changed = await changed_copy(product, change, change_id, into)
+        changed = await changed_copy(product, changes, into)
     except ToolFailed as exc:
-        return Judgement(verdict="undecided", reason=f"it cannot be made alone: {exc.message}")
+        return Judgement(verdict="undecided", reason=f"it cannot be made: {exc.message}")
     except ServerGone as exc:
         return Judgement(verdict="harmful", reason=f"the product's server ends: {exc}")
-    judgement = await judge_files(product, changed, texts_after([change]), into)
+    judgement = await judge_files(product, changed, texts_after([*changes.values()]), into)
     shutil.rmtree(into)
     return judgement
 

@@ -63,7 +63,7 @@ class ScenarioResult(Result):
     cpu_seconds: float = 0.0
     """Of the advisor: finding, measuring, applying, verifying; without the oracle."""
     failure: str = ""
-    """Why the product did not come through; counted as harm."""
+    """Why the product did not come through, or what all proposals do to it together."""
 
     @property
     def name(self) -> str:
