@@ -1,14 +1,14 @@
-"""Play one scenario in a process of its own: `python -m evals.apart FAMILY SEED APPROVER BASELINE`.
+"""Play one scenario in a process of its own.
 
-Whatever dies in it takes nothing else along, and its processor time is its own.
+`python -m evals.apart FAMILY SEED APPROVER BASELINE SCRATCH` writes the result as JSON. Whatever dies in it takes nothing else along, and its processor time is its own.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import anyio
 
@@ -25,7 +25,9 @@ async def play_apart(place: Place, approver: str, *, with_rules: bool) -> Scenar
     """Play a scenario in a child process; raises `SuiteBroken` when it leaves no result."""
     command = [sys.executable, "-m", "evals.apart", place.family, str(place.seed), approver]
     baseline = "rules" if with_rules else "silent"
-    done = await anyio.run_process([*command, baseline], check=False)
+    # The files belong to this process: the child may be killed.
+    with TemporaryDirectory(prefix="pillion-eval-", ignore_cleanup_errors=True) as scratch:
+        done = await anyio.run_process([*command, baseline, scratch], check=False)
     return read_result(done)
 
 
@@ -37,15 +39,12 @@ def read_result(done: subprocess.CompletedProcess[bytes]) -> ScenarioResult:
     return ScenarioResult.model_validate_json(done.stdout.splitlines()[-1])
 
 
-async def _main(family: str, seed: str, approver: str, baseline: str) -> None:
-    with tempfile.TemporaryDirectory(prefix="pillion-eval-") as scratch:
-        with_rules = baseline == "rules"
-        result = await play(
-            family, int(seed), approver, with_rules=with_rules, scratch=Path(scratch)
-        )
+async def _main(place: Place, approver: str, baseline: str, scratch: Path) -> None:
+    with_rules = baseline == "rules"
+    result = await play(*place, approver, with_rules=with_rules, scratch=scratch)
     sys.stdout.write(result.model_dump_json() + "\n")
 
 
 if __name__ == "__main__":
-    asked_family, asked_seed, asked_approver, asked_baseline = sys.argv[1:]
-    anyio.run(_main, asked_family, asked_seed, asked_approver, asked_baseline)
+    family, seed, approver, baseline, scratch = sys.argv[1:]
+    anyio.run(_main, Place(family, int(seed)), approver, baseline, Path(scratch))

@@ -42,9 +42,10 @@ def resume(log_dir: Path) -> Path:
 
 
 def _finished(logs: list[EvalLog]) -> Path:
-    (log,) = logs
-    if log.status == "cancelled":
+    # Inspect returns nothing of a run that was stopped before it could end it.
+    if not logs or logs[0].status == "cancelled":
         raise KeyboardInterrupt
+    (log,) = logs
     if log.status != "success":
         raise EvalError(f"The run ended early: {log.error.message if log.error else log.status}")
     return Path(log.location.removeprefix("file://"))

@@ -109,3 +109,9 @@ def test_a_scenarios_process_that_dies_is_said(tmp_path: Path) -> None:
         read_result(subprocess.CompletedProcess([], -11, b"", b""))
     with pytest.raises(SuiteBroken, match="no space"):
         read_result(subprocess.CompletedProcess([], 1, b"", b"Traceback\nOSError: no space\n"))
+
+
+def test_a_run_that_was_stopped_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "inspect_eval", lambda task, **options: [])
+    with pytest.raises(KeyboardInterrupt):
+        running.run("dev", TINY, tmp_path)
