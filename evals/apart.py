@@ -1,6 +1,7 @@
 """Play one scenario in a process of its own.
 
-`python -m evals.apart FAMILY SEED APPROVER BASELINE SCRATCH` writes the result as JSON. Whatever dies in it takes nothing else along, and its processor time is its own.
+`python -m evals.apart FAMILY SEED APPROVER BASELINE SCRATCH` writes the result as JSON.
+Whatever dies in it takes nothing else along, and its processor time is its own.
 """
 
 from __future__ import annotations
