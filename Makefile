@@ -2,7 +2,7 @@
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --locked
 
-.PHONY: help setup demo test check bench picture format clean
+.PHONY: help setup demo test check bench eval picture format clean
 help: ## Show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
@@ -27,6 +27,9 @@ check: setup ## Lint, types, import contracts
 
 bench: setup ## Measure every claim and write docs/benchmarks.md
 	$(RUN) python -m evals.benchmarks
+
+eval: setup ## Judge the suggestions on products with known answers; fails on a significant loss
+	$(RUN) pillion eval run --suite smoke --gate
 
 picture: setup ## Draw the README's picture from a real run
 	$(RUN) python -m docs.picture

@@ -54,6 +54,12 @@ def options(
 
 for command in COMMANDS:
     app.command(cls=Guarded)(command)
+# Packages beside this one bring groups of commands, under the same boundary.
+for found in metadata.entry_points(group="pillion.commands"):
+    group: typer.Typer = found.load()
+    for info in group.registered_commands:
+        info.cls = Guarded
+    app.add_typer(group, name=found.name)
 
 
 def main() -> None:

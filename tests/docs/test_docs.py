@@ -36,6 +36,16 @@ def test_every_command_is_documented_and_shows_an_example(command: str) -> None:
     assert f"`pillion {command}" in (COMMANDS[command].help or "").replace("Example: ", "")
 
 
+@pytest.mark.parametrize(
+    "command",
+    [f"{g} {c}" for g, group in COMMANDS.items() for c in getattr(group, "commands", {})],
+)
+def test_every_command_of_a_group_is_documented_and_shows_an_example(command: str) -> None:
+    group, name = command.split()
+    assert f"`pillion {command}`" in REFERENCE
+    assert f"`pillion {command}" in (COMMANDS[group].commands[name].help or "")
+
+
 @pytest.mark.parametrize("setting", names(Settings) + names(ProductSettings))
 def test_every_setting_is_documented_and_in_the_example_file(setting: str) -> None:
     assert f"`{setting}`" in REFERENCE

@@ -1,0 +1,145 @@
+"""`pillion eval`: how good the suggestions are, on products whose right answers are known."""
+
+from __future__ import annotations
+
+import importlib
+import json as jsonlib
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from evals.errors import UnknownName
+from evals.scenarios.families import described
+from evals.suites import suites
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+app = typer.Typer(
+    name="eval",
+    help="Measure how good the suggestions are, on products whose right answers are known by other"
+    " means.\n\nExample: `pillion eval run --suite smoke`",
+    no_args_is_help=True,
+)
+
+
+def _commands() -> Any:
+    """Load the commands' work; `pillion --help` has no use for Inspect."""
+    return importlib.import_module("evals.commands")
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(jsonlib.dumps(value, indent=2))
+
+
+def _refuse(message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(2)
+
+
+@app.command("list")
+def list_suites(json: Json = False) -> None:
+    """List the suites, the families of scenarios and who can answer.
+
+    Example: `pillion eval list`
+    """
+    approvers = importlib.import_module("evals.approvers").names()
+    if json:
+        found = {name: s._asdict() | {"allowed": str(s.allowed)} for name, s in suites().items()}
+        _print_json({"suites": found, "families": described(), "approvers": approvers})
+        return
+    for name, suite in suites().items():
+        seeds = ", ".join(map(str, suite.seeds))
+        allowed = f"{suite.allowed.start} to {suite.allowed.stop - 1}"
+        typer.echo(f"{name}: {len(suite.families)} families, seeds {seeds} (of {allowed})")
+    for family, says in described().items():
+        typer.echo(f"  {family:<20} {says}")
+    typer.echo(f"Approvers: {', '.join(approvers)}")
+
+
+@app.command()
+def run(
+    suite: Annotated[str, typer.Option(help="smoke, dev or full.")] = "smoke",
+    family: Annotated[str | None, typer.Option(help="Only this family.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Only this seed.", min=1)] = None,
+    approver: Annotated[str, typer.Option(help="Who answers the proposals.")] = "oracle",
+    baseline: Annotated[
+        str, typer.Option(help="silent, or rules: unmeasured rules of thumb beside it.")
+    ] = "silent",
+    gate: Annotated[
+        bool, typer.Option("--gate", help="Exit 1 when it is worse than the committed baseline.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the newest run that was interrupted.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Play scenarios through the real graph, judge every proposal, say how good they were.
+
+    Example: `pillion eval run --suite dev --family raw_text --approver strict_dba`
+    """
+    if gate and (suite, family, seed, approver) != ("smoke", None, None, "oracle"):
+        _refuse("--gate is for the whole smoke suite, answered by oracle: so is its baseline.")
+    commands = _commands()
+    arguments = {
+        "family": family or "", "seed": seed or 0, "approver": approver, "baseline": baseline,
+    }  # fmt: skip
+    try:
+        log, result = commands.run(suite, arguments, again=resume)
+    except UnknownName as exc:
+        _refuse(str(exc))
+    moved = commands.against_baseline(result) if gate else []
+    lost = commands.gate.losses(moved)
+    if json:
+        body = {"log": str(log), **commands.document(result)}
+        _print_json(body | ({"gate": commands.moved_document(moved)} if gate else {}))
+    else:
+        for line in (*commands.lines(result), *commands.moved_lines(moved), f"Log: {log}"):
+            typer.echo(line)
+    if lost:
+        worse = ", ".join(m.metric for m in lost)
+        typer.echo(f"Worse than the committed baseline: {worse}.", err=True)
+        raise typer.Exit(1)
+
+
+@app.command()
+def report(
+    result: Annotated[
+        Path | None, typer.Argument(help="A log or a result; the newest run by default.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Where the page is written.")] = None,
+    json: Json = False,
+) -> None:
+    """Show a run again and write it as a page with pictures.
+
+    Example: `pillion eval report --html report.html`
+    """
+    commands = _commands()
+    found = commands.result_of(result)
+    page = None if json and html is None else commands.write_page(found, html)
+    if json:
+        _print_json(commands.document(found))
+        return
+    for line in (*commands.lines(found), f"Report: {page}"):
+        typer.echo(line)
+
+
+@app.command()
+def compare(
+    earlier: Annotated[Path, typer.Argument(help="A log or a result.")],
+    later: Annotated[Path, typer.Argument(help="Another of the same suite.")],
+    json: Json = False,
+) -> None:
+    """Say what got better or worse beyond chance; exit code 1 when something got worse.
+
+    Example: `pillion eval compare evals/baseline.json new.json`, each from `report --json` or a log
+    """
+    commands = _commands()
+    before, after = (commands.result_of(path) for path in (earlier, later))
+    moved = commands.gate.compare(before, after)
+    if json:
+        _print_json(commands.moved_document(moved))
+    else:
+        for line in commands.moved_lines(moved):
+            typer.echo(line)
+    if commands.gate.losses(moved):
+        raise typer.Exit(1)

@@ -1,0 +1,64 @@
+"""What the `pillion eval` commands do; loaded only when one runs, since Inspect takes a while."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from evals import gate, running
+from evals.page import page
+from evals.results import SuiteResult
+from evals.suites import check_approver, check_baseline, places
+from evals.views import document, lines, moved_document, moved_lines
+from graph.settings import Settings
+
+REPORT = "report.html"
+LOG = logging.getLogger("evals")
+
+
+def log_dir() -> Path:
+    """Return where runs are kept unless told otherwise."""
+    return Settings().home.absolute() / "evals"
+
+
+def show_progress() -> None:
+    """Let each finished scenario be said on standard error."""
+    LOG.handlers[:] = [logging.StreamHandler()]
+    LOG.setLevel(logging.INFO)
+    LOG.propagate = False
+
+
+def run(suite: str, arguments: dict[str, Any], *, again: bool) -> tuple[Path, SuiteResult]:
+    """Run a suite, or go on with the newest run, and return its log and result."""
+    where = log_dir()
+    places(suite, arguments["family"] or None, arguments["seed"] or None)
+    check_approver(arguments["approver"])
+    check_baseline(arguments["baseline"])
+    show_progress()
+    log = running.resume(where) if again else running.run(suite, arguments, where)
+    return log, running.read_result(log)
+
+
+def result_of(path: Path | None) -> SuiteResult:
+    """Return a result: the newest run's by default."""
+    return running.read_result(path or running.newest_log(log_dir()))
+
+
+def write_page(result: SuiteResult, path: Path | None) -> Path:
+    """Write the report as HTML and return where it is."""
+    where = path or log_dir() / REPORT
+    where.parent.mkdir(parents=True, exist_ok=True)
+    where.write_text(page(result), encoding="utf-8")
+    return where
+
+
+def against_baseline(result: SuiteResult) -> list[gate.Moved]:
+    """Hold a result against the committed one; raises `NotComparable`."""
+    return gate.compare(running.read_result(gate.BASELINE), result)
+
+
+__all__ = [
+    "against_baseline", "log_dir", "document", "gate", "lines", "moved_document",
+    "moved_lines", "result_of", "run", "show_progress", "write_page",
+]  # fmt: skip

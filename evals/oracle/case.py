@@ -1,0 +1,38 @@
+"""What the oracle is asked and what it answers; both cross a process as JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from evals.statistics import Estimate
+
+OracleVerdict = Literal["good", "neutral", "harmful", "undecided"]
+
+
+class Case(BaseModel):
+    """Two files of the same product, before and after a change, and what comes later."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    before: Path
+    after: Path
+    contract: Path
+    later: tuple[tuple[str, int], ...]
+    """Texts and how often each runs."""
+    texts: dict[str, str]
+    """Texts that the changed product answers by another text."""
+    later_data: tuple[str, ...]
+    later_batches: int
+
+
+class Judgement(BaseModel):
+    """The verdict on a change, with its reason and the measured gain where there is one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    verdict: OracleVerdict
+    reason: str
+    gain: Estimate | None = None

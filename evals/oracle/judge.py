@@ -1,0 +1,147 @@
+"""The verdict on a change: answers, later data, contract and time, in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from evals.oracle import timing
+from evals.oracle.answers import Row, fetch, same
+from evals.oracle.case import Case, Judgement
+from evals.oracle.promises import broken
+from evals.statistics import Estimate
+
+GOOD_ABOVE = 1.03
+"""A gain counts when the lower bound of before / after is above this."""
+HARM_BELOW = 0.97
+"""A change is clearly slower when the upper bound of before / after is below this."""
+CONFIG: dict[str, str | bool | int | float | list[str]] = {"threads": "1", "memory_limit": "800MB"}
+SHOWN = 90
+
+
+class Undecidable(Exception):
+    """The original product itself can't be judged by."""
+
+
+class Harmful(Exception):
+    """The changed product does what it must not."""
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(str(path), config=CONFIG) as con:
+        yield con
+
+
+def judge(case: Case) -> Judgement:
+    """Judge one change; both files are disposable and end with the later rows in them."""
+    gain: Estimate | None = None
+    try:
+        _check_answers(case, "")
+        _check_promises(case)
+        gain = measure(case)
+        _check_later_data(case)
+        _check_answers(case, " on later data")
+        _check_promises(case)
+    except Harmful as exc:
+        return Judgement(verdict="harmful", reason=str(exc), gain=gain)
+    except Undecidable as exc:
+        return Judgement(verdict="undecided", reason=str(exc), gain=gain)
+    return _by_time(gain)
+
+
+def measure(case: Case) -> Estimate:
+    """Time the later queries and writes on both products by turns."""
+    with _open(case.before) as old, _open(case.after) as new:
+        works = [
+            timing.Work(timing.query(old, sql), timing.query(new, case.texts.get(sql, sql)), runs)
+            for sql, runs in case.later
+        ]
+        if case.later_data and case.later_batches:
+            writes = timing.batch(old, case.later_data), timing.batch(new, case.later_data)
+            works.append(timing.Work(*writes, case.later_batches, writes=True))
+        try:
+            return timing.compare(works)
+        except duckdb.Error as exc:
+            # The queries ran before; what is new here is writing.
+            _whose_fault(case, exc)
+            raise Undecidable(f"the timing failed: {_line(exc)}") from exc
+
+
+def _check_answers(case: Case, when: str) -> None:
+    for sql, _ in case.later:
+        with _open(case.before) as con:
+            before = _original(con, sql)
+        with _open(case.after) as con:
+            try:
+                after = fetch(con, case.texts.get(sql, sql))
+            except duckdb.Error as exc:
+                raise Harmful(f"a query fails{when}: {_short(sql)}: {_line(exc)}") from exc
+        if not same(sql, before, after):
+            raise Harmful(f"another answer{when}: {_short(sql)}")
+
+
+def _original(con: duckdb.DuckDBPyConnection, sql: str) -> list[Row]:
+    try:
+        return fetch(con, sql)
+    except duckdb.Error as exc:
+        raise Undecidable(f"the original fails: {_short(sql)}: {_line(exc)}") from exc
+
+
+def _check_promises(case: Case) -> None:
+    lost = broken(case.contract, case.before, case.after)
+    if lost:
+        raise Harmful(f"the contract is broken: {', '.join(lost)}")
+
+
+def _check_later_data(case: Case) -> None:
+    """Write the next period's rows into both products."""
+    for path in (case.before, case.after):
+        with _open(path) as con:
+            for statement in case.later_data:
+                try:
+                    con.execute(statement)
+                except duckdb.Error as exc:
+                    _whose_fault(case, exc)
+                    raise Undecidable(f"the later data fails: {_line(exc)}") from exc
+
+
+def _whose_fault(case: Case, exc: duckdb.Error) -> None:
+    """Raise `Harmful` when only the changed product refuses the later data."""
+    if _takes(case.before, case.later_data) and not _takes(case.after, case.later_data):
+        raise Harmful(f"later data is refused: {_line(exc)}") from exc
+
+
+def _takes(path: Path, statements: tuple[str, ...]) -> bool:
+    with duckdb.connect(str(path), config=CONFIG) as con:
+        try:
+            con.execute("BEGIN")
+            for statement in statements:
+                con.execute(statement)
+            con.execute("ROLLBACK")
+        except duckdb.Error:
+            return False
+    return True
+
+
+def _by_time(gain: Estimate) -> Judgement:
+    said = f"×{gain.value:.2f} ({gain.low:.2f} to {gain.high:.2f}) on the later workload"
+    if gain.low > GOOD_ABOVE:
+        return Judgement(verdict="good", reason=said, gain=gain)
+    if gain.high < HARM_BELOW:
+        return Judgement(verdict="harmful", reason=f"slower: {said}", gain=gain)
+    if gain.low >= HARM_BELOW or gain.high <= GOOD_ABOVE:
+        return Judgement(verdict="neutral", reason=f"no clear gain: {said}", gain=gain)
+    return Judgement(verdict="undecided", reason=f"too noisy: {said}", gain=gain)
+
+
+def _line(exc: Exception) -> str:
+    return str(exc).splitlines()[0]
+
+
+def _short(sql: str) -> str:
+    text = " ".join(sql.split())
+    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"

@@ -1,0 +1,81 @@
+"""Whether what the contract promises is still there, read from the ODCS document itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+import yaml
+
+from tools.messages import quoted
+
+STORED = {
+    "string": r"VARCHAR|UUID|ENUM|JSON",
+    "integer": r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?",
+    "number": r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DOUBLE|FLOAT|DECIMAL",
+    "date": r"DATE",
+    "timestamp": r"TIMESTAMP",
+    "boolean": r"BOOLEAN",
+}
+
+
+class Promise(NamedTuple):
+    """One promised property and what of it holds in a database."""
+
+    path: str
+    holds: bool
+
+
+def broken(contract: Path, before: Path, after: Path) -> list[str]:
+    """Return the promises that the first database keeps and the second doesn't."""
+    document = yaml.safe_load(contract.read_text(encoding="utf-8"))
+    with duckdb.connect(str(before), read_only=True) as con:
+        kept = {p.path for p in _promises(document, con) if p.holds}
+    with duckdb.connect(str(after), read_only=True) as con:
+        return [p.path for p in _promises(document, con) if not p.holds and p.path in kept]
+
+
+def _promises(document: Any, con: duckdb.DuckDBPyConnection) -> Iterator[Promise]:
+    for table in document.get("schema") or ():
+        name = table.get("physicalName") or table["name"]
+        types = _columns(con, name)
+        yield Promise(name, bool(types))
+        for column in table.get("properties") or ():
+            yield from _about(con, name, column, types)
+
+
+def _about(
+    con: duckdb.DuckDBPyConnection, table: str, promised: Any, types: dict[str, str]
+) -> Iterator[Promise]:
+    name = promised.get("physicalName") or promised["name"]
+    stored = types.get(name.lower())
+    path = f"{table}.{name}"
+    yield Promise(path, stored is not None)
+    wanted = STORED.get(promised.get("logicalType", ""))
+    if wanted is not None:
+        fits = stored is not None and re.match(rf"({wanted})\b", stored) is not None
+        yield Promise(f"{path} is {promised['logicalType']}", fits)
+    if promised.get("physicalType"):
+        alike = stored is not None and stored.upper() == str(promised["physicalType"]).upper()
+        yield Promise(f"{path} is stored as {promised['physicalType']}", alike)
+    if promised.get("required"):
+        full = stored is not None and not _missing(con, table, name)
+        yield Promise(f"{path} is required", full)
+
+
+def _columns(con: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
+    found = con.execute(
+        "SELECT lower(column_name), data_type FROM information_schema.columns"
+        " WHERE lower(table_name) = lower(?) AND table_schema <> 'pillion'",
+        [table],
+    )
+    return dict(found.fetchall())
+
+
+def _missing(con: duckdb.DuckDBPyConnection, table: str, column: str) -> int:
+    sql = f"SELECT count(*) FROM {quoted(table)} WHERE {quoted(column)} IS NULL"
+    (row,) = con.execute(sql).fetchall()
+    return int(row[0])

@@ -1,0 +1,171 @@
+"""A scenario's product under Pillion: registered, copied, changed by its own server, judged."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+import duckdb
+
+from evals.oracle.case import Case, Judgement
+from evals.scenarios.scenario import Best, Scenario, ScenarioFailed
+from mcp_servers.product.client import connect, stdio_target
+from mcp_servers.product.contract import ApplyRequest
+from mcp_servers.product.errors import ServerGone, ToolFailed
+from tools.messages import Change, CreateSummary, RewriteQuery
+
+ORACLE_SECONDS = 240
+DESCRIPTOR = "product.odps.yaml"
+
+
+class ProductFailed(Exception):
+    """A product could not be set up or did not come through."""
+
+
+@dataclass(frozen=True)
+class Product:
+    """A registered product, its untouched original beside it."""
+
+    scenario: Scenario
+    folder: Path
+    original: Path
+
+    @property
+    def descriptor(self) -> Path:
+        """The file that its server is started with."""
+        return self.folder / DESCRIPTOR
+
+    @property
+    def contract(self) -> Path:
+        """The contract that was given or inferred."""
+        return self.scenario.contract or self.folder / "contract.odcs.yaml"
+
+    def target(self) -> Any:
+        """Return how its server is reached."""
+        return stdio_target(self.descriptor)
+
+
+async def register(scenario: Scenario, folder: Path, scratch: Path) -> Product:
+    """Register a scenario whose files lie in `folder`; raises `ProductFailed`."""
+    original = scratch / "original.duckdb"
+    shutil.copy(scenario.database, original)
+    arguments = ["init", "--name", scenario.family, "--database", str(scenario.database)]
+    arguments += ["--home", str(folder), "--queries", str(scenario.log)]
+    if scenario.contract:
+        arguments += ["--contract", str(scenario.contract)]
+    done = await anyio.run_process(
+        [sys.executable, "-m", "mcp_servers.product.setup", *arguments], check=False
+    )
+    last = json.loads((done.stdout.splitlines() or [b"{}"])[-1])
+    if last.get("event") != "done":
+        raise ProductFailed(f"it could not be registered: {last.get('message', done.returncode)}")
+    return Product(scenario, folder, original)
+
+
+async def changed_copy(product: Product, changes: Mapping[str, Change], into: Path) -> Path:
+    """Copy the product, let its own server make changes, and return the changed database.
+
+    Raises `ToolFailed` when the server refuses and `ServerGone` when it dies.
+    """
+    shutil.copytree(product.folder, into)
+    async with connect(stdio_target(into / DESCRIPTOR)) as client:
+        for change_id, change in changes.items():
+            check = await client.check_change(change)
+            request = ApplyRequest(
+                proposal_id=change_id, change=change, schema_hash=check.schema_hash
+            )
+            await client.apply_change(request)
+    return into / product.scenario.database.name
+
+
+async def judge_changes(
+    product: Product, changes: Mapping[str, Change], scratch: Path
+) -> Judgement:
+    """Judge one change, or several together, made to a copy of the product."""
+    into = scratch / f"copy-{'-'.join(changes)}"
+    try:
+        changed = await changed_copy(product, changes, into)
+    except ToolFailed as exc:
+        return Judgement(verdict="undecided", reason=f"it cannot be made: {exc.message}")
+    except ServerGone as exc:
+        return Judgement(verdict="harmful", reason=f"the product's server ends: {exc}")
+    judgement = await judge_files(product, changed, texts_after([*changes.values()]), into)
+    shutil.rmtree(into)
+    return judgement
+
+
+async def judge_files(
+    product: Product, changed: Path, texts: Mapping[str, str], scratch: Path
+) -> Judgement:
+    """Have a changed database judged against the original, in a process of its own."""
+    scratch.mkdir(exist_ok=True)
+    before, after = scratch / "oracle-before.duckdb", scratch / "oracle-after.duckdb"
+    shutil.copy(product.original, before)
+    shutil.copy(changed, after)
+    scenario = product.scenario
+    case = Case(
+        before=before,
+        after=after,
+        contract=product.contract,
+        later=tuple((q.sql, q.runs) for q in scenario.later),
+        texts={q.sql: texts.get(_plain(q.sql), q.sql) for q in scenario.later},
+        later_data=scenario.later_data,
+        later_batches=scenario.later_batches,
+    )
+    asked = scratch / "case.json"
+    asked.write_text(case.model_dump_json(), encoding="utf-8")
+    return await _ask_oracle(asked)
+
+
+async def _ask_oracle(case: Path) -> Judgement:
+    command = [sys.executable, "-m", "evals.oracle", str(case)]
+    with anyio.move_on_after(ORACLE_SECONDS):
+        done = await anyio.run_process(command, check=False)
+        return read_judgement(done)
+    return Judgement(verdict="undecided", reason=f"no judgement within {ORACLE_SECONDS} s")
+
+
+def read_judgement(done: subprocess.CompletedProcess[bytes]) -> Judgement:
+    """Read the oracle's answer; an engine that dies on a changed product is harm."""
+    if done.returncode < 0:
+        reason = f"the engine dies on the changed product (signal {-done.returncode})"
+        return Judgement(verdict="harmful", reason=reason)
+    if done.returncode > 0:
+        said = (done.stderr.decode(errors="replace").strip().splitlines() or ["nothing"])[-1]
+        return Judgement(verdict="undecided", reason=f"the oracle failed: {said}")
+    return Judgement.model_validate_json(done.stdout)
+
+
+def make_best(original: Path, best: Best, path: Path) -> Path:
+    """Make the author's best product; raises `ScenarioFailed`."""
+    shutil.copy(original, path)
+    with duckdb.connect(str(path)) as con:
+        for statement in best.statements:
+            try:
+                con.execute(statement)
+            except duckdb.Error as exc:
+                raise ScenarioFailed(f"the best product cannot be made: {exc}") from exc
+    return path
+
+
+def texts_after(changes: list[Change]) -> dict[str, str]:
+    """Return the texts that changes answer by another text, by their plain form."""
+    found: dict[str, str] = {}
+    for change in changes:
+        match change:
+            case CreateSummary(rewrites=rewrites):
+                found |= {_plain(old): new for old, new in rewrites}
+            case RewriteQuery(original=old, rewritten=new):
+                found[_plain(old)] = new
+    return found
+
+
+def _plain(sql: str) -> str:
+    return " ".join(sql.split()).rstrip("; ")

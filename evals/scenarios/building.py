@@ -1,0 +1,93 @@
+"""Writing a scenario's files: database, query log, contract."""
+
+from __future__ import annotations
+
+import csv
+import random
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import yaml
+
+from evals.scenarios.scenario import Asked
+from tools.messages import quoted
+
+START = datetime(2026, 3, 1, 8)
+DAYS = 30
+
+
+def write_database(directory: Path, family: str, statements: Iterable[str]) -> Path:
+    """Make the product's file with plain DuckDB."""
+    path = directory / f"{family}.duckdb"
+    with duckdb.connect(str(path)) as con:
+        for statement in statements:
+            con.execute(statement)
+    return path
+
+
+def write_log(
+    path: Path, database: Path, asked: Sequence[Asked], seed: int, writes: Sequence[Asked] = ()
+) -> Path:
+    """Write a month's log in which each query ran as often as it says, as slow as it is here."""
+    rng = random.Random(seed)
+    lines = []
+    with duckdb.connect(str(database), read_only=True) as con:
+        took = {q.sql: _milliseconds(con, q.sql) for q in asked}
+    for query in (*asked, *writes):
+        for _ in range(query.runs):
+            at = START + timedelta(days=rng.randrange(DAYS), seconds=rng.randrange(36_000))
+            ms = round(took.get(query.sql, 1.0) * rng.uniform(0.9, 1.3), 3)
+            lines.append((at.isoformat(" "), ms, query.sql))
+    with path.open("w", encoding="utf-8", newline="") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(("timestamp", "duration_ms", "sql"))
+        writer.writerows(sorted(lines))
+    return path
+
+
+def _milliseconds(con: duckdb.DuckDBPyConnection, sql: str) -> float:
+    started = time.perf_counter()
+    con.execute(sql).fetchall()
+    return (time.perf_counter() - started) * 1000
+
+
+def write_contract(path: Path, tables: Mapping[str, Mapping[str, Any]]) -> Path:
+    """Write an ODCS contract of tables and their columns' promises."""
+    document = {
+        "apiVersion": "v3.1.0",
+        "kind": "DataContract",
+        "id": f"urn:scenario:{path.stem}",
+        "version": "1.0.0",
+        "status": "active",
+        "schema": [
+            {
+                "name": table,
+                "properties": [{"name": name, **promise} for name, promise in columns.items()],
+            }
+            for table, columns in tables.items()
+        ],
+    }
+    path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+    return path
+
+
+def rebuilt(table: str, order_by: str) -> tuple[str, ...]:
+    """Return statements that store a table in another order."""
+    name = quoted(table)
+    return (
+        f"CREATE TABLE best_order AS SELECT * FROM {name} ORDER BY {quoted(order_by)}",
+        f"DROP TABLE {name}",
+        f"ALTER TABLE best_order RENAME TO {name}",
+    )
+
+
+def retyped(table: str, column: str, to_type: str) -> str:
+    """Return the statement that stores a text column as another type."""
+    name = quoted(column)
+    return (
+        f"ALTER TABLE {quoted(table)} ALTER {name} TYPE {to_type} USING CAST({name} AS {to_type})"
+    )

@@ -1,0 +1,39 @@
+"""The families there are, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from evals.scenarios import (
+    drifting,
+    hostile_names,
+    insert_heavy,
+    later_text,
+    leading_zeros,
+    nothing_to_improve,
+    point_lookup,
+    promised_unused,
+    raw_text,
+    repeated_totals,
+    status_index,
+    tiny,
+    unsorted_ranges,
+)
+from evals.scenarios.scenario import Scenario
+
+MODULES = (
+    raw_text, unsorted_ranges, point_lookup, repeated_totals, nothing_to_improve, tiny,
+    leading_zeros, later_text, promised_unused, status_index, insert_heavy, hostile_names, drifting,
+)  # fmt: skip
+Build = Callable[[int, Path], Scenario]
+
+
+def families() -> dict[str, Build]:
+    """Return each family's builder."""
+    return {module.FAMILY: module.build for module in MODULES}
+
+
+def described() -> dict[str, str]:
+    """Return each family's sentence."""
+    return {module.FAMILY: (module.__doc__ or "").strip() for module in MODULES}

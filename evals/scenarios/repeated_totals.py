@@ -1,0 +1,51 @@
+"""The same totals computed again and again from a table that changes once a night."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from evals.scenarios.building import write_database, write_log
+from evals.scenarios.scenario import Asked, Best, Known, Scenario
+
+FAMILY = "repeated_totals"
+BY_REGION = (
+    "SELECT region, count(*) AS n, sum(amount) AS total FROM sales GROUP BY region ORDER BY region"
+)
+BY_DAY = "SELECT sold, sum(amount) AS total FROM sales GROUP BY sold ORDER BY sold"
+
+
+def build(seed: int, directory: Path) -> Scenario:
+    """Make the product; a summary of both totals is the known gain."""
+    rng = random.Random(seed)
+    rows, regions = rng.randrange(150_000, 250_000), rng.randrange(6, 20)
+    database = write_database(
+        directory,
+        FAMILY,
+        [
+            f"CREATE TABLE sales AS SELECT i AS id, 'r' || (hash(i, {seed}) % {regions}) AS region,"
+            f" DATE '2025-01-01' + CAST(hash(i, {seed}, 1) % 90 AS INTEGER) AS sold,"
+            f" CAST(hash(i, {seed}, 2) % 10000 AS BIGINT) AS amount FROM range({rows}) AS r(i)"
+        ],
+    )
+    asked = [Asked(BY_REGION, rng.randrange(200, 400)), Asked(BY_DAY, rng.randrange(100, 200))]
+    return Scenario(
+        family=FAMILY,
+        seed=seed,
+        expects="gain",
+        database=database,
+        log=write_log(directory / "queries.csv", database, asked, seed),
+        later=tuple(asked),
+        later_data=(
+            "INSERT INTO sales SELECT 900000 + i, 'r' || (i % 7), DATE '2025-04-01', i"
+            " FROM range(300) AS r(i)",
+        ),
+        known=(Known(("create_summary",), "sales"),),
+        best=Best(
+            (f"CREATE TABLE by_region AS {BY_REGION}", f"CREATE TABLE by_day AS {BY_DAY}"),
+            (
+                (BY_REGION, "SELECT * FROM by_region ORDER BY region"),
+                (BY_DAY, "SELECT * FROM by_day ORDER BY sold"),
+            ),
+        ),
+    )

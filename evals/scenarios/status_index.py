@@ -1,0 +1,46 @@
+"""A filter on a status of three values: the textbook says index, the engine can't use one."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from evals.scenarios.building import write_database, write_log
+from evals.scenarios.scenario import Asked, Scenario
+
+FAMILY = "status_index"
+
+
+def build(seed: int, directory: Path) -> Scenario:
+    """Make the product; an index on the status only costs."""
+    rng = random.Random(seed)
+    rows = rng.randrange(100_000, 200_000)
+    database = write_database(
+        directory,
+        FAMILY,
+        [
+            f"CREATE TABLE tickets AS SELECT i AS id, ['open', 'paid', 'void'][1 + CAST("
+            f"hash(i, {seed}) % 3 AS INTEGER)] AS status,"
+            f" CAST(hash(i, {seed}, 1) % 100003 AS DOUBLE) / 3 AS amount FROM range({rows}) AS r(i)"
+        ],
+    )
+    asked = [
+        Asked(
+            f"SELECT median(amount) AS mid FROM tickets WHERE status = '{status}'",
+            rng.randrange(100, 250),
+        )
+        for status in ("open", "void")
+    ]
+    return Scenario(
+        family=FAMILY,
+        seed=seed,
+        expects="trap",
+        database=database,
+        log=write_log(directory / "queries.csv", database, asked, seed),
+        later=tuple(asked),
+        later_data=(
+            "INSERT INTO tickets SELECT 900000 + i, 'open', i FROM range(500) AS r(i)",
+            "UPDATE tickets SET status = 'paid' WHERE id BETWEEN 10 AND 200",
+        ),
+        later_batches=50,
+    )

@@ -1,0 +1,100 @@
+"""Intervals and agreement for small samples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+Z95 = 1.959964
+RESAMPLES = 2000
+SEED = 20260301
+
+
+class Estimate(BaseModel):
+    """A value with its 95 % interval; `of` is how many cases it rests on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    value: float
+    low: float
+    high: float
+    of: int
+    count: int | None = None
+    """For a share: how many of the cases."""
+
+
+class Difference(NamedTuple):
+    """How much larger a later share is than an earlier one, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def share(count: int, of: int) -> Estimate | None:
+    """Return a share with its Wilson score interval, or None where there is no case.
+
+    Wilson, Journal of the American Statistical Association 22 (1927), 209-212.
+    """
+    if of == 0:
+        return None
+    p, z2 = count / of, Z95 * Z95
+    centre = (p + z2 / (2 * of)) / (1 + z2 / of)
+    half = Z95 * math.sqrt(p * (1 - p) / of + z2 / (4 * of * of)) / (1 + z2 / of)
+    low, high = max(0.0, centre - half), min(1.0, centre + half)
+    # At 0 and 1 the bound is the share itself; rounding may miss it.
+    return Estimate(value=p, low=min(low, p), high=max(high, p), of=of, count=count)
+
+
+def difference(earlier: Estimate, later: Estimate) -> Difference:
+    """Return the difference of two shares with the hybrid score interval.
+
+    Newcombe, Statistics in Medicine 17 (1998), 873-890, method 10.
+    """
+    moved = later.value - earlier.value
+    down = math.hypot(later.value - later.low, earlier.high - earlier.value)
+    up = math.hypot(later.high - later.value, earlier.value - earlier.low)
+    return Difference(moved, moved - down, moved + up)
+
+
+def mean(values: Sequence[float]) -> Estimate | None:
+    """Return a mean with its percentile bootstrap interval, or None where there is no value."""
+    if not values:
+        return None
+    found = np.asarray(values, dtype=float)
+    drawn = np.random.default_rng(SEED).integers(0, len(found), (RESAMPLES, len(found)))
+    low, high = np.percentile(found[drawn].mean(axis=1), [2.5, 97.5])
+    return Estimate(value=float(found.mean()), low=float(low), high=float(high), of=len(found))
+
+
+def gain(before: Sequence[Sequence[float]], after: Sequence[Sequence[float]]) -> Estimate:
+    """Return total time before / after of one column a query, one row a turn, over turns.
+
+    Turns are resampled whole: what disturbed one query disturbed its neighbours.
+    """
+    old, new = np.asarray(before, dtype=float), np.asarray(after, dtype=float)
+    turns = len(old)
+    drawn = np.random.default_rng(SEED).integers(0, turns, (RESAMPLES, turns))
+    totals = np.median(old[drawn], axis=1).sum(axis=1), np.median(new[drawn], axis=1).sum(axis=1)
+    ratios = totals[0] / np.maximum(totals[1], 1e-12)
+    low, high = np.percentile(ratios, [2.5, 97.5])
+    value = float(np.median(old, axis=0).sum() / max(np.median(new, axis=0).sum(), 1e-12))
+    return Estimate(value=value, low=float(low), high=float(high), of=turns)
+
+
+def kappa(pairs: Sequence[tuple[bool, bool]]) -> float | None:
+    """Return Cohen's kappa of two judges, or None where chance alone decides.
+
+    Cohen, Educational and Psychological Measurement 20 (1960), 37-46.
+    """
+    if not pairs:
+        return None
+    n = len(pairs)
+    agreed = sum(a == b for a, b in pairs) / n
+    yes, other = sum(a for a, _ in pairs) / n, sum(b for _, b in pairs) / n
+    chance = yes * other + (1 - yes) * (1 - other)
+    return None if chance == 1 else (agreed - chance) / (1 - chance)

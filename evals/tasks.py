@@ -1,0 +1,157 @@
+"""The suites as Inspect tasks: `inspect eval evals/tasks.py@smoke --model none` works, too."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from inspect_ai import Task, task
+from inspect_ai.dataset import MemoryDataset, Sample
+from inspect_ai.model import ModelOutput
+from inspect_ai.scorer import Metric, SampleScore, Score, Scorer, Target, Value, metric, scorer
+from inspect_ai.solver import Generate, Solver, TaskState, solver
+from inspect_ai.util import concurrency
+
+from evals import metrics
+from evals.apart import play_apart
+from evals.approvers import ORACLE
+from evals.results import ScenarioResult
+from evals.scenarios.families import described
+from evals.statistics import Estimate
+from evals.suites import Place, SuiteName, check_approver, check_baseline, places
+
+RESULT = "result"
+"""Key of a scenario's result in its score's metadata."""
+PARALLEL = 2
+"""Scenarios at a time; times are processor times, so that a neighbour hardly matters."""
+LOG = logging.getLogger("evals")
+
+
+@task
+def smoke(
+    approver: str = ORACLE, baseline: str = "silent", family: str = "", seed: int = 0
+) -> Task:
+    """Play a few quick scenarios, one of each sort."""
+    return suite_task("smoke", approver, baseline, family, seed)
+
+
+@task
+def dev(approver: str = ORACLE, baseline: str = "rules", family: str = "", seed: int = 0) -> Task:
+    """Play every family on dev seeds."""
+    return suite_task("dev", approver, baseline, family, seed)
+
+
+@task
+def full(approver: str = ORACLE, baseline: str = "rules", family: str = "", seed: int = 0) -> Task:
+    """Play every family on test seeds."""
+    return suite_task("full", approver, baseline, family, seed)
+
+
+def suite_task(suite: SuiteName, approver: str, baseline: str, family: str, seed: int) -> Task:
+    """Return a suite's task; raises `UnknownName`. An empty family and seed 0 mean all."""
+    wanted = places(suite, family or None, seed or None)
+    with_rules = check_baseline(baseline) == "rules"
+    return Task(
+        dataset=MemoryDataset([_sample(place) for place in wanted], name=f"pillion-{suite}"),
+        solver=pillion(check_approver(approver), with_rules),
+        scorer=oracle_verdict(),
+        fail_on_error=False,
+        metadata={"suite": suite, "approver": approver, "scenarios": len(wanted)},
+    )
+
+
+def _sample(place: Place) -> Sample:
+    return Sample(
+        id=place.name,
+        input=described()[place.family],
+        metadata={"family": place.family, "seed": place.seed},
+    )
+
+
+@solver
+def pillion(approver: str, with_rules: bool) -> Solver:
+    """Play a scenario: product server, graph, ledger and questions are the real ones."""
+
+    async def solve(state: TaskState, generate: Generate) -> TaskState:
+        place = Place(state.metadata["family"], state.metadata["seed"])
+        async with concurrency("scenario", PARALLEL):
+            result = await play_apart(place, approver, with_rules=with_rules)
+        LOG.info("%s: %s", result.name, headline(result))
+        state.output = ModelOutput.from_content("pillion", headline(result))
+        state.metadata[RESULT] = result.model_dump(mode="json")
+        return state
+
+    return solve
+
+
+def headline(result: ScenarioResult) -> str:
+    """Say in one line what came of a scenario."""
+    offered = ", ".join(f"{p.kind} {p.target} {p.verdict}" for p in result.proposals)
+    failed = f"; failed: {result.failure}" if result.failure else ""
+    return f"{offered or 'nothing proposed'}{failed} ({result.seconds:.0f} s)"
+
+
+@metric
+def acceptance() -> Metric:
+    """Give the share of proposals that the oracle calls good."""
+    return _metric(metrics.acceptance)
+
+
+@metric
+def recall() -> Metric:
+    """Give the share of known improvements that were proposed."""
+    return _metric(metrics.recall)
+
+
+@metric
+def reach() -> Metric:
+    """Give the gain reached as a share of the best reachable."""
+    return _metric(metrics.reach)
+
+
+@metric
+def harm() -> Metric:
+    """Give the share of harmful ones among approved proposals."""
+    return _metric(metrics.harm)
+
+
+@metric
+def failures() -> Metric:
+    """Give the share of products that did not come through."""
+    return _metric(metrics.failures)
+
+
+def _metric(compute: Callable[[metrics.Scenarios], Estimate | None]) -> Metric:
+    def value(scores: list[SampleScore]) -> Value:
+        found = [(s.score.metadata or {}).get(RESULT) for s in scores]
+        estimate = compute([ScenarioResult.model_validate(f) for f in found if f])
+        return float("nan") if estimate is None else estimate.value
+
+    return value
+
+
+@scorer(metrics=[acceptance(), recall(), reach(), harm(), failures()])
+def oracle_verdict() -> Scorer:
+    """Score a scenario 1 when nothing about it is wrong, 0 when something harms, else between."""
+
+    async def score(state: TaskState, target: Target) -> Score:
+        result = ScenarioResult.model_validate(state.metadata[RESULT])
+        return Score(
+            value=grade(result),
+            answer=f"{len(result.proposals)} proposals",
+            explanation="\n".join(
+                f"{p.kind} {p.target}: {p.verdict}: {p.judgement.reason}" for p in result.proposals
+            ),
+            metadata={RESULT: state.metadata[RESULT]},
+        )
+
+    return score
+
+
+def grade(result: ScenarioResult) -> float:
+    """Return 0 for harm or failure, otherwise the share of what was right in what could be."""
+    if result.failure or any(p.verdict == "harmful" for p in result.proposals):
+        return 0.0
+    right = sum(p.verdict == "good" for p in result.proposals) + len(result.found)
+    possible = len(result.proposals) + len(result.known)
+    return right / possible if possible else 1.0

@@ -1,0 +1,70 @@
+"""Results as JSON-plain documents and as lines for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from evals.gate import Moved
+from evals.metrics import acceptance_by, agreement, by_approver, measured, metrics
+from evals.page import written
+from evals.results import SuiteResult
+from evals.statistics import Estimate
+
+
+def document(result: SuiteResult) -> dict[str, Any]:
+    """Return a result with its metrics as one JSON document."""
+    scenarios = result.scenarios
+    pairs = [{**pair, "same": pair["same"].model_dump()} for pair in agreement(scenarios)]
+    return {
+        **result.model_dump(mode="json", exclude={"scenarios"}),
+        "metrics": _plain(measured(scenarios)),
+        "acceptance_by_kind": _plain(acceptance_by(scenarios, "kind")),
+        "acceptance_by_family": _plain(acceptance_by(scenarios, "family")),
+        "approvers": {name: _plain(found) for name, found in by_approver(scenarios).items()},
+        "agreement": pairs,
+        "scenarios": [s.model_dump(mode="json") for s in scenarios],
+    }
+
+
+def _plain(found: dict[str, Estimate]) -> dict[str, Any]:
+    return {name: estimate.model_dump() for name, estimate in found.items()}
+
+
+def lines(result: SuiteResult) -> Iterator[str]:
+    """Yield the metrics for a terminal."""
+    unfinished = "" if result.complete else ", not finished"
+    yield (
+        f"{result.suite} suite: {len(result.scenarios)} scenarios, answered by"
+        f" {result.approver}{unfinished}"
+    )
+    about = metrics()
+    for name, estimate in measured(result.scenarios).items():
+        yield f"  {name:<17} {written(estimate):<34} {about[name].says}"
+    for name, found in by_approver(result.scenarios).items():
+        shares = "; ".join(f"{key} {written(estimate)}" for key, estimate in found.items())
+        yield f"  {name:<17} would: {shares}"
+    for scenario in result.scenarios:
+        if scenario.failure:
+            yield f"  failed: {scenario.name}: {scenario.failure}"
+
+
+def moved_document(moved: list[Moved]) -> list[dict[str, Any]]:
+    """Return a comparison as JSON-plain values."""
+    return [
+        {
+            "metric": m.metric,
+            "earlier": m.earlier.model_dump(),
+            "later": m.later.model_dump(),
+            "difference": m.by._asdict(),
+            "verdict": m.verdict,
+        }
+        for m in moved
+    ]
+
+
+def moved_lines(moved: list[Moved]) -> Iterator[str]:
+    """Yield a comparison for a terminal."""
+    for m in moved:
+        by = f"{m.by.value:+.2f} ({m.by.low:+.2f} to {m.by.high:+.2f})"
+        yield f"  {m.metric:<17} {m.earlier.value:.2f} → {m.later.value:.2f}  {by}  {m.verdict}"

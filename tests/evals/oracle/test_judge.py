@@ -1,0 +1,151 @@
+"""Each check of the oracle catches a bad suggestion that is planted for it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import yaml
+
+from evals.oracle.case import Case, Judgement
+from evals.oracle.judge import judge
+
+ROWS = 60_000
+TOTAL = "SELECT sum(CAST(amount AS BIGINT)) AS total FROM sales"
+CODES = "SELECT code FROM sales WHERE id < 20"
+PROMISED = [
+    {"name": "id", "logicalType": "integer", "required": True},
+    {"name": "code", "logicalType": "string", "required": True},
+]
+
+
+@pytest.fixture
+def original(tmp_path: Path) -> Path:
+    path = tmp_path / "original.duckdb"
+    with duckdb.connect(str(path)) as con:
+        con.execute(
+            "CREATE TABLE sales AS SELECT i AS id, CAST(hash(i) % 1000 AS VARCHAR) AS amount,"
+            f" lpad(CAST(i % 90 AS VARCHAR), 3, '0') AS code FROM range({ROWS}) AS r(i)"
+        )
+    return path
+
+
+def judged(original: Path, *changes: str, **asked: Any) -> Judgement:
+    """Judge statements as if they were a suggestion's."""
+    before, after = original.with_name("before.duckdb"), original.with_name("after.duckdb")
+    for path in (before, after):
+        shutil.copy(original, path)
+    with duckdb.connect(str(after)) as con:
+        for change in changes:
+            con.execute(change)
+    contract = original.with_name("contract.yaml")
+    promised = {"schema": [{"name": "sales", "properties": asked.get("promised", PROMISED)}]}
+    contract.write_text(yaml.safe_dump(promised))
+    return judge(
+        Case(
+            before=before,
+            after=after,
+            contract=contract,
+            later=asked.get("later", ((TOTAL, 100),)),
+            texts=asked.get("texts", {}),
+            later_data=asked.get("later_data", ("INSERT INTO sales VALUES (90000, '5', '001')",)),
+            later_batches=asked.get("later_batches", 1),
+        )
+    )
+
+
+def test_a_change_that_saves_the_casts_is_good(original: Path) -> None:
+    found = judged(original, "ALTER TABLE sales ALTER amount TYPE BIGINT")
+    assert found.verdict == "good"
+    assert found.gain is not None and found.gain.low > 1.03
+
+
+def test_a_change_that_does_nothing_is_not_good(original: Path) -> None:
+    assert judged(original).verdict in ("neutral", "undecided")
+
+
+def test_another_answer_is_caught(original: Path) -> None:
+    found = judged(
+        original, "ALTER TABLE sales ALTER code TYPE INTEGER", later=((CODES, 1),), promised=[]
+    )
+    assert (found.verdict, found.reason) == ("harmful", f"another answer: {CODES}")
+
+
+def test_a_rewrite_that_answers_otherwise_is_caught(original: Path) -> None:
+    wrong = TOTAL.replace("sum", "max")
+    assert judged(original, texts={TOTAL: wrong}).verdict == "harmful"
+
+
+def test_a_query_that_fails_afterwards_is_caught(original: Path) -> None:
+    found = judged(original, "ALTER TABLE sales DROP amount", promised=[])
+    assert found.verdict == "harmful"
+    assert "a query fails" in found.reason
+
+
+def test_later_data_that_is_refused_is_caught(original: Path) -> None:
+    words = ("INSERT INTO sales VALUES (90000, 'five', '001')",)
+    count = "SELECT count(amount) AS n FROM sales"
+    found = judged(
+        original,
+        "ALTER TABLE sales ALTER amount TYPE BIGINT",
+        later=((count, 1),),
+        later_data=words,
+    )
+    assert found.verdict == "harmful"
+    assert "later data is refused" in found.reason
+
+
+def test_a_summary_that_is_not_kept_up_is_caught(original: Path) -> None:
+    found = judged(
+        original, f"CREATE TABLE kept AS {TOTAL}", texts={TOTAL: "SELECT total FROM kept"}
+    )
+    assert found.verdict == "harmful"
+    assert "another answer on later data" in found.reason
+    assert found.gain is not None
+
+
+def test_a_dropped_column_of_the_contract_is_caught(original: Path) -> None:
+    data = ("INSERT INTO sales (id, amount) VALUES (90000, '5')",)
+    found = judged(original, "ALTER TABLE sales DROP code", later_data=data)
+    assert found.verdict == "harmful"
+    assert "sales.code" in found.reason
+
+
+def test_another_type_than_the_contract_says_is_caught(original: Path) -> None:
+    found = judged(original, "ALTER TABLE sales ALTER code TYPE INTEGER")
+    assert found.reason == "the contract is broken: sales.code is string"
+
+
+def test_missing_values_where_the_contract_forbids_them_are_caught(original: Path) -> None:
+    found = judged(original, "UPDATE sales SET code = NULL WHERE id = 3")
+    assert found.reason == "the contract is broken: sales.code is required"
+
+
+def test_a_slower_workload_is_caught(original: Path) -> None:
+    slow = "SELECT sum(CAST(regexp_replace(amount, 'x', '') AS BIGINT)) AS total FROM sales"
+    found = judged(original, texts={TOTAL: slow})
+    assert found.verdict == "harmful"
+    assert found.reason.startswith("slower")
+
+
+def test_writes_that_get_slower_are_caught_where_there_are_many(original: Path) -> None:
+    batch = ("INSERT INTO sales SELECT 90000 + i, '5', '001' FROM range(2000) AS r(i)",)
+    found = judged(
+        original,
+        "CREATE INDEX a ON sales (amount)",
+        "CREATE INDEX b ON sales (code)",
+        "CREATE INDEX c ON sales (id)",
+        later_data=batch,
+        later_batches=5000,
+    )
+    assert found.verdict == "harmful", found.reason
+
+
+def test_an_original_that_cannot_answer_decides_nothing(original: Path) -> None:
+    found = judged(original, later=(("SELECT nothing FROM sales", 1),))
+    assert found.verdict == "undecided"
+    found = judged(original, later_data=("INSERT INTO nowhere VALUES (1)",), later_batches=0)
+    assert found.verdict == "undecided"

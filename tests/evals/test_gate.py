@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+
+from evals.errors import NotComparable
+from evals.gate import BASELINE, compare, losses
+from evals.results import ScenarioResult
+from evals.running import read_result
+from evals.suites import places
+from tests.evals.factories import make_result, make_scenario
+
+
+def many(*verdicts: str, seeds: int = 12) -> tuple[ScenarioResult, ...]:
+    return tuple(make_scenario(*verdicts, seed=s) for s in range(seeds))  # type: ignore[arg-type]
+
+
+def test_a_clear_loss_is_found_and_a_clear_gain_is_none() -> None:
+    good, bad = make_result(*many("good", "good")), make_result(*many("good", "neutral"))
+    assert "acceptance" in {m.metric for m in losses(compare(good, bad))}
+    assert losses(compare(bad, good)) == []
+
+
+def test_what_may_be_chance_fails_nothing() -> None:
+    before = make_result(make_scenario("good", "good", "good"))
+    after = make_result(make_scenario("good", "good", "neutral"))
+    assert losses(compare(before, after)) == []
+
+
+def test_more_failures_are_a_loss() -> None:
+    before = make_result(*many("good"))
+    after = make_result(*(s.model_copy(update={"failure": "x"}) for s in many("good")))
+    assert "failures" in {m.metric for m in losses(compare(before, after))}
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"suite": "dev"}, "suite"),
+        ({"approver": "impatient"}, "answered by"),
+        ({"complete": False}, "not finished"),
+    ],
+)
+def test_results_that_measure_different_things_are_refused(
+    fields: dict[str, object], reason: str
+) -> None:
+    one = make_scenario("good")
+    with pytest.raises(NotComparable, match=reason):
+        compare(make_result(one), make_result(one, **fields))
+
+
+def test_results_of_other_scenarios_are_refused() -> None:
+    with pytest.raises(NotComparable, match="raw_text:2"):
+        compare(make_result(make_scenario()), make_result(make_scenario(seed=2)))
+
+
+def test_the_committed_baseline_is_the_smoke_suites() -> None:
+    kept = read_result(BASELINE)
+    assert (kept.suite, kept.approver, kept.complete) == ("smoke", "oracle", True)
+    assert kept.covers == tuple(sorted(p.name for p in places("smoke")))

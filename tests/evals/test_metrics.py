@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from evals.metrics import acceptance_by, agreement, by_approver, measured
+from tests.evals.factories import make_gain, make_judged, make_scenario
+
+
+def test_what_is_undecided_counts_against_acceptance() -> None:
+    found = measured([make_scenario("good", "undecided"), make_scenario("neutral", "harmful")])
+    assert (found["acceptance"].count, found["acceptance"].of) == (1, 4)
+    assert found["harmless"].count == 2
+    assert found["undecided"].count == 1
+
+
+def test_recall_counts_what_was_known_and_missed() -> None:
+    found = measured([make_scenario(known=("a", "b"), found=("a",))])
+    assert (found["recall"].count, found["recall"].of) == (1, 2)
+
+
+def test_harm_is_what_the_acting_approver_let_through() -> None:
+    careless = make_scenario("harmful", "good", approver="impatient")
+    assert measured([careless])["harm"].count == 1
+    assert measured([make_scenario("harmful", "good")])["harm"].count == 0
+
+
+def test_reach_compares_what_was_reached_with_the_best() -> None:
+    half = make_scenario("good", reached=make_gain(2.0), reachable=make_gain(4.0))
+    none = make_scenario(reachable=make_gain(4.0))
+    found = measured([half, none])
+    assert found["reach"].value == (0.5 + 0.25) / 2
+    assert found["silent_reach"].value == 0.25
+
+
+def test_more_than_the_author_reached_hides_no_other_loss() -> None:
+    more = make_scenario("good", reached=make_gain(9.0), reachable=make_gain(3.0))
+    assert measured([more])["reach"].value == 1
+
+
+def test_a_product_that_failed_reached_nothing_and_is_a_failure() -> None:
+    failed = make_scenario(
+        "good", reached=make_gain(4.0), reachable=make_gain(4.0), failure="inserts fail"
+    )
+    found = measured([failed])
+    assert found["reach"].value == 0.25
+    assert found["failures"].count == 1
+
+
+def test_silence_is_right_where_there_is_nothing_and_needs_a_reason() -> None:
+    silent = make_scenario(expects="nothing", explained=False)
+    found = measured([silent, make_scenario("neutral", expects="nothing")])
+    assert (found["quiet"].count, found["quiet"].of) == (1, 2)
+    assert (found["explained"].count, found["explained"].of) == (0, 1)
+
+
+def test_rules_of_thumb_are_only_measured_where_they_were_asked_for() -> None:
+    assert "rules_acceptance" not in measured([make_scenario("good")])
+    ruled = make_scenario("good", rules=(make_judged(), make_judged("harmful", id="p2")))
+    assert measured([ruled])["rules_acceptance"].value == 0.5
+
+
+def test_acceptance_is_told_by_kind_and_by_family() -> None:
+    scenarios = [
+        make_scenario("good"),
+        make_scenario(family="tiny", proposals=(make_judged("harmful", kind="create_index"),)),
+    ]
+    assert {k: e.value for k, e in acceptance_by(scenarios, "kind").items()} == {
+        "change_type": 1,
+        "create_index": 0,
+    }
+    assert acceptance_by(scenarios, "family")["tiny"].value == 0
+
+
+def test_agreement_is_told_for_each_two_approvers() -> None:
+    pairs = agreement([make_scenario("good", "harmful")])
+    assert len(pairs) == 10
+    (found,) = (p for p in pairs if p["approvers"] == ["impatient", "oracle"])
+    assert found["same"].value == 0.5
+
+
+def test_each_approver_is_held_against_the_oracle() -> None:
+    found = by_approver([make_scenario("good", "harmful", "neutral")])
+    assert found["oracle"]["approved"].count == 1
+    assert found["oracle"]["harm"].count == 0
+    assert (found["impatient"]["harm"].count, found["impatient"]["harm"].of) == (1, 3)
+
+
+def test_no_scenario_has_no_metric() -> None:
+    assert measured([]) == {}
+    assert agreement([]) == []
+    assert by_approver([]) == {}

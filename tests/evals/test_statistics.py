@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evals.statistics import difference, gain, kappa, mean, share
+
+
+def test_wilson_gives_the_published_example() -> None:
+    found = share(81, 263)
+    assert found is not None
+    # Newcombe 1998, table I, method 3.
+    assert (round(found.low, 4), round(found.high, 4)) == (0.2553, 0.3662)
+
+
+@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_a_share_lies_inside_its_interval_and_that_inside_0_to_1(case: tuple[int, int]) -> None:
+    found = share(*case)
+    assert found is not None
+    assert 0 <= found.low <= found.value <= found.high <= 1
+
+
+def test_no_case_is_no_share() -> None:
+    assert share(0, 0) is None
+    assert mean([]) is None
+
+
+def test_the_difference_gives_the_published_example() -> None:
+    earlier, later = share(48, 80), share(56, 70)
+    assert earlier and later
+    found = difference(earlier, later)
+    # Newcombe 1998, table II, method 10.
+    assert (round(found.low, 4), round(found.high, 4)) == (0.0524, 0.3339)
+
+
+def test_one_lucky_case_is_no_difference() -> None:
+    earlier, later = share(3, 4), share(4, 4)
+    assert earlier and later
+    assert difference(earlier, later).low < 0
+
+
+def test_a_gain_is_total_before_by_total_after() -> None:
+    found = gain([[4.0, 2.0]] * 9, [[1.0, 2.0]] * 9)
+    assert found.value == found.low == found.high == 2.0
+
+
+def test_noise_widens_the_interval_of_a_gain() -> None:
+    found = gain([[1.0], [2.0], [3.0]] * 3, [[2.0]] * 9)
+    assert found.low < 1 < found.high
+
+
+@pytest.mark.parametrize(
+    ("pairs", "expected"),
+    [
+        ([(True, True), (False, False)], 1.0),
+        ([(True, False), (False, True)], -1.0),
+        ([(True, True), (True, False), (False, True), (False, False)], 0.0),
+        ([(True, True)], None),
+        ([], None),
+    ],
+)
+def test_kappa(pairs: list[tuple[bool, bool]], expected: float | None) -> None:
+    assert kappa(pairs) == expected
