@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import importlib
 import json as jsonlib
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from evals.errors import UnknownName
-from evals.scenarios.families import described
-from evals.suites import suites
+from tools.lazy import lazy
+
+if TYPE_CHECKING:
+    from evals import approvers, commands, suites
+    from evals.scenarios import families
+else:
+    # `pillion --help` has no use for Inspect and DuckDB.
+    approvers, suites = lazy("evals.approvers"), lazy("evals.suites")
+    commands, families = lazy("evals.commands"), lazy("evals.scenarios.families")
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 app = typer.Typer(
@@ -20,11 +26,6 @@ app = typer.Typer(
     " means.\n\nExample: `pillion eval run --suite smoke`",
     no_args_is_help=True,
 )
-
-
-def _commands() -> Any:
-    """Load the commands' work; `pillion --help` has no use for Inspect."""
-    return importlib.import_module("evals.commands")
 
 
 def _print_json(value: Any) -> None:
@@ -42,18 +43,23 @@ def list_suites(json: Json = False) -> None:
 
     Example: `pillion eval list`
     """
-    approvers = importlib.import_module("evals.approvers").names()
     if json:
-        found = {name: s._asdict() | {"allowed": str(s.allowed)} for name, s in suites().items()}
-        _print_json({"suites": found, "families": described(), "approvers": approvers})
+        known = suites.suites().items()
+        _print_json(
+            {
+                "suites": {n: s._asdict() | {"allowed": str(s.allowed)} for n, s in known},
+                "families": families.described(),
+                "approvers": approvers.names(),
+            }
+        )
         return
-    for name, suite in suites().items():
+    for name, suite in suites.suites().items():
         seeds = ", ".join(map(str, suite.seeds))
         allowed = f"{suite.allowed.start} to {suite.allowed.stop - 1}"
         typer.echo(f"{name}: {len(suite.families)} families, seeds {seeds} (of {allowed})")
-    for family, says in described().items():
+    for family, says in families.described().items():
         typer.echo(f"  {family:<20} {says}")
-    typer.echo(f"Approvers: {', '.join(approvers)}")
+    typer.echo(f"Approvers: {', '.join(approvers.names())}")
 
 
 @app.command()
@@ -79,7 +85,6 @@ def run(
     """
     if gate and (suite, family, seed, approver) != ("smoke", None, None, "oracle"):
         _refuse("--gate is for the whole smoke suite, answered by oracle: so is its baseline.")
-    commands = _commands()
     arguments = {
         "family": family or "", "seed": seed or 0, "approver": approver, "baseline": baseline,
     }  # fmt: skip
@@ -113,7 +118,6 @@ def report(
 
     Example: `pillion eval report --html report.html`
     """
-    commands = _commands()
     found = commands.result_of(result)
     page = None if json and html is None else commands.write_page(found, html)
     if json:
@@ -133,7 +137,6 @@ def compare(
 
     Example: `pillion eval compare evals/baseline.json new.json`, each from `report --json` or a log
     """
-    commands = _commands()
     before, after = (commands.result_of(path) for path in (earlier, later))
     moved = commands.gate.compare(before, after)
     if json:
