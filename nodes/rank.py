@@ -11,6 +11,7 @@ from mcp_servers.product.contract import ChangeCheck
 from mcp_servers.product.errors import ToolFailed
 from nodes.context import Context
 from nodes.state import Passed, State, Update
+from tools.change_kinds import NEUTRAL
 from tools.messages import (
     Evidence,
     Proposal,
@@ -110,4 +111,6 @@ def summarise(change: object, evidence: Evidence) -> str:
     }
     what = VERBS[getattr(change, "kind", "")].format(**fields)
     low, mid, high = evidence.ratio.low, evidence.ratio.mid, evidence.ratio.high
+    if getattr(change, "kind", "") in NEUTRAL:
+        return f"{what}: it costs nothing, the workload keeps its pace (×{low:.2f} to ×{high:.2f})."
     return f"{what}: the workload runs ×{mid:.2f} as fast (×{low:.2f} to ×{high:.2f})."

@@ -23,6 +23,13 @@ class Use:
     operators: set[str] = field(default_factory=set)
     casts: set[str] = field(default_factory=set)
     functions: set[str] = field(default_factory=set)
+    strict: bool = False
+    """Whether a cast fails on a value that doesn't fit."""
+
+    @property
+    def guarded(self) -> bool:
+        """Whether every cast is ready for values that don't fit."""
+        return bool(self.casts) and not self.strict
 
 
 def record(use: Use, column: exp.Column) -> None:
@@ -32,8 +39,10 @@ def record(use: Use, column: exp.Column) -> None:
     while isinstance(parent, exp.Paren):
         parent = parent.parent
     if isinstance(parent, exp.Cast | exp.TryCast):
-        name = parent.to.sql(dialect="duckdb").upper()
-        use.casts.add(_TYPE_NAMES.get(name, name))
+        written = parent.to.sql(dialect="duckdb").upper()
+        name = _TYPE_NAMES.get(written, written)
+        use.casts.add(name)
+        use.strict |= name != "VARCHAR" and not isinstance(parent, exp.TryCast)
     elif isinstance(parent, exp.Func) and not isinstance(parent, exp.AggFunc | exp.Connector):
         use.functions.add(parent.sql_name().lower())
     operator = _operator(column)

@@ -109,6 +109,7 @@ def _column_use(key: tuple[str, str, str], use: Use) -> ColumnUse:
         roles=tuple(sorted(use.roles)),
         operators=tuple(sorted(use.operators)),
         casts=tuple(sorted(use.casts)),
+        guarded=use.guarded,
         functions=tuple(sorted(use.functions)),
     )
 

@@ -16,6 +16,8 @@ ENOUGH = 5
 UNKNOWN_SPREAD = 0.10
 FLOOR = 0.003
 """Relative jitter that no amount of repetition removes: layout of memory, state of caches."""
+FLOOR_MS = 0.01
+"""The same in milliseconds: what is won on a query of a fraction of one is nobody's gain."""
 _Floats = NDArray[np.float64]
 
 
@@ -43,7 +45,7 @@ def ratio_of_totals(
     for side, pool in zip((before, after), pools, strict=True):
         middles = [float(np.median(s)) for s in side]
         totals.append(sum(w * m for w, m in zip(weights, middles, strict=True)))
-        spread = [np.exp(_spread(random, _logs(s), pool)) for s in side]
+        spread = [np.exp(_spread(random, _logs(s), pool, _typical(s))) for s in side]
         drawn.append(
             sum(w * m * d for w, m, d in zip(weights, middles, spread, strict=True))
             + np.zeros(RESAMPLES)
@@ -74,9 +76,10 @@ def paired_ratio(
     tops = np.full(RESAMPLES, constant, dtype=np.float64)
     bottoms = np.full(RESAMPLES, constant, dtype=np.float64)
     for b, a, step, weight in zip(before, after, steps, weights, strict=True):
-        centre = weight * float(np.exp(np.median(_logs(b) + _logs(a)) / 2))
+        typical = float(np.exp(np.median(_logs(b) + _logs(a)) / 2))
+        centre = weight * typical
         middle = float(np.median(step))
-        drawn = middle + _spread(random, step, pool)
+        drawn = middle + _spread(random, step, pool, typical)
         top += centre * float(np.exp(middle / 2))
         bottom += centre * float(np.exp(-middle / 2))
         tops += centre * np.exp(drawn / 2)
@@ -109,9 +112,13 @@ def _residuals(logs: _Floats) -> _Floats:
     return np.asarray((logs - np.median(logs)) * scale, dtype=np.float64)
 
 
-def _spread(random: np.random.Generator, logs: _Floats, pool: _Floats) -> _Floats:
-    """Draw how far the median may be off, on the log scale."""
-    jitter = random.normal(0, FLOOR, RESAMPLES)
+def _typical(samples: Sequence[float]) -> float:
+    return float(np.exp(np.median(_logs(samples))))
+
+
+def _spread(random: np.random.Generator, logs: _Floats, pool: _Floats, ms: float) -> _Floats:
+    """Draw how far the median of runs of about `ms` may be off, on the log scale."""
+    jitter = random.normal(0, np.hypot(FLOOR, FLOOR_MS / max(ms, FLOOR_MS)), RESAMPLES)
     source = _residuals(logs) if len(logs) >= ENOUGH else pool
     if not len(source):
         return np.asarray(random.normal(0, UNKNOWN_SPREAD, RESAMPLES), dtype=np.float64)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 
+from tools.change_kinds import NEUTRAL
 from tools.messages import (
     Candidate,
     Evidence,
@@ -40,8 +41,6 @@ from tools.product.statistics import interval_of
 
 ROUNDS = 3
 """Fewest rounds behind an accepted change."""
-NEUTRAL = frozenset({"add_not_null", "add_check", "drop_index", "drop_column", "drop_table"})
-"""Kinds that are worth doing when they cost nothing."""
 NEUTRAL_SURE = 0.97
 NEUTRAL_LOSS = 0.98
 PATIENCE = 10.0

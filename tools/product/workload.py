@@ -23,6 +23,8 @@ class ColumnUse(Message):
     """Comparisons it is filtered by: =, <, <=, >, >=, between, in, like, is null, other."""
     casts: tuple[str, ...] = ()
     """DuckDB type names it is CAST or TRY_CAST to, upper case."""
+    guarded: bool = False
+    """Whether every cast is a TRY_CAST: the query is ready for values that don't fit."""
     functions: tuple[str, ...] = ()
     """Functions applied directly to it, lower case (substr, strftime, date_trunc, lower...)."""
 

@@ -39,6 +39,16 @@ def find(context: CandidateContext, kinds: Iterable[str]) -> Found:
     candidates: dict[str, Candidate] = {c.id: c for r in results for c in r.candidates}
     ordered = sorted(candidates.values(), key=lambda c: (-c.promise, c.id))
     notes = [n for r in results for n in r.notes] if context.workload.patterns else [NO_QUERIES]
+    if not ordered and not notes:
+        notes.append(_nothing(context, wanted))
     if len(ordered) > MAX_CANDIDATES:
         notes.append(f"{len(ordered) - MAX_CANDIDATES} lighter ideas were left for another run")
     return Found(tuple(ordered[:MAX_CANDIDATES]), tuple(notes))
+
+
+def _nothing(context: CandidateContext, kinds: Iterable[str]) -> str:
+    asked = ", ".join(sorted(kind.replace("_", " ") for kind in kinds))
+    return (
+        f"nothing in {len(context.workload.patterns)} queries of {len(context.catalog.tables)}"
+        f" tables calls for: {asked}"
+    )

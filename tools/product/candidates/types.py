@@ -43,6 +43,7 @@ def _ideas(context: CandidateContext, table: Table) -> Found:
     marker_of = _markers(context, table, list(wanted))
     for column, casts in wanted.items():
         marker, reason = marker_of[column]
+        reason = reason or _guard(context, table, column)
         way = _exact_way(context, table, column, casts, marker) if not reason else None
         if way is None:
             notes.append(f"{table.name}.{column} stays text: {reason or _example(casts)}")
@@ -58,6 +59,15 @@ def _text_columns(table: Table) -> list[str]:
 def _casts(context: CandidateContext, table: Table, column: str) -> frozenset[str]:
     found = {c for _, use in context.uses(table.name, column) for c in use.casts}
     return frozenset(c for c in found if c != "VARCHAR")
+
+
+def _guard(context: CandidateContext, table: Table, column: str) -> str:
+    """Return why a column is expected to hold other values some day, or nothing."""
+    casting = [use for _, use in context.uses(table.name, column) if use.casts]
+    if not all(use.guarded for use in casting):
+        # A value that doesn't fit would fail these queries already.
+        return ""
+    return "every query is ready for values that don't fit (TRY_CAST), and a type would refuse them"
 
 
 def _example(casts: frozenset[str]) -> str:

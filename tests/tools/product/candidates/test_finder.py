@@ -82,7 +82,7 @@ def test_text_is_stored_as_what_it_is_only_where_every_row_survives(
 ) -> None:
     con.execute("CREATE TABLE t (x VARCHAR)")
     con.executemany("INSERT INTO t VALUES (?)", [[v] for v in values])
-    found = look(con, [f"SELECT max(TRY_CAST(x AS {cast})) AS m FROM t"], {"change_type"})
+    found = look(con, [f"SELECT max(CAST(x AS {cast})) AS m FROM t"], {"change_type"})
     assert [getattr(c.change, "to_type", "") for c in found.candidates] == [to_type] * bool(to_type)
     for candidate in found.candidates:
         executor.apply(con, "p1", candidate.change)
@@ -289,6 +289,26 @@ def test_a_summary_that_would_not_stay_exact_is_not_proposed(
     con.execute("CREATE TABLE c (folded VARCHAR COLLATE NOCASE)")
     con.execute("INSERT INTO c SELECT 'a' FROM range(30000)")
     assert look(con, [sql], {"create_summary"}).candidates == ()
+
+
+def test_text_whose_every_query_is_ready_for_other_values_stays_text(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    con.execute("CREATE TABLE t AS SELECT CAST(i AS VARCHAR) AS x FROM range(30000) r(i)")
+    ready = "SELECT max(TRY_CAST(x AS INTEGER)) AS m FROM t"
+    found = look(con, [ready], {"change_type"})
+    assert found.candidates == ()
+    assert "t.x stays text: every query is ready for values that don't fit" in found.notes[0]
+    strict = "SELECT min(CAST(x AS INTEGER)) AS m FROM t"
+    assert len(look(con, [ready, strict], {"change_type"}).candidates) == 1
+
+
+def test_silence_says_what_was_looked_at(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("CREATE TABLE t AS SELECT i AS x FROM range(10) r(i)")
+    found = look(con, ["SELECT max(x) AS m FROM t"], {"change_type", "sort_table"})
+    assert found == Found(
+        (), ("nothing in 1 queries of 1 tables calls for: change type, sort table",)
+    )
 
 
 def test_one_summary_serves_queries_of_different_groups(con: duckdb.DuckDBPyConnection) -> None:
