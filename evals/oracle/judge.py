@@ -11,7 +11,7 @@ import duckdb
 from evals.oracle import timing
 from evals.oracle.answers import Row, fetch, same
 from evals.oracle.case import Case, Judgement
-from evals.oracle.promises import broken
+from evals.oracle.promises import broken, newly_enforced
 from evals.statistics import Estimate
 
 GOOD_ABOVE = 1.03
@@ -19,6 +19,8 @@ GOOD_ABOVE = 1.03
 HARM_BELOW = 0.97
 """A change is clearly slower when the upper bound of before / after is below this."""
 CONFIG: dict[str, str | bool | int | float | list[str]] = {"threads": "1", "memory_limit": "800MB"}
+RULE_MAY_COST = 0.9
+"""A rule that the contract asks for may slow the workload down to this, and no sign of more."""
 SHOWN = 90
 
 
@@ -50,7 +52,18 @@ def judge(case: Case) -> Judgement:
         return Judgement(verdict="harmful", reason=str(exc), gain=gain)
     except Undecidable as exc:
         return Judgement(verdict="undecided", reason=str(exc), gain=gain)
-    return _by_time(gain)
+    return _by_contract(case, _by_time(gain))
+
+
+def _by_contract(case: Case, judgement: Judgement) -> Judgement:
+    """Count a rule that the contract asks for as good where it costs next to nothing."""
+    enforced = newly_enforced(case.contract, case.before, case.after)
+    gain = judgement.gain
+    cheap = gain is not None and RULE_MAY_COST < gain.low and gain.high >= 1
+    if judgement.verdict == "harmful" or not enforced or not cheap:
+        return judgement
+    reason = f"now enforced: {', '.join(enforced)}; {judgement.reason}"
+    return judgement.model_copy(update={"verdict": "good", "reason": reason})
 
 
 def measure(case: Case) -> Estimate:

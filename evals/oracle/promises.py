@@ -38,6 +38,30 @@ def broken(contract: Path, before: Path, after: Path) -> list[str]:
         return [p.path for p in _promises(document, con) if not p.holds and p.path in kept]
 
 
+def newly_enforced(contract: Path, before: Path, after: Path) -> list[str]:
+    """Return the required columns that take a missing value in the first database only."""
+    document = yaml.safe_load(contract.read_text(encoding="utf-8"))
+    found = []
+    for table in document.get("schema") or ():
+        name = table.get("physicalName") or table["name"]
+        strict = [_strict(path, name) for path in (before, after)]
+        for column in table.get("properties") or ():
+            known = (column.get("physicalName") or column["name"]).lower()
+            if column.get("required") and known in strict[1] - strict[0]:
+                found.append(f"{name}.{known} is required")
+    return found
+
+
+def _strict(path: Path, table: str) -> set[str]:
+    with duckdb.connect(str(path), read_only=True) as con:
+        found = con.execute(
+            "SELECT lower(column_name) FROM information_schema.columns WHERE is_nullable = 'NO'"
+            " AND lower(table_name) = lower(?) AND table_schema <> 'pillion'",
+            [table],
+        ).fetchall()
+    return {str(name) for (name,) in found}
+
+
 def _promises(document: Any, con: duckdb.DuckDBPyConnection) -> Iterator[Promise]:
     for table in document.get("schema") or ():
         name = table.get("physicalName") or table["name"]

@@ -149,3 +149,10 @@ def test_an_original_that_cannot_answer_decides_nothing(original: Path) -> None:
     assert found.verdict == "undecided"
     found = judged(original, later_data=("INSERT INTO nowhere VALUES (1)",), later_batches=0)
     assert found.verdict == "undecided"
+
+
+def test_a_rule_is_good_only_where_the_contract_asks_for_it(original: Path) -> None:
+    asked = judged(original, "ALTER TABLE sales ALTER code SET NOT NULL")
+    assert (asked.verdict, "sales.code is required" in asked.reason) == ("good", True), asked
+    unasked = judged(original, "ALTER TABLE sales ALTER amount SET NOT NULL")
+    assert unasked.verdict != "good", unasked
