@@ -19,6 +19,8 @@ from tools.product.statistics import paired_ratio, ratio_noise
 
 FETCHED_BY_ROW = 20_000
 """Larger results are drained as Arrow: making Python rows would hide what the engine does."""
+LEDGER = ("pillion.changes", "pillion.rewrites")
+"""A few rows that the first change brings and every later one shares."""
 SHORT_MS = 20.0
 SHORT_RUNS = 5
 _TICK = 0.02
@@ -170,10 +172,18 @@ def capture_profiled(con: duckdb.DuckDBPyConnection, sql: str) -> tuple[Answer, 
 
 
 def used_bytes(con: duckdb.DuckDBPyConnection) -> int:
-    """Return the bytes of the blocks in use after a checkpoint."""
+    """Return the bytes of the blocks in use after a checkpoint, the ledger of changes left out."""
     con.execute("CHECKPOINT")
-    row = con.execute("SELECT block_size * used_blocks FROM pragma_database_size()").fetchone()
-    return int(row[0]) if row else 0
+    size, used = con.execute(
+        "SELECT block_size, used_blocks FROM pragma_database_size()"
+    ).fetchall()[0]
+    for table in LEDGER:
+        with suppress(duckdb.CatalogException):
+            used -= con.execute(
+                "SELECT count(DISTINCT block_id) FROM pragma_storage_info(?) WHERE block_id >= 0",
+                [table],
+            ).fetchall()[0][0]
+    return int(size) * int(used)
 
 
 def _row_groups(profile: str) -> int | None:

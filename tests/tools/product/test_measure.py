@@ -97,3 +97,12 @@ def test_a_query_captured_under_a_limit_is_stopped_by_it(tmp_path: Path) -> None
             capture_profiled(con, endless)
         assert capture_profiled(con, "SELECT 1")[0].rows == ((1,),)
     watchdog.close()
+
+
+def test_the_ledger_of_changes_is_no_growth_of_a_product(tmp_path: Path) -> None:
+    with duckdb.connect(str(tmp_path / "t.duckdb")) as con:
+        con.execute("CREATE TABLE t AS SELECT i FROM range(1000) r(i)")
+        before = used_bytes(con)
+        con.execute("CREATE SCHEMA pillion")
+        con.execute("CREATE TABLE pillion.changes AS SELECT 'p' || i AS id FROM range(50) r(i)")
+        assert used_bytes(con) == before
