@@ -1,6 +1,7 @@
 # Everything sets itself up: the first target run on a bare machine installs uv beside the project.
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --locked
+PACKAGES := graph nodes tools mcp_servers api evals
 
 .PHONY: help setup demo test check bench eval picture format clean
 help: ## Show the targets
@@ -17,6 +18,7 @@ demo: setup ## Improve a real data product; asks before it changes anything
 	$(RUN) pillion demo
 
 test: setup ## Run the tests
+	$(RUN) python -m compileall -q $(PACKAGES)
 	$(RUN) pytest -n 2 --dist loadgroup
 
 check: setup ## Lint, types, import contracts

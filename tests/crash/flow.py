@@ -7,7 +7,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
-import sys
+import tempfile
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ import duckdb
 import psutil
 
 from graph.ledger import Ledger
+from tests.crash.forked import run_forked
 from tests.products import make_product
 
 KILLED = -9
@@ -56,10 +57,12 @@ class Flow:
             environment["PILLION_CRASH_AT"] = crash_at
         if once:
             environment["PILLION_CRASH_ONCE"] = str(self.crashed)
-        command = [str(Path(sys.executable).with_name("pillion")), *arguments, "--json"]
-        return subprocess.run(
-            command, env=environment, cwd=self.root, capture_output=True, text=True, timeout=110
-        )
+        with tempfile.TemporaryDirectory(prefix="pillion-crash-") as scratch:
+            output = Path(scratch)
+            command = [*arguments, "--json"]
+            code = run_forked(command, environment, output, seconds=110)
+            said = [(output / name).read_text() for name in ("out", "err")]
+        return subprocess.CompletedProcess(command, code, *said)
 
     @property
     def crashed(self) -> Path:
