@@ -90,7 +90,7 @@ class Bench:
         """Return the right result of a query, from the present base when it isn't known yet."""
         if fingerprint not in self._answers:
             query = self.queries[fingerprint]
-            with self.watchdog.limit(self.base, self.job.settings.query_seconds):
+            with self.watchdog.limit(self.base, self.job.settings.longest_query):
                 self._answers[fingerprint], query.row_groups = capture_profiled(
                     self.base, query.sql
                 )
@@ -133,13 +133,13 @@ class Bench:
         fingerprint = pattern.fingerprint
         try:
             sql = check_read_only(pattern.sql)
-            with self.watchdog.limit(self.base, self.job.settings.query_seconds):
+            with self.watchdog.limit(self.base, self.job.settings.longest_query):
                 answer, row_groups = capture_profiled(self.base, sql)
             samples = self._baseline_runs(sql, answer.count > FETCHED_BY_ROW)
-            with self.watchdog.limit(self.base, self.job.settings.query_seconds):
+            with self.watchdog.limit(self.base, self.job.settings.longest_query):
                 again, _ = capture_profiled(self.base, sql)
         except duckdb.InterruptException:
-            seconds = self.job.settings.query_seconds
+            seconds = self.job.settings.longest_query
             return QueryBaseline(fingerprint=fingerprint, error=f"runs longer than {seconds:g} s")
         except (duckdb.Error, ProductError) as exc:
             return QueryBaseline(fingerprint=fingerprint, error=str(exc).splitlines()[0][:300])
@@ -159,7 +159,7 @@ class Bench:
     def _baseline_runs(self, sql: str, large: bool) -> list[float]:
         samples: list[float] = []
         while len(samples) < (3 if samples and samples[0] > LONG_MS else BASELINE_RUNS):
-            with self.watchdog.limit(self.base, self.job.settings.query_seconds):
+            with self.watchdog.limit(self.base, self.job.settings.longest_query):
                 samples.append(run_query(self.base, sql, large=large))
         return samples
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 
@@ -21,6 +21,8 @@ FETCHED_BY_ROW = 20_000
 """Larger results are drained as Arrow: making Python rows would hide what the engine does."""
 LEDGER = ("pillion.changes", "pillion.rewrites")
 """A few rows that the first change brings and every later one shares."""
+STARVED = 5.0
+"""How many times its limit on the clock a query may take, all its waiting included."""
 SHORT_MS = 20.0
 SHORT_RUNS = 5
 _TICK = 0.02
@@ -42,12 +44,23 @@ def open_copy(path: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
     return duckdb.connect(str(path), config=config)
 
 
+class _Running(NamedTuple):
+    con: duckdb.DuckDBPyConnection
+    clock: Clock
+    until: float
+    latest: float
+
+    @property
+    def over(self) -> bool:
+        return self.clock() > self.until or time.monotonic() > self.latest
+
+
 class Watchdog:
     """Interrupts a connection that runs past its time; one thread for all queries."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._running: tuple[duckdb.DuckDBPyConnection, Clock, float] | None = None
+        self._running: _Running | None = None
         self._closed = threading.Event()
         threading.Thread(target=self._watch, daemon=True).start()
 
@@ -59,9 +72,14 @@ class Watchdog:
     def limit(
         self, con: duckdb.DuckDBPyConnection, seconds: float, clock: Clock = processor
     ) -> Iterator[None]:
-        """Interrupt `con` when the block takes longer than `seconds` of `clock`."""
+        """Interrupt `con` when the block takes longer than `seconds` of `clock`.
+
+        And in any case when it has waited many times as long for the processor.
+        """
         with self._lock:
-            self._running = (con, clock, clock() + seconds)
+            self._running = _Running(
+                con, clock, clock() + seconds, time.monotonic() + seconds * STARVED
+            )
         try:
             yield
         finally:
@@ -71,8 +89,8 @@ class Watchdog:
     def _watch(self) -> None:
         while not self._closed.wait(_TICK):
             with self._lock:
-                if self._running is not None and self._running[1]() > self._running[2]:
-                    self._running[0].interrupt()
+                if self._running is not None and self._running.over:
+                    self._running.con.interrupt()
 
 
 @dataclass

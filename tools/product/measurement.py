@@ -28,6 +28,11 @@ class ShadowSettings(Message):
     reuse_seconds: float = Field(default=3600.0, ge=0)
     """How old the evidence of an interrupted measurement may be to be taken up again."""
 
+    @property
+    def longest_query(self) -> float:
+        """Seconds after which a query is stopped: one that eats the whole budget proves nothing."""
+        return min(self.query_seconds, self.budget_seconds)
+
 
 class ShadowJob(Message):
     """One measurement: a private copy of the database and what to try on it."""

@@ -145,7 +145,7 @@ def _final(bench: Bench) -> tuple[Interval | None, tuple[QueryTiming, ...]]:
     if not bench.accepted:
         return None, ()
     original = {f: q.baseline.ms.mid for f, q in bench.queries.items() if q.baseline.ms}
-    limit = bench.job.settings.query_seconds
+    limit = bench.job.settings.longest_query
     pairings = [
         Pairing(
             f,

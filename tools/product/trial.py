@@ -135,7 +135,7 @@ def _race(bench: Bench, attempt: Attempt, report: Report) -> tuple[TrialStatus, 
 def _check_result(bench: Bench, attempt: Attempt, fingerprint: str) -> None:
     query = bench.queries[fingerprint]
     sql = text_after(attempt.candidate.change, query.pattern.sql, query.sql)
-    seconds = min(bench.job.settings.query_seconds, max(LEAST_SECONDS, query.ms / 1000 * PATIENCE))
+    seconds = min(bench.job.settings.longest_query, max(LEAST_SECONDS, query.ms / 1000 * PATIENCE))
     expected = bench.answer(fingerprint)
     try:
         with bench.watchdog.limit(attempt.con, seconds):
@@ -162,7 +162,7 @@ def _check_result(bench: Bench, attempt: Attempt, fingerprint: str) -> None:
 def _same_unlimited(bench: Bench, attempt: Attempt, sql: str) -> bool:
     """Compare without LIMIT: rows that tie for the last places may differ rightly."""
     unlimited = shape_of(sql).unlimited or sql
-    seconds = bench.job.settings.query_seconds
+    seconds = bench.job.settings.longest_query
     with bench.watchdog.limit(bench.base, seconds):
         before = capture(bench.base, unlimited)
     with bench.watchdog.limit(attempt.con, seconds):
