@@ -15,6 +15,8 @@ SuiteName = Literal["smoke", "dev", "full"]
 BaselineName = Literal["rules", "silent"]
 DEV_SEEDS = range(1, 1000)
 TEST_SEEDS = range(1000, 2000)
+UNSEEN = (1010, 1011, 1012, 1013, 1014)
+"""Seeds below were looked at: what they showed was mended, so they prove nothing any more."""
 SMOKE = (
     "raw_text", "repeated_totals", "nothing_to_improve", "tiny", "leading_zeros", "later_text",
     "hostile_names",
@@ -48,7 +50,7 @@ def suites() -> dict[str, Suite]:
     return {
         "smoke": Suite(SMOKE, (1,), DEV_SEEDS),
         "dev": Suite(every, (1, 2, 3), DEV_SEEDS),
-        "full": Suite(every, (1000, 1001, 1002, 1003, 1004), TEST_SEEDS),
+        "full": Suite(every, UNSEEN, TEST_SEEDS),
     }
 
 
