@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from typing import Any
 
 from rich.markup import escape
@@ -25,10 +24,9 @@ from tools.messages import (
     SortTable,
     TrialStatus,
 )
+from tools.plain_text import plain
 
 MISSING = "–"
-_SPACES = str.maketrans("\n\r\t\v\f\x85\u2028\u2029", " " * 8)
-_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 _SIZES = ("B", "kB", "MB", "GB", "TB", "PB")
 
 TRIAL_WORDS: dict[TrialStatus, str] = {
@@ -45,22 +43,6 @@ _FIXED_WORDS: dict[type[Message], str] = {
     DropTable: "drop an unused table",
     AddNotNull: "forbid missing values",
 }
-
-
-def plain(text: object) -> str:
-    """Return `text` on one line with control, bidi and unprintable characters made visible."""
-    return "".join(_seen(character) for character in str(text).translate(_SPACES))
-
-
-def _seen(character: str) -> str:
-    category, code = unicodedata.category(character), ord(character)
-    if category == "Zs":
-        return " "
-    if category not in _UNSEEN:
-        return character
-    if code < 0x100:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def safe(text: object) -> str:

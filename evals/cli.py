@@ -10,9 +10,11 @@ import typer
 
 from evals.errors import UnknownName
 from tools.lazy import lazy
+from tools.plain_text import plain
 
 if TYPE_CHECKING:
     from evals import approvers, commands, suites
+    from evals.results import SuiteResult
     from evals.scenarios import families
 else:
     # `pillion --help` has no use for Inspect and DuckDB.
@@ -146,3 +148,59 @@ def compare(
             typer.echo(line)
     if commands.gate.losses(moved):
         raise typer.Exit(1)
+
+
+@app.command()
+def label(
+    grader: Annotated[str, typer.Option(help="Who grades; each person has a file of their own.")],
+    result: Annotated[
+        Path | None, typer.Argument(help="A log or a result; the newest run by default.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Grade the proposals of a run without its verdicts, then see how far you agree with them.
+
+    Answers are kept as they are given: stop with q and go on later. `--json` asks nothing and
+    prints the agreement of all graders.
+
+    Example: `pillion eval label --grader ada`
+    """
+    run_file = commands.run_of(result)
+    found = commands.result_of(run_file)
+    path = commands.labels.labels_path(run_file, grader)
+    if not json:
+        _ask(path, found, grader)
+    agreed = list(commands.labels.agreement(found, commands.labels.graders(run_file)))
+    if json:
+        _print_json(agreed)
+        return
+    for pair in agreed:
+        kappa = "none by chance alone" if pair["kappa"] is None else f"{pair['kappa']:.2f}"
+        same = pair["same"]
+        typer.echo(
+            f"{' and '.join(pair['judges'])}: the same answer {same['count']} of {same['of']}"
+            f" times, Cohen's kappa {kappa}"
+        )
+
+
+def _ask(path: Path, found: SuiteResult, grader: str) -> None:
+    """Ask for each proposal without a grade and keep every answer at once."""
+    given = commands.labels.read_labels(path, grader)
+    waiting = commands.labels.questions(found, given)
+    for number, question in enumerate(waiting, start=1):
+        typer.echo(f"\n{number} of {len(waiting)}: {question.judged.kind}")
+        for line in question.judged.told:
+            typer.echo(f"  {plain(line)}")
+        answer = ""
+        while answer not in ("y", "n", "s", "q"):
+            answer = typer.prompt("Approve? y, n, s (skip), q (stop)").strip().lower()
+        if answer == "q":
+            return
+        if answer != "s":
+            reason = ""
+            if answer == "n":
+                reason = typer.prompt("Why not?", default="", show_default=False)
+            given = given.model_copy(
+                update={"labels": (*given.labels, question.label(answer == "y", reason))}
+            )
+            commands.labels.write_labels(path, given)

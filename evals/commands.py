@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from evals import gate, running
+from evals import gate, labels, running
 from evals.page import page
 from evals.results import SuiteResult
 from evals.suites import check_approver, check_baseline, places
@@ -40,9 +40,14 @@ def run(suite: str, arguments: dict[str, Any], *, again: bool) -> tuple[Path, Su
     return log, running.read_result(log)
 
 
+def run_of(path: Path | None) -> Path:
+    """Return where a run is kept: the newest by default."""
+    return path or running.newest_log(log_dir())
+
+
 def result_of(path: Path | None) -> SuiteResult:
     """Return a result: the newest run's by default."""
-    return running.read_result(path or running.newest_log(log_dir()))
+    return running.read_result(run_of(path))
 
 
 def write_page(result: SuiteResult, path: Path | None) -> Path:
@@ -59,6 +64,6 @@ def against_baseline(result: SuiteResult) -> list[gate.Moved]:
 
 
 __all__ = [
-    "against_baseline", "log_dir", "document", "gate", "lines", "moved_document",
-    "moved_lines", "result_of", "run", "show_progress", "write_page",
+    "against_baseline", "log_dir", "document", "gate", "labels", "lines", "moved_document",
+    "moved_lines", "result_of", "run", "run_of", "show_progress", "write_page",
 ]  # fmt: skip

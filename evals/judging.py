@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import anyio
@@ -12,7 +12,7 @@ from evals.oracle.case import Judgement
 from evals.products import Product, judge_changes
 from evals.results import Judged
 from graph.ledger import Offer
-from tools.messages import Change, Trial, change_target
+from tools.messages import Change, Proposal, Trial, change_target
 
 PARALLEL = 2
 """Judgements at a time; they count processor time, so that a neighbour hardly matters."""
@@ -60,7 +60,22 @@ def judged_offer(offer: Offer, judgement: Judgement) -> Judged:
         target=change_target(proposal.change),
         judgement=judgement,
         approvals={ORACLE: judgement.verdict == "good", **approvals},
+        told=tuple(_told(proposal)),
     )
+
+
+def _told(proposal: Proposal) -> Iterator[str]:
+    evidence = proposal.evidence
+    yield proposal.summary
+    if evidence.insert_cost:
+        yield f"Inserts take ×{evidence.insert_cost.mid:.2f} as long."
+    yield f"Space: {evidence.bytes_before} bytes before, {evidence.bytes_after} after."
+    for query in evidence.losers:
+        yield f"Slower, ×{query.ratio.mid:.2f}: {' '.join(query.sql.split())[:200]}"
+    for finding in proposal.contract.findings:
+        yield f"Contract, {finding.severity}: {finding.path}: {finding.message}"
+    yield from (f"Risk: {risk}" for risk in proposal.risk)
+    yield f"Undo: {'; '.join(proposal.undo)}"
 
 
 def by_rules(trials: Sequence[Trial], judgements: Mapping[str, Judgement]) -> list[Judged]:

@@ -28,6 +28,8 @@ class Judged(Result):
     judgement: Judgement
     approvals: dict[str, bool] = {}
     """By approver; empty for a change that was never offered to anyone."""
+    told: tuple[str, ...] = ()
+    """What a person is told before answering."""
     outcome: str = ""
     """What became of it after the acting approver's answer."""
 

@@ -9,8 +9,9 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from api.wording import MISSING, between, change_words, factor, plain, size_change
+from api.wording import MISSING, between, change_words, factor, size_change
 from tools.messages import Evidence, Interval, change_target
+from tools.plain_text import plain
 
 GOOD, BAD, NOTE, QUIET = "green", "bold red", "yellow", "dim"
 _LABEL_WIDTH = 13

@@ -20,8 +20,9 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from api.wording import TRIAL_WORDS, milliseconds, plain, short
+from api.wording import TRIAL_WORDS, milliseconds, short
 from tools.messages import TrialStatus
+from tools.plain_text import plain
 
 STEP_WORDS = {
     "supervise": "plan",

@@ -17,10 +17,10 @@ from rich.console import Console
 
 from api.cli.products import check_writable, target_of
 from api.cli.progress import RunProgress
-from api.wording import plain
 from graph.settings import Settings
 from graph.steward import Stewardship, open_steward
 from mcp_servers.product.settings import ProductSettings
+from tools.plain_text import plain
 
 T = TypeVar("T")
 STOPPED = 130

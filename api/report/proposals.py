@@ -14,12 +14,12 @@ from api.wording import (
     gain,
     how_measured,
     milliseconds,
-    plain,
     short,
     size,
     size_change,
 )
 from tools.messages import Decision, Evidence, Outcome, OutcomeStatus, Proposal, change_target
+from tools.plain_text import plain
 
 OUTCOME_WORDS: dict[OutcomeStatus, str] = {
     "applied": "applied",

@@ -17,7 +17,7 @@ from api.cli.render import (
     status_table,
     trials_table,
 )
-from api.wording import cost, factor, gain, milliseconds, plain, size, size_change
+from api.wording import cost, factor, gain, milliseconds, size, size_change
 from tests.factories import (
     HOSTILE,
     make_change,
@@ -30,6 +30,7 @@ from tests.factories import (
     make_trials,
 )
 from tools.messages import AddCheck, CreateIndex, DropColumn, DropTable, Finding, TableName
+from tools.plain_text import plain
 
 
 def shown(renderable: RenderableType, width: int = 80, **options: Any) -> str:
