@@ -58,7 +58,8 @@ def find_summaries(context: CandidateContext) -> Found:
         return Found((), (f"{context.catalog.engine} has no triggers to keep a summary exact",))
     asked = (p for p in context.workload.patterns[:MAX_PATTERNS] if not p.rewritten)
     shapes = [s for p in asked if (s := _shape(context, p)) is not None]
-    wanted = {(s.table, s.dimensions) for s in shapes} | set(_unions(shapes))
+    single = {(s.table, s.dimensions) for s in shapes}
+    wanted = single | set(_unions(shapes))
     found: list[Candidate] = []
     notes: list[str] = []
     ordered = sorted(wanted, key=lambda w: (-_worth(shapes, *w), str(w[0]), sorted(w[1])))
@@ -67,7 +68,8 @@ def find_summaries(context: CandidateContext) -> Found:
             candidate, note = _candidate(context, shapes, table_name, dimensions)
         except ProductError as exc:
             candidate, note = None, f"a summary of {table_name}: {str(exc).splitlines()[0][:300]}"
-        notes += [note] if note else []
+        # Nobody asked for what several queries would need together.
+        notes += [note] if note and (table_name, dimensions) in single else []
         found += [candidate] if candidate else []
     return Found(tuple(found[:MAX_SUMMARIES]), tuple(notes))
 

@@ -36,7 +36,7 @@ def find_types(context: CandidateContext) -> Found:
 
 def _ideas(context: CandidateContext, table: Table) -> Found:
     candidates: list[Candidate] = []
-    notes: list[str] = []
+    staying: dict[str, list[str]] = {}
     wanted = {c: casts for c in _text_columns(table) if (casts := _casts(context, table, c))}
     if not wanted or not table.rows:
         return Found(())
@@ -46,9 +46,13 @@ def _ideas(context: CandidateContext, table: Table) -> Found:
         reason = reason or _guard(context, table, column)
         way = _exact_way(context, table, column, casts, marker) if not reason else None
         if way is None:
-            notes.append(f"{table.name}.{column} stays text: {reason or _example(casts)}")
+            staying.setdefault(reason or _example(casts), []).append(column)
         else:
             candidates.append(_candidate(context, table, column, way, marker))
+    notes = (
+        f"{table.name}.{', '.join(columns)} {'stays' if len(columns) == 1 else 'stay'} text: {why}"
+        for why, columns in staying.items()
+    )
     return Found(tuple(candidates), tuple(notes))
 
 
