@@ -37,7 +37,12 @@ class Settings(BaseSettings):
         Field(ge=1, description="Smallest total gain (before / after) worth a person's time."),
     ] = 1.02
     max_insert_cost: Annotated[
-        float, Field(ge=1, description="Most an insert batch may slow down (after / before).")
+        float,
+        Field(
+            ge=1,
+            description="Most an insert batch may slow down (after / before) where the workload"
+            " writes to the table; three times that where no write to it was seen.",
+        ),
     ] = 3.0
     max_loser_share: Annotated[
         float,

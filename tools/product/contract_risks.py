@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tools.messages import (
     AddCheck,
     AddNotNull,
@@ -20,6 +22,7 @@ from tools.product.catalog import Catalog
 from tools.product.logical_types import family, is_text
 from tools.product.structure import mentions
 
+_CAST = re.compile(r"(?<!TRY_)CAST\(")
 KINDS = {
     "integer": "a whole number",
     "number": "a number",
@@ -103,7 +106,7 @@ def _summary_risks(change: CreateSummary, catalog: Catalog) -> tuple[str, ...]:
     parsed = [
         f"A row for which {t} fails is refused when it is written."
         for t in texts
-        if t.startswith("CAST(") and table
+        if _CAST.search(t) and table
         and any(is_text(c.type) and mentions(t, c.name) for c in table.columns)
     ]  # fmt: skip
     return (

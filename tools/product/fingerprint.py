@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ from tools.product.errors import ParseFailed
 from tools.product.workload import ColumnUse
 
 MAX_TEXT = 100_000
+_WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE|MERGE|COPY)\b", re.IGNORECASE)
+_WRITERS = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Copy)
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,21 @@ def analyse(sql: str, catalog: Catalog) -> QueryFacts:
         star=star,
         ordered=tree.args.get("order") is not None,
     )
+
+
+def written_table(sql: str, catalog: Catalog) -> TableName | None:
+    """Return the table of the product that a statement writes to, if it does."""
+    if not _WRITES.match(sql):
+        return None
+    try:
+        tree = parse(sql)
+    except ParseFailed:
+        return None
+    target = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
+    if not isinstance(tree, _WRITERS) or not isinstance(target, exp.Table):
+        return None
+    table = catalog.table(TableName(schema_name=target.db or "main", name=target.name))
+    return table.name if table else None
 
 
 def fingerprint_of(sql: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 
 import duckdb
@@ -13,6 +14,8 @@ from tools.product.measure import processor
 from tools.product.statistics import paired_ratio
 
 BATCHES = 7
+LEAST = 2
+"""Fewest batches behind a price."""
 WARM = 1
 CELLS = 500_000
 """Most values of one batch: a table of thousands of columns gets fewer rows."""
@@ -26,10 +29,12 @@ def insert_cost(
     base: tuple[duckdb.DuckDBPyConnection, Table],
     trial: tuple[duckdb.DuckDBPyConnection, Table],
     rows: int,
+    until: float,
 ) -> Interval | None:
     """Return the time of an insert batch after / before; None where none could be made up.
 
     The batches are existing rows with fresh keys, committed, because an index is paid at commit.
+    After `until` (monotonic seconds) no further batch begins, once two are in.
     Raises `Refused` when the table took the rows before and takes them no more.
     """
     if not base[1].rows:
@@ -38,6 +43,8 @@ def insert_cost(
     before: list[float] = []
     after: list[float] = []
     for batch in range(1, BATCHES + WARM + 1):
+        if len(before) >= LEAST and time.monotonic() > until:
+            break
         try:
             _make_up(*base, rows, batch)
             _make_up(*trial, rows, batch)

@@ -65,7 +65,8 @@ def cost_of_inserts(bench: Bench, candidate: Candidate, path: Path) -> tuple[Int
             after = read_catalog(trial).table(candidate.change.table)
             if before is None or after is None:
                 return None, True
-            cost = insert_cost((base, before), (trial, after), bench.job.settings.insert_rows)
+            rows, until = bench.job.settings.insert_rows, time.monotonic() + bench.remaining
+            cost = insert_cost((base, before), (trial, after), rows, until)
             return cost, _summary_exact(bench, candidate, trial)
     finally:
         for copy in copies:

@@ -103,6 +103,12 @@ def exact_sum(node: exp.Expr, table: Table) -> bool:
             return exact_sum(node.this, table) and exact_sum(node.expression, table)
         case exp.Paren() | exp.Neg():
             return exact_sum(node.this, table)
+        case exp.Null():
+            return True
+        case exp.Case():
+            values = [i.args["true"] for i in node.args["ifs"]]
+            values += [d for d in (node.args.get("default"),) if d is not None]
+            return all(exact_sum(v, table) for v in values)
     return False
 
 

@@ -280,7 +280,8 @@ def _finish(
         cost, exact = cost_of_inserts(bench, attempt.candidate, attempt.path)
     total = _total(bench, attempt)
     if status == "accepted" and rehearsal is not None:
-        refusal = _refusal(bench, total, rehearsal, cost, exact)
+        allowed = bench.insert_limit(attempt.candidate.change.table)
+        refusal = _refusal(allowed, total, rehearsal, cost, exact)
         status, reason = ("rejected", refusal) if refusal else (status, reason)
     table = bench.catalog.table(attempt.candidate.change.table)
     evidence = Evidence(
@@ -306,10 +307,9 @@ def _finish(
 
 
 def _refusal(
-    bench: Bench, total: Interval, rehearsal: Rehearsal, cost: Interval | None, exact: bool
+    allowed: float, total: Interval, rehearsal: Rehearsal, cost: Interval | None, exact: bool
 ) -> str | None:
     """Return why a change that won its race is not worth a person's time after all."""
-    allowed = bench.job.settings.max_insert_cost
     if not rehearsal.ok:
         return f"it cannot be undone exactly: {rehearsal.detail}"
     if not exact:

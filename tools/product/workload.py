@@ -66,8 +66,8 @@ class Workload(Message):
     patterns: tuple[QueryPattern, ...]
     skipped: tuple[Skipped, ...] = ()
     skipped_total: int = 0
-    inserts: dict[str, int] = Field(default_factory=dict)
-    """Rows written per table (`schema.table`), where the source knows."""
+    writes: dict[str, int] = Field(default_factory=dict)
+    """How many statements were seen to write to each table (`table`, or `schema.table`)."""
 
     def reading(self, table: TableName) -> tuple[QueryPattern, ...]:
         """Return the patterns that read `table`."""

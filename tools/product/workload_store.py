@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from tools.product.catalog import Catalog, schema_hash
 from tools.product.errors import ParseFailed
-from tools.product.fingerprint import QueryFacts, analyse
+from tools.product.fingerprint import QueryFacts, analyse, written_table
 from tools.product.guard import is_readable
 from tools.product.workload import ColumnUse, QueryPattern, Skipped, Source, Workload
 
@@ -98,7 +98,8 @@ class WorkloadStore:
 
     def workload(self, catalog: Catalog) -> Workload:
         """Return the patterns, heaviest first, and what cannot be measured with the reason."""
-        folded, skipped, refused = self._readable(list(self._texts()))
+        folded, rest = _readable(list(self._texts()))
+        skipped, refused = [s for _, s in rest], len(rest)
         patterns: dict[str, QueryPattern] = {}
         key = schema_hash(catalog, [t.name for t in catalog.tables])
         for text, facts in self._analysed(folded, catalog, key):
@@ -113,6 +114,7 @@ class WorkloadStore:
             patterns=tuple(ordered[:MAX_PATTERNS]),
             skipped=tuple(skipped[:MAX_SKIPPED]),
             skipped_total=refused,
+            writes=_writes([t for t, _ in rest], catalog),
         )
 
     def _texts(self) -> Iterator[_Text]:
@@ -136,17 +138,6 @@ class WorkloadStore:
             folded[mask] = text
         yield from list(folded.values())[:MAX_TEXTS]
 
-    def _readable(self, texts: list[_Text]) -> tuple[list[_Text], list[Skipped], int]:
-        good, skipped, refused = [], [], 0
-        for text in texts:
-            reason = is_readable(text.sql)
-            if reason is None:
-                good.append(text)
-            else:
-                refused += 1
-                skipped.append(Skipped(sql=text.sql[:2000], reason=reason))
-        return good, skipped, refused
-
     def _analysed(
         self, texts: list[_Text], catalog: Catalog, key: str
     ) -> Iterator[tuple[_Text, QueryFacts | str]]:
@@ -166,6 +157,27 @@ class WorkloadStore:
             with self.transaction() as con:
                 con.execute("DELETE FROM facts WHERE catalog <> ?", (key,))
                 con.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", fresh)
+
+
+def _readable(texts: list[_Text]) -> tuple[list[_Text], list[tuple[_Text, Skipped]]]:
+    good: list[_Text] = []
+    rest: list[tuple[_Text, Skipped]] = []
+    for text in texts:
+        reason = is_readable(text.sql)
+        if reason is None:
+            good.append(text)
+        else:
+            rest.append((text, Skipped(sql=text.sql[:2000], reason=reason)))
+    return good, rest
+
+
+def _writes(texts: list[_Text], catalog: Catalog) -> dict[str, int]:
+    found: Counter[str] = Counter()
+    for text in texts:
+        table = written_table(text.sql, catalog)
+        if table is not None:
+            found[str(table)] += text.runs
+    return dict(found)
 
 
 def add(con: sqlite3.Connection, observations: Iterable[Observation]) -> int:

@@ -11,6 +11,7 @@ import pytest
 from tests.jobs import CASTING, LOOKUP, SALES, STATUS, TYPED, make_job
 from tools.messages import AddNotNull, DropColumn, DropIndex, SortTable
 from tools.product import search as module
+from tools.product.bench import Bench
 from tools.product.measurement import MeasureResult, ShadowJob
 from tools.product.shadow import measure
 
@@ -35,6 +36,19 @@ def test_a_gain_is_accepted_and_a_textbook_index_refused_with_its_number(tmp_pat
     assert result.total is not None and result.total.mid > 1
     assert {q.equal for q in result.queries} == {True}
     assert len(result.queries) == 2
+
+
+def test_inserts_may_become_slower_where_nobody_was_seen_to_insert(tmp_path: Path) -> None:
+    job = make_job(tmp_path, [], [CASTING])
+    written = job.workload.model_copy(update={"writes": {"sales": 7}})
+    seen = Bench(job.model_copy(update={"workload": written}))
+    unseen = Bench(job)
+    try:
+        assert seen.insert_limit(SALES) == job.settings.max_insert_cost
+        assert unseen.insert_limit(SALES) == 3 * job.settings.max_insert_cost
+    finally:
+        seen.close()
+        unseen.close()
 
 
 def test_a_change_of_results_is_refused_with_its_query(tmp_path: Path) -> None:

@@ -129,6 +129,21 @@ def test_kept_facts_say_the_same_as_fresh_ones(store: WorkloadStore) -> None:
     assert fresh.patterns[0].ordered
 
 
+def test_what_writes_to_a_table_is_counted_for_it(store: WorkloadStore) -> None:
+    catalog = catalog_of("CREATE SCHEMA z", "CREATE TABLE z.u (i INTEGER)")
+    store.record(
+        run(sql)
+        for sql in (
+            *(f"INSERT INTO t (i) VALUES ({n})" for n in range(4)), "update T set i = 1",
+            "DELETE FROM z.u", "COPY t FROM 'x.csv'", "INSERT INTO gone VALUES (1)",
+            "INSERT INTO t SELECT FROM WHERE", "CREATE TABLE v (i INTEGER)", "SELECT i FROM t",
+        )
+    )  # fmt: skip
+    workload = store.workload(catalog)
+    assert workload.writes == {"t": 6, "z.u": 1}
+    assert [p.sql for p in workload.patterns] == ["SELECT i FROM t"]
+
+
 def test_many_threads_lose_no_run(store: WorkloadStore) -> None:
     def write() -> None:
         for _ in range(50):

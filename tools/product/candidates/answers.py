@@ -17,6 +17,7 @@ from sqlglot import exp
 from tools.messages import CreateSummary
 from tools.product.candidates.grouped import (
     Keys,
+    conditional,
     deterministic,
     folded,
     group_keys,
@@ -77,14 +78,14 @@ class _Stored(NamedTuple):
 
 def _answer(tree: exp.Select, stored: _Stored, summary: CreateSummary) -> str:
     keys = group_keys(tree, stored.columns)
-    if not keys or not all(key_of(k) in stored.dimensions for k in keys):
+    if keys is None or not all(key_of(k) in stored.dimensions for k in keys):
         raise _Inexact
     _check_aliases(tree, stored)
     over_groups = _replacing(stored, {key_of(k) for k in keys})
     over_rows = _replacing(stored, set(stored.dimensions))
     new = tree.copy()
     new.set("expressions", [_projected(e, over_groups) for e in tree.expressions])
-    new.set("group", exp.Group(expressions=[over_groups(k) for k in keys]))
+    new.set("group", exp.Group(expressions=[over_groups(k) for k in keys]) if keys else None)
     for part, replace in (("where", over_rows), ("having", over_groups), ("order", over_groups)):
         value = tree.args.get(part)
         if value is not None:
@@ -159,9 +160,12 @@ def _replacing(stored: _Stored, keys: Keys) -> Callable[[exp.Expr], exp.Expr]:
 
 
 def _filtered(node: exp.Filter, stored: _Stored) -> exp.Expr:
-    """Move the condition onto the sums that replace the aggregate."""
-    if not isinstance(node.this, exp.AggFunc):
+    """Take the aggregate stored for this condition, or move the condition onto stored sums."""
+    narrow = conditional(node)
+    if narrow is None:
         raise _Inexact
+    if _is_stored(narrow, stored):
+        return _aggregate(narrow, stored)
     condition = _replacing(stored, set(stored.dimensions))(node.expression)
 
     def narrowed(part: exp.Expr) -> exp.Expr:
@@ -170,6 +174,11 @@ def _filtered(node: exp.Filter, stored: _Stored) -> exp.Expr:
         return part
 
     return _aggregate(node.this, stored).transform(narrowed)
+
+
+def _is_stored(node: exp.AggFunc, stored: _Stored) -> bool:
+    functions = ("sum", "count") if type(node) is exp.Avg else (_NAMES.get(type(node), ""),)
+    return all((f, key_of(node.this)) in stored.aggregates for f in functions)
 
 
 def _aggregate(node: exp.AggFunc, stored: _Stored) -> exp.Expr:

@@ -63,6 +63,19 @@ def plain(node: exp.AggFunc) -> bool:
     return not any(v for k, v in node.args.items() if k not in ("this", "big_int"))
 
 
+def conditional(node: exp.Filter) -> exp.AggFunc | None:
+    """Return the aggregate over a CASE that a filtered aggregate equals, where there is one."""
+    aggregate = node.this
+    if not isinstance(aggregate, exp.AggFunc) or not plain(aggregate):
+        return None
+    star = aggregate.this is None or isinstance(aggregate.this, exp.Star)
+    value = exp.Literal.number(1) if star else aggregate.this.copy()
+    case = exp.Case(ifs=[exp.If(this=node.expression.this.copy(), true=value)])
+    narrowed: exp.AggFunc = aggregate.copy()
+    narrowed.set("this", case)
+    return narrowed
+
+
 def deterministic(node: exp.Expr) -> bool:
     """Whether an expression over a row's columns may be stored: it never changes by itself."""
     functions = all(scalar(f, now=False) for f in node.find_all(exp.Func))
@@ -95,11 +108,15 @@ def single_table(tree: exp.Expr) -> TableName | None:
 def group_keys(tree: exp.Select, columns: Keys) -> list[exp.Expr] | None:
     """Return the grouping expressions with aliases, positions and ALL resolved.
 
-    `columns` are names of the table, which come before aliases. Constants group nothing; None
-    where that leaves no key or where there are grouping sets.
+    `columns` are names of the table, which come before aliases. A query of nothing but aggregates
+    has no keys. Constants group nothing; None where that leaves no key, where there are grouping
+    sets, or where rows are not grouped at all.
     """
     group = tree.args.get("group")
-    if group is None or any(v for k, v in group.args.items() if k not in ("expressions", "all")):
+    if group is None:
+        whole = all(e.find(exp.AggFunc) for e in tree.expressions)
+        return [] if whole else None
+    if any(v for k, v in group.args.items() if k not in ("expressions", "all")):
         return None
     if group.args.get("all"):
         keys = [e.unalias() for e in tree.expressions if e.find(exp.AggFunc) is None]

@@ -1,0 +1,140 @@
+"""What a grouped query needs of a summary that is to answer it exactly."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlglot import exp
+
+from tools.messages import TableName
+from tools.product.candidates.context import CandidateContext
+from tools.product.candidates.grouped import (
+    conditional,
+    deterministic,
+    folded,
+    group_keys,
+    key_of,
+    parse_part,
+    plain,
+    single_table,
+)
+from tools.product.catalog import Table
+from tools.product.errors import ParseFailed
+from tools.product.fingerprint import parse
+from tools.product.logical_types import is_text
+from tools.product.structure import collated
+from tools.product.summaries import exact_sum
+from tools.product.workload import QueryPattern
+
+MIN_ROWS = 20_000
+
+
+class SummaryShape(NamedTuple):
+    """What a grouped query needs of a summary."""
+
+    pattern: QueryPattern
+    table: TableName
+    dimensions: frozenset[str]
+    aggregates: frozenset[tuple[str, str]]
+
+
+def shape_of(context: CandidateContext, pattern: QueryPattern) -> SummaryShape | None:
+    """Return what a query needs of a summary; None for one that no summary can answer."""
+    try:
+        tree = parse(pattern.sql)
+        name = single_table(tree)
+    except (ParseFailed, RecursionError):
+        return None
+    table = context.catalog.table(name) if name else None
+    if table is None or table.rows < MIN_ROWS or not isinstance(tree, exp.Select):
+        return None
+    if table.triggers:
+        # A second trigger makes the engine fail at every write (DuckDB 2.0.0).
+        return None
+    keys = group_keys(tree, frozenset(folded(c.name) for c in table.columns))
+    aggregates = _aggregates(tree, table)
+    if keys is None or aggregates is None or collated(table):
+        return None
+    dimensions = {key_of(k) for k in keys}
+    dimensions |= _filter_columns(tree, dimensions, table)
+    if not all(_storable(parse_part(d), table) for d in dimensions):
+        return None
+    return SummaryShape(pattern, table.name, frozenset(dimensions), frozenset(aggregates))
+
+
+def _storable(node: exp.Expr, table: Table) -> bool:
+    """Whether an expression can be stored: of this table's columns, and the same next year."""
+    columns = [table.column(c.name) for c in node.find_all(exp.Column)]
+    if not deterministic(node) or None in columns:
+        return False
+    zoned = any(c is not None and "WITH TIME ZONE" in c.type for c in columns)
+    # What day an instant lies in depends on the session's time zone.
+    return isinstance(node, exp.Column) or not zoned
+
+
+def _filter_columns(tree: exp.Select, dimensions: set[str], table: Table) -> set[str]:
+    """Return the columns that conditions need, unless a grouping expression already holds them."""
+    needed: set[str] = set()
+    filters = [f for f in tree.find_all(exp.Filter) if _conditional(f, table) is None]
+    conditions = [tree.args.get("where"), *(f.expression for f in filters)]
+    for condition in conditions:
+        if condition is None:
+            continue
+        covered = [n for n in condition.walk() if _is_key(n, dimensions)]
+        for column in condition.find_all(exp.Column):
+            if not any(column is c or column in list(c.find_all(exp.Column)) for c in covered):
+                needed.add(key_of(column))
+    return needed
+
+
+def _conditional(node: exp.Filter, table: Table) -> exp.AggFunc | None:
+    """Return the aggregate to store for a filtered one; None where its condition can't be.
+
+    Storing it evaluates the condition on every row that is written, which must not fail.
+    """
+    narrow = conditional(node)
+    condition = node.expression.this
+    columns = [
+        table.column(c.this.name) for c in condition.find_all(exp.Cast) if type(c) is exp.Cast
+    ]
+    if narrow is None or any(c is None or is_text(c.type) for c in columns):
+        return None
+    return narrow if _storable(condition, table) else None
+
+
+def _is_key(node: exp.Expr, dimensions: set[str]) -> bool:
+    skip = (exp.Literal, exp.Identifier, exp.Where)
+    return not isinstance(node, skip) and key_of(node) in dimensions
+
+
+def _aggregates(tree: exp.Select, table: Table) -> set[tuple[str, str]] | None:
+    """Return the stored aggregates a query needs, or None when one cannot be exact."""
+    needed: set[tuple[str, str]] = set()
+    for found in tree.find_all(exp.AggFunc):
+        filtered = (
+            _conditional(found.parent, table) if isinstance(found.parent, exp.Filter) else None
+        )
+        node = filtered or found
+        argument = node.this
+        star = argument is None or isinstance(argument, exp.Star)
+        key = "" if star else key_of(argument)
+        if not plain(node):
+            return None
+        if not star and not (isinstance(argument, exp.Literal) or _storable(argument, table)):
+            return None
+        match node:
+            case exp.Count():
+                needed.add(("count", key))
+            case exp.Sum() | exp.Avg() if _exact(argument, table):
+                needed.add(("sum", key))
+                needed.add(("count", key))
+            case exp.Min() | exp.Max() if not star:
+                needed.add(("min" if isinstance(node, exp.Min) else "max", key))
+            case _:
+                return None
+    return needed
+
+
+def _exact(argument: exp.Expr | None, table: Table) -> bool:
+    """Whether sums of a column, straight, cast or chosen, don't depend on the order of rows."""
+    return isinstance(argument, exp.Column | exp.Cast | exp.Case) and exact_sum(argument, table)
