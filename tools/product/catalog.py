@@ -138,7 +138,7 @@ def read_catalog(con: duckdb.DuckDBPyConnection) -> Catalog:
         "columns": _grouped(con, _columns_sql(con)),
         "constraints": _grouped(con, _CONSTRAINTS),
         "indexes": _grouped(con, _INDEXES),
-        "triggers": _grouped(con, _TRIGGERS) if _has_triggers(con) else {},
+        "triggers": _grouped(con, _TRIGGERS),
     }
     tables = tuple(_table(con, row, parts) for row in con.execute(_TABLES).fetchall())
     version = con.execute("SELECT version()").fetchall()[0][0]
@@ -178,11 +178,6 @@ def _structure(table: Table | None) -> list[object] | None:
 def _columns_sql(con: duckdb.DuckDBPyConnection) -> str:
     names = {r[0] for r in con.execute("DESCRIBE FROM duckdb_columns()").fetchall()}
     return _COLUMNS.format(generated="is_generated" if "is_generated" in names else "NULL")
-
-
-def _has_triggers(con: duckdb.DuckDBPyConnection) -> bool:
-    sql = "SELECT count(*) FROM duckdb_functions() WHERE function_name = 'duckdb_triggers'"
-    return bool(con.execute(sql).fetchall()[0][0])
 
 
 def _grouped(con: duckdb.DuckDBPyConnection, sql: str) -> _Rows:

@@ -11,7 +11,6 @@ from sqlglot.errors import SqlglotError
 
 from tools.messages import Aggregate, CreateSummary, quoted
 from tools.product.catalog import Catalog, Table
-from tools.product.errors import Refused
 
 _EXACT_TYPE = re.compile(r"(U?(TINY|SMALL|BIG)INT|HUGEINT|U?INTEGER|INT|DECIMAL\(.*\))$")
 """Types with exact sums; the sum of a UHUGEINT is a DOUBLE."""
@@ -23,18 +22,8 @@ EVENTS = {
 }
 
 
-def has_triggers(engine: str) -> bool:
-    """Return whether this engine (such as `duckdb 2.0.0`) knows triggers."""
-    return not engine.startswith(("duckdb 0.", "duckdb 1."))
-
-
-def create(change: CreateSummary, table: Table, engine: str) -> tuple[str, ...]:
-    """Return the statements that make a summary and keep it exact; raises `Refused`."""
-    if not has_triggers(engine):
-        raise Refused(
-            f"{engine} has no triggers, so a summary would not stay exact.",
-            hint="Open the database with DuckDB 2 or later.",
-        )
+def create(change: CreateSummary, table: Table) -> tuple[str, ...]:
+    """Return the statements that make a summary and keep it exact."""
     fill = f"CREATE TABLE {change.summary.sql} AS {_grouped(change, change.table.sql)}"
     return (fill, *(_trigger(change, table, event) for event in EVENTS))
 

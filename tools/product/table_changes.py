@@ -121,7 +121,7 @@ def create_summary(change: CreateSummary, table: Table, catalog: Catalog, key: s
             hint="Drop the other trigger or summary first.",
         )
     return ChangePlan(
-        summaries.create(change, table, catalog.engine),
+        summaries.create(change, table),
         (f"drop {change.summary}; its queries read {table.name} again",),
     )
 

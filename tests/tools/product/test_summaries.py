@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from tools.messages import Aggregate, CreateSummary, Dimension, TableName
 from tools.product import summaries
 from tools.product.catalog import read_catalog
-from tools.product.errors import Refused
 from tools.product.results import capture, difference
 
 BASE = TableName(name='the "base"')
@@ -79,7 +78,7 @@ def make(con: duckdb.DuckDBPyConnection, change: CreateSummary = CHANGE) -> None
     )
     table = read_catalog(con).table(BASE)
     assert table is not None
-    for statement in summaries.create(change, table, read_catalog(con).engine):
+    for statement in summaries.create(change, table):
         con.execute(statement)
 
 
@@ -145,12 +144,3 @@ def test_a_summary_whose_triggers_are_gone_is_not_exact() -> None:
         assert summaries.kept_exact(CHANGE, read_catalog(con))
         con.execute(f"CREATE OR REPLACE TABLE {BASE.sql} AS FROM {BASE.sql}")
         assert not summaries.kept_exact(CHANGE, read_catalog(con))
-
-
-def test_an_engine_without_triggers_is_refused_a_summary() -> None:
-    with duckdb.connect() as con:
-        make(con)
-        table = read_catalog(con).table(BASE)
-        assert table is not None
-        with pytest.raises(Refused, match="has no triggers"):
-            summaries.create(CHANGE, table, "duckdb 1.5.3")

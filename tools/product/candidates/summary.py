@@ -23,7 +23,6 @@ from tools.product.candidates.grouped import (
 from tools.product.candidates.summary_shape import SummaryShape, shape_of
 from tools.product.catalog import Table
 from tools.product.errors import ProductError
-from tools.product.summaries import has_triggers
 
 MAX_PATTERNS = 60
 MAX_SUMMARIES = 4
@@ -39,8 +38,6 @@ _Wanted = tuple[TableName, frozenset[str]]
 
 def find_summaries(context: CandidateContext) -> Found:
     """Propose the summaries that answer most of the workload, each with its rewritten queries."""
-    if not has_triggers(context.catalog.engine):
-        return Found((), (f"{context.catalog.engine} has no triggers to keep a summary exact",))
     asked = (p for p in context.workload.patterns[:MAX_PATTERNS] if not p.rewritten)
     shapes = [s for p in asked if (s := shape_of(context, p)) is not None]
     groups = _Groups(context)

@@ -120,7 +120,7 @@ def proposed(
     made = [c.change for c in find_summaries(context).candidates]
     found = [c for c in made if isinstance(c, CreateSummary)][:most]
     for change in found:
-        for statement in summaries.create(change, catalog.tables[0], catalog.engine):
+        for statement in summaries.create(change, catalog.tables[0]):
             con.execute(statement)
     return found
 
