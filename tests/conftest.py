@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import settings
+
+from tests.preforked import preforked
 
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Fork the product servers that tests of this process start."""
+    with preforked(tmp_path_factory.mktemp("bin")) as launcher, pytest.MonkeyPatch.context() as m:
+        m.setattr(sys, "executable", str(launcher))
+        yield

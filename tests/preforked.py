@@ -1,0 +1,134 @@
+"""Product servers forked from one process that has imported everything already.
+
+A launcher stands for the interpreter: it hands its arguments, environment and streams to the
+process that forks, lives as long as the fork does and ends as it ends. Killing the launcher kills
+the fork. Anything but the modules below is started as ever; only seconds of importing are saved.
+"""
+
+from __future__ import annotations
+
+import array
+import importlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+MODULES = {
+    "mcp_servers.product": "mcp_servers.product.__main__",
+    "mcp_servers.product.setup": "mcp_servers.product.setup",
+}
+"""What `python -m` is asked for, and the module whose `main` that runs."""
+LAUNCHER = """#!{python} -IS
+import array, json, os, socket, sys
+arguments = sys.argv[1:]
+if arguments[:1] != ["-m"] or arguments[1] not in {modules}:
+    os.execv("{python}", ["{python}", *arguments])
+asked = {{"arguments": arguments[1:], "environment": dict(os.environ), "folder": os.getcwd()}}
+with socket.socket(socket.AF_UNIX) as line:
+    line.connect("{address}")
+    streams = array.array("i", [0, 1, 2])
+    line.sendmsg([b"s"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, streams)])
+    line.sendall(json.dumps(asked).encode() + b"\\n")
+    for stream in (0, 1, 2):
+        os.close(stream)
+    ended = line.recv(16)
+os._exit(int(ended or b"1"))
+"""
+
+
+@contextmanager
+def preforked(folder: Path) -> Iterator[Path]:
+    """Start the process that forks; yield the path that stands for the interpreter."""
+    address, launcher = folder / "line", folder / "python"
+    launcher.write_text(
+        LAUNCHER.format(python=sys.executable, modules=tuple(MODULES), address=address),
+        encoding="utf-8",
+    )
+    launcher.chmod(0o755)
+    for name in ("pillion", "tpchgen-cli"):
+        # Found beside the interpreter.
+        (folder / name).symlink_to(Path(sys.executable).with_name(name))
+    command = [sys.executable, "-m", "tests.preforked", str(address)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None and child.stdin is not None
+        child.stdout.readline()
+        try:
+            yield launcher
+        finally:
+            child.stdin.close()
+
+
+def main() -> None:
+    """Listen until standard input ends."""
+    for name in MODULES.values():
+        importlib.import_module(name)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(sys.argv[1])
+        door.listen(64)
+        threading.Thread(target=_leave_with_parent, daemon=True).start()
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        while True:
+            line, _ = door.accept()
+            if os.fork() == 0:
+                door.close()
+                _become(line)
+            line.close()
+
+
+def _leave_with_parent() -> None:
+    # Not through sys.stdin: a fork would inherit its lock, held by a thread it doesn't have.
+    os.read(0, 1)
+    os._exit(0)
+
+
+def _become(line: socket.socket) -> None:
+    """Run what the launcher was asked for, with its streams, and tell how it ended."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    streams = array.array("i")
+    _, ancillary, _, _ = line.recvmsg(1, socket.CMSG_SPACE(3 * streams.itemsize))
+    streams.frombytes(ancillary[0][2])
+    text = b""
+    while not text.endswith(b"\n"):
+        text += line.recv(1 << 16)
+    asked = json.loads(text)
+    for wanted, given in enumerate(streams):
+        os.dup2(given, wanted)
+        os.close(given)
+    os.environ.clear()
+    os.environ.update(asked["environment"])
+    os.chdir(asked["folder"])
+    threading.Thread(target=_die_with, args=(line,), daemon=True).start()
+    os._exit(_run(asked["arguments"], line))
+
+
+def _die_with(line: socket.socket) -> None:
+    if not line.recv(1):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _run(arguments: list[str], line: socket.socket) -> int:
+    sys.argv = arguments
+    importlib.reload(importlib.import_module("tools.failpoints"))
+    code = 0
+    try:
+        code = importlib.import_module(MODULES[arguments[0]]).main() or 0
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        line.sendall(str(code).encode())
+    return code
+
+
+if __name__ == "__main__":
+    main()
