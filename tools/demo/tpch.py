@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import duckdb
 
 from tools.demo.building import Progress, require_space, whole_database, workspace
+from tools.demo.tpcgen import generate
 from tools.messages import quoted
 from tools.product.errors import ProductError
 
@@ -18,7 +16,6 @@ TABLES = ("region", "nation", "supplier", "customer", "part", "partsupp", "order
 BYTES_PER_SCALE = 700_000_000
 """The Parquet files and the database side by side at scale 1."""
 SPARE_BYTES = 50_000_000
-_TIMEOUT_SECONDS = 3600
 
 
 def build_tpch(path: Path, scale: float, on_progress: Progress) -> None:
@@ -28,38 +25,12 @@ def build_tpch(path: Path, scale: float, on_progress: Progress) -> None:
     require_space(path, int(scale * BYTES_PER_SCALE) + SPARE_BYTES)
     with workspace(path) as scratch:
         on_progress("generate", 0.0)
-        _generate(scratch, scale)
+        generate("tpch", scratch, scale)
         with whole_database(scratch, path) as con:
             for step, table in enumerate(TABLES):
                 on_progress(f"load {table}", 0.5 + 0.5 * step / len(TABLES))
                 _load(con, table, scratch / f"{table}.parquet")
     on_progress("done", 1.0)
-
-
-def generator() -> str:
-    """Return the path of `tpchgen-cli`, this environment's own before any other."""
-    found = shutil.which("tpchgen-cli", path=str(Path(sys.executable).parent))
-    found = found or shutil.which("tpchgen-cli", path=str(Path(sys.prefix) / "bin"))
-    found = found or shutil.which("tpchgen-cli")
-    if found is None:
-        raise ProductError("tpchgen-cli is not installed.", hint="Run `uv sync` first.")
-    return found
-
-
-def _generate(directory: Path, scale: float) -> None:
-    command = [generator(), "parquet", "-s", f"{scale:g}", f"--output-dir={directory}", "--quiet"]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ProductError(f"tpchgen-cli did not finish: {error}.") from error
-    if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip()[-500:]
-        raise ProductError(
-            f"tpchgen-cli failed with exit code {done.returncode}: {said or 'it said nothing'}.",
-            hint="Check the free disk space, or try a smaller scale.",
-        )
 
 
 def _load(con: duckdb.DuckDBPyConnection, table: str, source: Path) -> None:
