@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import random
+import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ import duckdb
 import yaml
 
 from evals.scenarios.scenario import Asked
+from tools.demo.tpcgen import Benchmark, generate
 from tools.messages import quoted
 
 START = datetime(2026, 3, 1, 8)
@@ -29,17 +31,45 @@ def write_database(directory: Path, family: str, statements: Iterable[str]) -> P
     return path
 
 
-def write_log(
-    path: Path, database: Path, asked: Sequence[Asked], seed: int, writes: Sequence[Asked] = ()
+def write_generated(
+    directory: Path, benchmark: Benchmark, scale: float, tables: Mapping[str, str]
 ) -> Path:
-    """Write a month's log in which each query ran as often as it says, as slow as it is here."""
+    """Make the product's file of a benchmark's tables, each with what follows its FROM.
+
+    Raises `ProductError` when the generator is missing or fails.
+    """
+    with tempfile.TemporaryDirectory(dir=directory) as generated:
+        generate(benchmark, Path(generated), scale, tuple(tables))
+        return write_database(
+            directory,
+            benchmark,
+            (
+                f"CREATE TABLE {quoted(table)} AS SELECT * FROM"
+                f" read_parquet('{generated}/{table}.parquet') {rest}"
+                for table, rest in tables.items()
+            ),
+        )
+
+
+def write_log(
+    path: Path,
+    database: Path,
+    asked: Sequence[Asked],
+    seed: int,
+    writes: Sequence[Asked] = (),
+    days: Sequence[int] = range(DAYS),
+) -> Path:
+    """Write a month's log in which each query ran as often as it says, as slow as it is here.
+
+    A day that stands in `days` more than once is asked more than the others.
+    """
     rng = random.Random(seed)
     lines = []
     with duckdb.connect(str(database), read_only=True) as con:
         took = {q.sql: _milliseconds(con, q.sql) for q in asked}
     for query in (*asked, *writes):
         for _ in range(query.runs):
-            at = START + timedelta(days=rng.randrange(DAYS), seconds=rng.randrange(36_000))
+            at = START + timedelta(days=rng.choice(days), seconds=rng.randrange(36_000))
             ms = round(took.get(query.sql, 1.0) * rng.uniform(0.9, 1.3), 3)
             lines.append((at.isoformat(" "), ms, query.sql))
     with path.open("w", encoding="utf-8", newline="") as handle:
