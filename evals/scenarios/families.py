@@ -18,6 +18,7 @@ from evals.scenarios import (
     repeated_totals,
     status_index,
     tiny,
+    tpcds,
     tpch,
     unsorted_ranges,
 )
@@ -26,7 +27,7 @@ from evals.scenarios.scenario import Scenario
 MODULES = (
     raw_text, unsorted_ranges, point_lookup, repeated_totals, nothing_to_improve, tiny,
     leading_zeros, later_text, promised_unused, status_index, insert_heavy, hostile_names, drifting,
-    tpch,
+    tpch, tpcds,
 )  # fmt: skip
 Build = Callable[[int, Path], Scenario]
 
