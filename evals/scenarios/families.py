@@ -7,6 +7,7 @@ from pathlib import Path
 
 from evals.scenarios import (
     drifting,
+    finance_mesh,
     flights,
     hostile_names,
     insert_heavy,
@@ -28,7 +29,7 @@ from evals.scenarios.scenario import Scenario
 MODULES = (
     raw_text, unsorted_ranges, point_lookup, repeated_totals, nothing_to_improve, tiny,
     leading_zeros, later_text, promised_unused, status_index, insert_heavy, hostile_names, drifting,
-    tpch, tpcds, flights,
+    tpch, tpcds, flights, finance_mesh,
 )  # fmt: skip
 Build = Callable[[int, Path], Scenario]
 
