@@ -1,4 +1,7 @@
-"""Sort orders: zone maps prune row groups only when a filtered column is clustered."""
+"""Sort orders: zone maps prune row groups only when a filtered column is clustered.
+
+A join filters, too: the engine narrows the scan of one side to the keys it found on the other.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from contextlib import suppress
 from math import isfinite
+from typing import NamedTuple
 
 from tools.messages import Candidate, SortTable, change_id
 from tools.product.candidates.context import ROW_GROUP, CandidateContext, Found, each, weight
@@ -16,10 +20,19 @@ RANGES = frozenset({"=", "<", "<=", ">", ">=", "between"})
 MAX_PER_TABLE = 2
 CLUSTERED_DEPTH = 0.35
 """Average share of row groups a value can lie in; below this a column is clustered already."""
+JOINED = 0.5
+"""A key counts this much of a filter: what it narrows a scan to depends on the other table."""
+
+
+class _Use(NamedTuple):
+    """What queries that one order could help take, and why it could."""
+
+    saved: float
+    reason: str
 
 
 def find_sorts(context: CandidateContext) -> Found:
-    """Propose the heaviest range-filtered columns that are not clustered yet."""
+    """Propose the heaviest columns that scans are narrowed by and that are not clustered yet."""
     large = (t for t in context.catalog.tables if t.rows >= 2 * ROW_GROUP)
     return each(large, lambda table: _ideas(context, table))
 
@@ -27,22 +40,38 @@ def find_sorts(context: CandidateContext) -> Found:
 def _ideas(context: CandidateContext, table: Table) -> Found:
     candidates: list[Candidate] = []
     notes: list[str] = []
-    saved = _filtered(context, table)
-    for column in sorted(saved, key=lambda c: (-saved[c], c))[:MAX_PER_TABLE]:
+    uses = _uses(context, table)
+    for column in sorted(uses, key=lambda c: (-uses[c].saved, c))[:MAX_PER_TABLE]:
         if clustering_depth(context, table, column) <= CLUSTERED_DEPTH:
             notes.append(f"{table.name} is already clustered by {column}")
         else:
-            candidates.append(_candidate(context, table, (column,), saved[column]))
+            candidates.append(_candidate(context, table, column, uses[column]))
     return Found(tuple(candidates), tuple(notes))
 
 
-def _filtered(context: CandidateContext, table: Table) -> dict[str, float]:
-    saved: dict[str, float] = defaultdict(float)
+def _uses(context: CandidateContext, table: Table) -> dict[str, _Use]:
+    filtered: dict[str, float] = defaultdict(float)
+    joined: dict[str, float] = defaultdict(float)
     for pattern in context.workload.reading(table.name):
+        others_filtered = any(
+            "filter" in u.roles and u.table != table.name for u in pattern.columns
+        )
         for use in pattern.columns:
-            if use.table == table.name and "filter" in use.roles and RANGES & set(use.operators):
-                saved[use.column] += weight(pattern)
-    return saved
+            if use.table != table.name:
+                continue
+            if "filter" in use.roles and RANGES & set(use.operators):
+                filtered[use.column] += weight(pattern)
+            elif "join" in use.roles and others_filtered:
+                joined[use.column] += JOINED * weight(pattern)
+    return {
+        column: _Use(
+            filtered[column] + joined[column],
+            f"queries filter on {column}"
+            if filtered[column] >= joined[column]
+            else f"queries join filtered rows on {column}",
+        )
+        for column in filtered.keys() | joined.keys()
+    }
 
 
 def clustering_depth(context: CandidateContext, table: Table, column: str) -> float:
@@ -73,14 +102,12 @@ def _number(text: str) -> tuple[float, str]:
     return (0.0, text)
 
 
-def _candidate(
-    context: CandidateContext, table: Table, columns: tuple[str, ...], saved: float
-) -> Candidate:
-    change = SortTable(table=table.name, order_by=columns)
+def _candidate(context: CandidateContext, table: Table, column: str, use: _Use) -> Candidate:
+    change = SortTable(table=table.name, order_by=(column,))
     return Candidate(
         id=change_id(context.product, change),
         agent="schema",
         change=change,
-        reason=f"queries filter on {', '.join(columns)} and have to scan every row group",
-        promise=saved * 0.5,
+        reason=f"{use.reason} and have to scan every row group",
+        promise=use.saved * 0.5,
     )

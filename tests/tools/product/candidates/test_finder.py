@@ -211,6 +211,24 @@ def test_a_clustered_column_is_noted_and_not_sorted(con: duckdb.DuckDBPyConnecti
     assert found.notes == ("t is already clustered by at",)
 
 
+def test_the_key_to_filtered_rows_is_an_order_a_key_to_all_rows_is_none(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    con.execute("CREATE TABLE days AS SELECT i AS day, i // 30 AS month FROM range(1000) AS r(i)")
+    con.execute("CREATE TABLE shops AS SELECT i AS shop, i % 7 AS region FROM range(50) AS r(i)")
+    con.execute(
+        "CREATE TABLE t AS SELECT (hash(i) % 1000)::BIGINT AS day, (hash(i) % 50)::BIGINT AS shop"
+        " FROM range(300000) AS r(i)"
+    )
+    queries = [
+        "SELECT count(*) AS n FROM t JOIN days d ON d.day = t.day WHERE d.month = 3",
+        "SELECT s.region, count(*) AS n FROM t JOIN shops s ON s.shop = t.shop GROUP BY s.region",
+    ]
+    (found,) = look(con, queries, {"sort_table"}).candidates
+    assert getattr(found.change, "order_by", ()) == ("day",)
+    assert found.reason.startswith("queries join filtered rows on day")
+
+
 def test_unused_things_are_dropped_only_after_a_long_log(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("CREATE TABLE t (used INTEGER, unused INTEGER, promised INTEGER)")
     con.execute("CREATE TABLE gone (x INTEGER)")
