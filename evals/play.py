@@ -24,7 +24,6 @@ from evals.products import (
     judge_files,
     make_best,
     register,
-    texts_after,
 )
 from evals.results import Judged, ScenarioResult
 from evals.scenarios.families import families
@@ -159,24 +158,18 @@ async def _compare_with_best(stage: _Stage, product: Product, scratch: Path) -> 
     scenario = stage.scenario
 
     async def reached() -> None:
-        texts = texts_after(list(stage.changes.values()))
-        place = scratch / "reached"
-        stage.reached = await judge_files(product, scenario.database, texts, place)
+        stage.reached = await judge_files(product, scenario.database, scratch / "reached")
 
     async def reachable(best: Best) -> None:
         made = make_best(product.original, best, scratch / "best.duckdb")
-        stage.best = await judge_files(product, made, texts_of(best.texts), scratch / "best")
+        place = scratch / "best"
+        stage.best = await judge_files(product, made, place, texts=dict(best.texts))
 
     async with anyio.create_task_group() as group:
         if stage.changes:
             group.start_soon(reached)
         if scenario.best:
             group.start_soon(reachable, scenario.best)
-
-
-def texts_of(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Return pairs of texts as the oracle looks them up."""
-    return {" ".join(old.split()).rstrip("; "): new for old, new in pairs}
 
 
 def _result(stage: _Stage, failure: str, seconds: float) -> ScenarioResult:
