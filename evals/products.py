@@ -88,19 +88,25 @@ async def changed_copy(product: Product, changes: Mapping[str, Change], into: Pa
 
 
 async def judge_changes(
-    product: Product, changes: Mapping[str, Change], scratch: Path
+    product: Product, changes: Mapping[str, Change], scratch: Path, *, best: Best | None = None
 ) -> Judgement:
-    """Judge one change, or several together, made to a copy of the product."""
-    into = scratch / f"copy-{'-'.join(changes)}"
+    """Judge one change, or several together and the author's best, made to a copy of a product."""
+    into = scratch / f"copy-{'-'.join((*changes, *(['best'] if best else [])))}"
+    texts = None
     try:
         changed = await changed_copy(product, changes, into)
+        if best is not None:
+            changed = make_best(changed, best, into / "best.duckdb")
+            texts = texts_after(changed, _asked(product)) | dict(best.texts)
+        return await judge_files(product, changed, into, texts=texts)
     except ToolFailed as exc:
         return Judgement(verdict="undecided", reason=f"it cannot be made: {exc.message}")
+    except ScenarioFailed as exc:
+        return Judgement(verdict="undecided", reason=str(exc))
     except ServerGone as exc:
         return Judgement(verdict="harmful", reason=f"the product's server ends: {exc}")
-    judgement = await judge_files(product, changed, into)
-    shutil.rmtree(into)
-    return judgement
+    finally:
+        shutil.rmtree(into, ignore_errors=True)
 
 
 async def judge_files(
@@ -116,7 +122,7 @@ async def judge_files(
     shutil.copy(changed, after)
     scenario = product.scenario
     if texts is None:
-        texts = texts_after(after, [q.sql for q in scenario.later])
+        texts = texts_after(after, _asked(product))
     case = Case(
         before=before,
         after=after,
@@ -129,6 +135,10 @@ async def judge_files(
     asked = scratch / "case.json"
     asked.write_text(case.model_dump_json(), encoding="utf-8")
     return await _ask_oracle(asked)
+
+
+def _asked(product: Product) -> list[str]:
+    return [q.sql for q in product.scenario.later]
 
 
 async def _ask_oracle(case: Path) -> Judgement:

@@ -9,13 +9,13 @@ from evals.scenarios.building import write_database, write_log
 from evals.scenarios.scenario import Asked, Best, Known, Scenario
 
 FAMILY = "drop_unused"
-BATCHES = 3000
+BATCHES = 100
 
 
 def build(seed: int, directory: Path) -> Scenario:
     """Make the product; dropping the copy and the unusable index is the known gain."""
     rng = random.Random(seed)
-    rows = rng.randrange(80_000, 120_000)
+    rows = rng.randrange(50_000, 80_000)
     database = write_database(
         directory,
         FAMILY,
@@ -30,10 +30,10 @@ def build(seed: int, directory: Path) -> Scenario:
     )
     load = (
         "INSERT INTO parcels SELECT 9000000 + i, hash(i, {salt}) % 1000000000, 'depot 1',"
-        " hash(i, {salt}) % 90000 FROM range(300) AS r(i)"
+        " hash(i, {salt}) % 90000 FROM range(4000) AS r(i)"
     )
     codes = [rng.randrange(10**9) for _ in range(12)]
-    asked = [_look_up(code, rng.randrange(40, 60)) for code in codes]
+    asked = [_look_up(code, rng.randrange(60, 90)) for code in codes]
     heavy = Asked(
         f"SELECT depot, median(grams) AS mid FROM parcels WHERE grams > {rng.randrange(100, 5000)}"
         " GROUP BY depot ORDER BY depot",
