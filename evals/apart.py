@@ -1,6 +1,6 @@
 """Play one scenario in a process of its own.
 
-`python -m evals.apart FAMILY SEED APPROVER BASELINE SCRATCH` writes the result as JSON.
+`python -m evals.apart FAMILY SEED APPROVER BASELINE SEARCH SCRATCH` writes the result as JSON.
 Whatever dies in it takes nothing else along, and its processor time is its own.
 """
 
@@ -22,13 +22,16 @@ class SuiteBroken(Exception):
     """The suite itself failed on a scenario."""
 
 
-async def play_apart(place: Place, approver: str, *, with_rules: bool) -> ScenarioResult:
+async def play_apart(
+    place: Place, approver: str, *, with_rules: bool, exhaustive: bool = False
+) -> ScenarioResult:
     """Play a scenario in a child process; raises `SuiteBroken` when it leaves no result."""
     command = [sys.executable, "-m", "evals.apart", place.family, str(place.seed), approver]
     baseline = "rules" if with_rules else "silent"
+    search = "exhaustive" if exhaustive else "none"
     # The files belong to this process: the child may be killed.
     with TemporaryDirectory(prefix="pillion-eval-", ignore_cleanup_errors=True) as scratch:
-        done = await anyio.run_process([*command, baseline, scratch], check=False)
+        done = await anyio.run_process([*command, baseline, search, scratch], check=False)
     return read_result(done)
 
 
@@ -40,12 +43,17 @@ def read_result(done: subprocess.CompletedProcess[bytes]) -> ScenarioResult:
     return ScenarioResult.model_validate_json(done.stdout.splitlines()[-1])
 
 
-async def _main(place: Place, approver: str, baseline: str, scratch: Path) -> None:
-    with_rules = baseline == "rules"
-    result = await play(*place, approver, with_rules=with_rules, scratch=scratch)
+async def _main(place: Place, approver: str, baseline: str, search: str, scratch: Path) -> None:
+    result = await play(
+        *place,
+        approver,
+        with_rules=baseline == "rules",
+        scratch=scratch,
+        exhaustive=search == "exhaustive",
+    )
     sys.stdout.write(result.model_dump_json() + "\n")
 
 
 if __name__ == "__main__":
-    family, seed, approver, baseline, scratch = sys.argv[1:]
-    anyio.run(_main, Place(family, int(seed)), approver, baseline, Path(scratch))
+    family, seed, approver, baseline, search, scratch = sys.argv[1:]
+    anyio.run(_main, Place(family, int(seed)), approver, baseline, search, Path(scratch))

@@ -76,6 +76,13 @@ def run(
     gate: Annotated[
         bool, typer.Option("--gate", help="Exit 1 when it is worse than the committed baseline.")
     ] = False,
+    exhaustive: Annotated[
+        bool,
+        typer.Option(
+            "--exhaustive",
+            help="Judge every set of known ideas for the best reachable gain; slow, not for smoke.",
+        ),
+    ] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the newest run that was interrupted.")
     ] = False,
@@ -87,9 +94,13 @@ def run(
     """
     if gate and (suite, family, seed, approver) != ("smoke", None, None, "oracle"):
         _refuse("--gate is for the whole smoke suite, answered by oracle: so is its baseline.")
-    arguments = {
+    if exhaustive and suite == "smoke":
+        _refuse("--exhaustive takes minutes a scenario: use it with --suite dev or full.")
+    arguments: dict[str, Any] = {
         "family": family or "", "seed": seed or 0, "approver": approver, "baseline": baseline,
     }  # fmt: skip
+    if exhaustive:
+        arguments["exhaustive"] = True
     try:
         log, result = commands.run(suite, arguments, again=resume)
     except UnknownName as exc:

@@ -16,6 +16,7 @@ import anyio.to_thread
 import duckdb
 
 from evals.approvers import ORACLE, Answer, policies
+from evals.exhaustive import beats, search_product
 from evals.judging import by_rules, judge_all, judge_together, judged_offer
 from evals.oracle.case import Judgement
 from evals.products import (
@@ -24,7 +25,6 @@ from evals.products import (
     judge_files,
     make_best,
     register,
-    texts_after,
 )
 from evals.results import Judged, ScenarioResult
 from evals.scenarios.families import families
@@ -60,6 +60,8 @@ class _Stage:
     together: Judgement | None = None
     reached: Judgement | None = None
     best: Judgement | None = None
+    best_by: tuple[str, ...] = ()
+    exhaustive: bool = False
     cpu: float = 0.0
 
     @contextmanager
@@ -78,14 +80,20 @@ def _cpu() -> float:
 
 
 async def play(
-    family: str, seed: int, approver: str, *, with_rules: bool, scratch: Path
+    family: str,
+    seed: int,
+    approver: str,
+    *,
+    with_rules: bool,
+    scratch: Path,
+    exhaustive: bool = False,
 ) -> ScenarioResult:
     """Play one scenario in `scratch`; whatever fails in it becomes part of the result."""
     started = time.monotonic()
     folder = scratch / "home" / "products" / family
     folder.mkdir(parents=True)
     scenario = await anyio.to_thread.run_sync(families()[family], seed, folder)
-    stage = _Stage(scenario, approver)
+    stage = _Stage(scenario, approver, exhaustive=exhaustive)
     failure = ""
     try:
         await _advance(stage, folder, scratch, with_rules=with_rules)
@@ -159,24 +167,28 @@ async def _compare_with_best(stage: _Stage, product: Product, scratch: Path) -> 
     scenario = stage.scenario
 
     async def reached() -> None:
-        texts = texts_after(list(stage.changes.values()))
-        place = scratch / "reached"
-        stage.reached = await judge_files(product, scenario.database, texts, place)
+        stage.reached = await judge_files(product, scenario.database, scratch / "reached")
 
     async def reachable(best: Best) -> None:
         made = make_best(product.original, best, scratch / "best.duckdb")
-        stage.best = await judge_files(product, made, texts_of(best.texts), scratch / "best")
+        place = scratch / "best"
+        stage.best = await judge_files(product, made, place, texts=dict(best.texts))
 
     async with anyio.create_task_group() as group:
         if stage.changes:
             group.start_soon(reached)
         if scenario.best:
             group.start_soon(reachable, scenario.best)
+    if stage.exhaustive:
+        await _search_all(stage, product, scratch)
 
 
-def texts_of(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Return pairs of texts as the oracle looks them up."""
-    return {" ".join(old.split()).rstrip("; "): new for old, new in pairs}
+async def _search_all(stage: _Stage, product: Product, scratch: Path) -> None:
+    """Put the best of all sets of known ideas in the place of the author's, where it is better."""
+    found = await search_product(product, stage.trials, scratch)
+    if found is not None and beats(found, stage.best):
+        stage.best = found.judgement
+        stage.best_by = tuple(idea.says for idea in found.ideas)
 
 
 def _result(stage: _Stage, failure: str, seconds: float) -> ScenarioResult:
@@ -201,6 +213,7 @@ def _result(stage: _Stage, failure: str, seconds: float) -> ScenarioResult:
         found_by_rules=found(tried),
         reached=stage.reached.gain if stage.reached else None,
         reachable=stage.best.gain if stage.best else None,
+        reachable_by=stage.best_by,
         lost=tuple(_lost(t) for t in stage.trials if t.candidate.id not in proposed),
         explained=bool(stage.proposals or stage.notes or stage.trials),
         seconds=seconds,

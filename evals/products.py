@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ from evals.scenarios.scenario import Best, Scenario, ScenarioFailed
 from mcp_servers.product.client import connect, stdio_target
 from mcp_servers.product.contract import ApplyRequest
 from mcp_servers.product.errors import ServerGone, ToolFailed
-from tools.messages import Change, CreateSummary, RewriteQuery
+from tools.messages import Change
+from tools.product.dispatch import dispatched
+from tools.product.executor import dispatch_rewrites
 
 ORACLE_SECONDS = 240
 DESCRIPTOR = "product.odps.yaml"
@@ -86,42 +88,57 @@ async def changed_copy(product: Product, changes: Mapping[str, Change], into: Pa
 
 
 async def judge_changes(
-    product: Product, changes: Mapping[str, Change], scratch: Path
+    product: Product, changes: Mapping[str, Change], scratch: Path, *, best: Best | None = None
 ) -> Judgement:
-    """Judge one change, or several together, made to a copy of the product."""
-    into = scratch / f"copy-{'-'.join(changes)}"
+    """Judge one change, or several together and the author's best, made to a copy of a product."""
+    into = scratch / f"copy-{'-'.join((*changes, *(['best'] if best else [])))}"
+    texts = None
     try:
         changed = await changed_copy(product, changes, into)
+        if best is not None:
+            changed = make_best(changed, best, into / "best.duckdb")
+            texts = texts_after(changed, _asked(product)) | dict(best.texts)
+        return await judge_files(product, changed, into, texts=texts)
     except ToolFailed as exc:
         return Judgement(verdict="undecided", reason=f"it cannot be made: {exc.message}")
+    except ScenarioFailed as exc:
+        return Judgement(verdict="undecided", reason=str(exc))
     except ServerGone as exc:
         return Judgement(verdict="harmful", reason=f"the product's server ends: {exc}")
-    judgement = await judge_files(product, changed, texts_after([*changes.values()]), into)
-    shutil.rmtree(into)
-    return judgement
+    finally:
+        shutil.rmtree(into, ignore_errors=True)
 
 
 async def judge_files(
-    product: Product, changed: Path, texts: Mapping[str, str], scratch: Path
+    product: Product, changed: Path, scratch: Path, *, texts: Mapping[str, str] | None = None
 ) -> Judgement:
-    """Have a changed database judged against the original, in a process of its own."""
+    """Have a changed database judged against the original, in a process of its own.
+
+    Without `texts`, each query is timed as the text by which the changed product answers it.
+    """
     scratch.mkdir(exist_ok=True)
     before, after = scratch / "oracle-before.duckdb", scratch / "oracle-after.duckdb"
     shutil.copy(product.original, before)
     shutil.copy(changed, after)
     scenario = product.scenario
+    if texts is None:
+        texts = texts_after(after, _asked(product))
     case = Case(
         before=before,
         after=after,
         contract=product.contract,
         later=tuple((q.sql, q.runs) for q in scenario.later),
-        texts={q.sql: texts.get(_plain(q.sql), q.sql) for q in scenario.later},
+        texts={q.sql: texts.get(q.sql, q.sql) for q in scenario.later},
         later_data=scenario.later_data,
         later_batches=scenario.later_batches,
     )
     asked = scratch / "case.json"
     asked.write_text(case.model_dump_json(), encoding="utf-8")
     return await _ask_oracle(asked)
+
+
+def _asked(product: Product) -> list[str]:
+    return [q.sql for q in product.scenario.later]
 
 
 async def _ask_oracle(case: Path) -> Judgement:
@@ -155,17 +172,9 @@ def make_best(original: Path, best: Best, path: Path) -> Path:
     return path
 
 
-def texts_after(changes: list[Change]) -> dict[str, str]:
-    """Return the texts that changes answer by another text, by their plain form."""
-    found: dict[str, str] = {}
-    for change in changes:
-        match change:
-            case CreateSummary(rewrites=rewrites):
-                found |= {_plain(old): new for old, new in rewrites}
-            case RewriteQuery(original=old, rewritten=new):
-                found[_plain(old)] = new
-    return found
-
-
-def _plain(sql: str) -> str:
-    return " ".join(sql.split()).rstrip("; ")
+def texts_after(changed: Path, asked: Iterable[str]) -> dict[str, str]:
+    """Return the texts that a changed product answers by another text, with that text."""
+    with duckdb.connect(str(changed), read_only=True) as con:
+        rewrites = dispatch_rewrites(con)
+        found = {sql: dispatched(con, sql, rewrites) for sql in asked}
+    return {sql: text for sql, text in found.items() if text != sql}

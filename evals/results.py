@@ -56,7 +56,9 @@ class ScenarioResult(Result):
     reached: Estimate | None = None
     """Gain of everything that was approved; None where nothing was."""
     reachable: Estimate | None = None
-    """Gain of the author's best product; None where there is none."""
+    """Gain of the best product that is known; None where there is none."""
+    reachable_by: tuple[str, ...] = ()
+    """Ideas that together beat the author's best product; empty where it is the best one."""
     lost: tuple[str, ...] = ()
     """Ideas that the advisor tried and did not propose, each with its reason."""
     explained: bool = True

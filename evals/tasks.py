@@ -36,24 +36,38 @@ def smoke(
 
 
 @task
-def dev(approver: str = ORACLE, baseline: str = "rules", family: str = "", seed: int = 0) -> Task:
+def dev(
+    approver: str = ORACLE,
+    baseline: str = "rules",
+    family: str = "",
+    seed: int = 0,
+    exhaustive: bool = False,
+) -> Task:
     """Play every family on dev seeds."""
-    return suite_task("dev", approver, baseline, family, seed)
+    return suite_task("dev", approver, baseline, family, seed, exhaustive)
 
 
 @task
-def full(approver: str = ORACLE, baseline: str = "rules", family: str = "", seed: int = 0) -> Task:
+def full(
+    approver: str = ORACLE,
+    baseline: str = "rules",
+    family: str = "",
+    seed: int = 0,
+    exhaustive: bool = False,
+) -> Task:
     """Play every family on test seeds."""
-    return suite_task("full", approver, baseline, family, seed)
+    return suite_task("full", approver, baseline, family, seed, exhaustive)
 
 
-def suite_task(suite: SuiteName, approver: str, baseline: str, family: str, seed: int) -> Task:
+def suite_task(
+    suite: SuiteName, approver: str, baseline: str, family: str, seed: int, exhaustive: bool = False
+) -> Task:
     """Return a suite's task; raises `UnknownName`. An empty family and seed 0 mean all."""
     wanted = places(suite, family or None, seed or None)
     with_rules = check_baseline(baseline) == "rules"
     return Task(
         dataset=MemoryDataset([_sample(place) for place in wanted], name=f"pillion-{suite}"),
-        solver=pillion(check_approver(approver), with_rules),
+        solver=pillion(check_approver(approver), with_rules, exhaustive),
         scorer=oracle_verdict(),
         fail_on_error=False,
         metadata={"suite": suite, "approver": approver, "scenarios": len(wanted)},
@@ -69,13 +83,13 @@ def _sample(place: Place) -> Sample:
 
 
 @solver
-def pillion(approver: str, with_rules: bool) -> Solver:
+def pillion(approver: str, with_rules: bool, exhaustive: bool = False) -> Solver:
     """Play a scenario: product server, graph, ledger and questions are the real ones."""
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
         place = Place(state.metadata["family"], state.metadata["seed"])
         async with concurrency("scenario", PARALLEL):
-            result = await play_apart(place, approver, with_rules=with_rules)
+            result = await play_apart(place, approver, with_rules=with_rules, exhaustive=exhaustive)
         LOG.info("%s: %s", result.name, headline(result))
         state.output = ModelOutput.from_content("pillion", headline(result))
         state.metadata[RESULT] = result.model_dump(mode="json")

@@ -52,7 +52,7 @@ def preforked(folder: Path) -> Iterator[Path]:
         encoding="utf-8",
     )
     launcher.chmod(0o755)
-    for name in ("pillion", "tpchgen-cli"):
+    for name in ("pillion", "tpcgen-cli"):
         # Found beside the interpreter.
         (folder / name).symlink_to(Path(sys.executable).with_name(name))
     command = [sys.executable, "-m", "tests.preforked", str(address)]

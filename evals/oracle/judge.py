@@ -1,4 +1,4 @@
-"""The verdict on a change: answers, later data, contract and time, in this order."""
+"""The verdict on a change: answers, contract, time, later data and adversarial data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from evals.oracle import timing
+from evals.oracle import adversarial, timing
 from evals.oracle.answers import Row, fetch, same
 from evals.oracle.case import Case, Judgement
 from evals.oracle.promises import broken, newly_enforced
@@ -48,6 +48,7 @@ def judge(case: Case) -> Judgement:
         _check_later_data(case)
         _check_answers(case, " on later data")
         _check_promises(case)
+        _check_texts(case)
     except Harmful as exc:
         return Judgement(verdict="harmful", reason=str(exc), gain=gain)
     except Undecidable as exc:
@@ -95,6 +96,16 @@ def _check_answers(case: Case, when: str) -> None:
                 raise Harmful(f"a query fails{when}: {_short(sql)}: {_line(exc)}") from exc
         if not same(sql, before, after):
             raise Harmful(f"another answer{when}: {_short(sql)}")
+
+
+def _check_texts(case: Case) -> None:
+    """Compare what is answered by another text with that text on adversarial data."""
+    texts = {sql: text for sql, text in case.texts.items() if text != sql}
+    if texts:
+        with _open(case.before) as old, _open(case.after) as new:
+            found = adversarial.fault(old, new, texts)
+        if found:
+            raise Harmful(_short(found, 2 * SHOWN))
 
 
 def _original(con: duckdb.DuckDBPyConnection, sql: str) -> list[Row]:
@@ -155,6 +166,6 @@ def _line(exc: Exception) -> str:
     return str(exc).splitlines()[0]
 
 
-def _short(sql: str) -> str:
+def _short(sql: str, most: int = SHOWN) -> str:
     text = " ".join(sql.split())
-    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+    return text if len(text) <= most else text[: most - 1] + "…"

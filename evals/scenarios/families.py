@@ -6,30 +6,39 @@ from collections.abc import Callable
 from pathlib import Path
 
 from evals.scenarios import (
+    correlated,
     drifting,
+    drop_unused,
+    enum_group_by,
+    event_log,
     finance_mesh,
     flights,
     hostile_names,
     insert_heavy,
     later_text,
     leading_zeros,
+    month_buckets,
     nothing_to_improve,
     point_lookup,
     promised_unused,
     raw_text,
     repeated_totals,
+    rewrites,
+    star_schema,
     status_index,
     tiny,
     tpcds,
     tpch,
     unsorted_ranges,
+    wide_table,
 )
 from evals.scenarios.scenario import Scenario
 
 MODULES = (
     raw_text, unsorted_ranges, point_lookup, repeated_totals, nothing_to_improve, tiny,
     leading_zeros, later_text, promised_unused, status_index, insert_heavy, hostile_names, drifting,
-    tpch, tpcds, flights, finance_mesh,
+    tpch, tpcds, flights, finance_mesh, event_log, star_schema, wide_table, correlated,
+    enum_group_by, month_buckets, rewrites, drop_unused,
 )  # fmt: skip
 Build = Callable[[int, Path], Scenario]
 

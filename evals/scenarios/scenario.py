@@ -27,6 +27,7 @@ class Known(NamedTuple):
     kinds: tuple[str, ...]
     table: str
     column: str = ""
+    """Or the name of an index; any where it is empty."""
 
     @property
     def name(self) -> str:
@@ -39,6 +40,7 @@ class Known(NamedTuple):
             return False
         columns = {getattr(change, "column", ""), *getattr(change, "columns", ())}
         columns |= set(getattr(change, "order_by", ())[:1])
+        columns |= {change.name} if change.kind == "drop_index" else set()
         return change.kind in ("create_summary", "rewrite_query") or self.column in columns
 
 

@@ -26,7 +26,9 @@ def saved(path: Path, result: SuiteResult) -> Path:
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, *verdicts: str) -> None:
-    async def play(place: Place, approver: str, *, with_rules: bool) -> ScenarioResult:
+    async def play(
+        place: Place, approver: str, *, with_rules: bool, exhaustive: bool
+    ) -> ScenarioResult:
         return make_scenario(
             *verdicts,  # type: ignore[arg-type]
             family=place.family, seed=place.seed, approver=approver,
@@ -101,6 +103,26 @@ def test_the_gate_is_refused_before_anything_is_played_on_what_it_has_no_baselin
 ) -> None:
     said = refusal(invoke(home, "eval", "run", "--suite", "dev", "--gate"), code=2)
     assert "smoke" in said
+
+
+def test_the_smoke_suite_does_not_search_exhaustively(home: Path) -> None:
+    assert "--suite dev" in refusal(invoke(home, "eval", "run", "--exhaustive"), code=2)
+
+
+def test_an_exhaustive_search_is_asked_of_every_scenario(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+
+    async def play(
+        place: Place, approver: str, *, with_rules: bool, exhaustive: bool
+    ) -> ScenarioResult:
+        asked.append(exhaustive)
+        return make_scenario("good", family=place.family, seed=place.seed, approver=approver)
+
+    monkeypatch.setattr(apart, "play_apart", play)
+    document(home, "eval", "run", "--suite", "dev", "--family", "tiny", "--exhaustive")
+    assert asked == [True, True, True]
 
 
 def test_results_of_different_suites_are_not_compared(home: Path, tmp_path: Path) -> None:

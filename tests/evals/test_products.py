@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from evals.oracle.case import Judgement
@@ -10,6 +11,9 @@ from evals.products import make_best, read_judgement, texts_after
 from evals.scenarios import tiny
 from evals.scenarios.scenario import Best, ScenarioFailed
 from tools.messages import RewriteQuery, TableName
+from tools.product.candidates.rules import apply_rule
+from tools.product.executor import apply
+from tools.product.fingerprint import fingerprint_of
 
 
 def ended(code: int, said: bytes = b"", wrong: bytes = b"") -> subprocess.CompletedProcess[bytes]:
@@ -33,11 +37,20 @@ def test_an_oracle_that_fails_has_not_decided() -> None:
     )
 
 
-def test_a_text_is_found_whatever_its_spaces() -> None:
+def test_later_literals_are_answered_by_the_text_of_the_changed_product(tmp_path: Path) -> None:
+    path = tmp_path / "changed.duckdb"
+    month = "SELECT count(*) AS n FROM sales WHERE strftime(sold, '%Y-%m') = '{}'"
+    asked, other = month.format("2025-03"), month.format("2026-01")
     change = RewriteQuery(
-        table=TableName(name="t"), fingerprint="q", rule="r", original="SELECT 1 ;", rewritten="x"
-    )
-    assert texts_after([change]) == {"SELECT 1": "x"}
+        table=TableName(name="sales"), fingerprint=fingerprint_of(asked), rule="month_text",
+        original=asked, rewritten=apply_rule("month_text", asked) or "",
+    )  # fmt: skip
+    with duckdb.connect(str(path)) as con:
+        con.execute("CREATE TABLE sales AS SELECT DATE '2025-03-01' AS sold")
+        apply(con, "p1", change)
+    found = texts_after(path, [other, "SELECT sold FROM sales"])
+    assert list(found) == [other]
+    assert "2026-02-01" in found[other]
 
 
 def test_a_best_product_that_cannot_be_made_is_said(tmp_path: Path) -> None:

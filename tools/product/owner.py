@@ -14,12 +14,11 @@ import duckdb
 import pyarrow as pa
 
 from tools.messages import TableName
-from tools.product.candidates.answers import answer_from_summary
-from tools.product.candidates.rules import apply_rule
 from tools.product.catalog import Catalog, read_catalog
-from tools.product.errors import ParseFailed, ProductError, QueryFailed
+from tools.product.dispatch import dispatched
+from tools.product.errors import ProductError, QueryFailed
 from tools.product.executor import ActiveRewrite, dispatch_rewrites
-from tools.product.fingerprint import analyse, fingerprint_of
+from tools.product.fingerprint import analyse
 from tools.product.guard import check_read_only
 from tools.product.opening import open_database
 from tools.product.tap import Tap
@@ -123,17 +122,9 @@ class Owner:
         if text is None:
             if len(self._texts) >= REWRITE_CACHE:
                 self._texts.clear()
-            text = _rewrite(sql, self._rewrites)
-            text = text if text == sql or self._alike(sql, text) else sql
-            self._texts[sql] = text
+            with self.cursor() as con:
+                text = self._texts[sql] = dispatched(con, sql, self._rewrites)
         return text
-
-    def _alike(self, sql: str, text: str) -> bool:
-        """Whether both texts give columns of the same names and types today."""
-        with suppress(duckdb.Error), self.cursor() as con:
-            shapes = [con.execute(f"DESCRIBE {s}").fetchall() for s in (sql, text)]
-            return [r[:2] for r in shapes[0]] == [r[:2] for r in shapes[1]]
-        return False
 
     def query(self, sql: str, caller: str, limits: Limits) -> Rows:
         """Run one consumer's query: checked, tapped, timed out, cut at the row limit."""
@@ -251,20 +242,3 @@ def _first(reader: pa.RecordBatchReader, rows: int) -> pa.Table:
         if held >= rows:
             break
     return pa.Table.from_batches(batches, reader.schema)
-
-
-def _rewrite(sql: str, rewrites: tuple[ActiveRewrite, ...]) -> str:
-    try:
-        asked = fingerprint_of(sql)
-    except ParseFailed:
-        return sql
-    for rewrite in rewrites:
-        if asked not in rewrite.fingerprints:
-            continue
-        if rewrite.kind == "rewrite_query":
-            text = apply_rule(rewrite.change.rule, sql)
-        else:
-            text = answer_from_summary(sql, rewrite.change)
-        if text is not None:
-            return text
-    return sql

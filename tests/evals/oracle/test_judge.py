@@ -79,6 +79,16 @@ def test_a_rewrite_that_answers_otherwise_is_caught(original: Path) -> None:
     assert judged(original, texts={TOTAL: wrong}).verdict == "harmful"
 
 
+def test_a_rewrite_that_is_equal_only_without_missing_values_is_caught(original: Path) -> None:
+    counted = "SELECT count(code) AS n FROM sales"
+    found = judged(
+        original, texts={counted: "SELECT count(*) AS n FROM sales"}, later=((counted, 9),)
+    )
+    assert found.verdict == "harmful"
+    assert "adversarial data (missing values)" in found.reason
+    assert found.gain is not None
+
+
 def test_a_query_that_fails_afterwards_is_caught(original: Path) -> None:
     found = judged(original, "ALTER TABLE sales DROP amount", promised=[])
     assert found.verdict == "harmful"

@@ -16,35 +16,53 @@ from tools.messages import (
     quoted,
 )
 from tools.product.candidates.context import CandidateContext, Found, each
+from tools.product.candidates.written import Written
 from tools.product.catalog import Table
 
 ENOUGH_PATTERNS = 20
 ENOUGH_RUNS = 500
 MAX_DROPS = 3
+MAX_NAMED = 5
 
 
 def find_unused(context: CandidateContext) -> Found:
     """Propose to drop what no query reads and no contract promises, given enough of a log."""
     if not _long_enough(context):
         return Found((), ("the log is too short to call anything unused",))
+    written = Written(context.workload)
     changes: list[Change] = []
+    notes: list[str] = []
     for table in context.catalog.tables:
-        reading = context.workload.reading(table.name)
-        promised = {c for t, c in context.promised if t == table.name}
-        if not reading:
-            if not promised:
-                changes.append(DropTable(table=table.name))
-            continue
-        if any(p.star for p in reading):
-            continue
-        used = {u.column for p in reading for u in p.columns if u.table == table.name}
-        changes += [
-            DropColumn(table=table.name, column=c.name, type=c.type)
-            for c in table.columns
-            if c.name not in used and c.name not in promised and c.generated is None
-        ]
-    reason = "no query of the log reads it and no contract promises it"
-    return Found(tuple(_candidate(context, c, reason) for c in changes[:MAX_DROPS]))
+        unread = list(_unread(context, table))
+        needed = [c for c in unread if _needed(written, table, c)]
+        changes += [c for c in unread if c not in needed]
+        if needed:
+            names = ", ".join(getattr(c, "column", "all of it") for c in needed[:MAX_NAMED])
+            notes.append(f"{table.name} keeps what no query reads but writes may fill: {names}")
+    reason = "no query of the log reads it, no write names it and no contract promises it"
+    return Found(tuple(_candidate(context, c, reason) for c in changes[:MAX_DROPS]), tuple(notes))
+
+
+def _unread(context: CandidateContext, table: Table) -> Iterator[DropColumn | DropTable]:
+    """Yield the drops of what no query reads and no contract promises."""
+    reading = context.workload.reading(table.name)
+    promised = {c for t, c in context.promised if t == table.name}
+    if not reading:
+        if not promised:
+            yield DropTable(table=table.name)
+        return
+    if any(p.star for p in reading):
+        return
+    used = {u.column for p in reading for u in p.columns if u.table == table.name}
+    for c in table.columns:
+        if c.name not in used and c.name not in promised and c.generated is None:
+            yield DropColumn(table=table.name, column=c.name, type=c.type)
+
+
+def _needed(written: Written, table: Table, change: DropColumn | DropTable) -> bool:
+    if isinstance(change, DropTable):
+        return written.names(table)
+    return written.needs(table, change.column)
 
 
 def _long_enough(context: CandidateContext) -> bool:

@@ -15,7 +15,7 @@ from tools.product.candidates.context import CandidateContext, Found
 from tools.product.candidates.finder import FINDERS, MAX_CANDIDATES, find
 from tools.product.catalog import read_catalog
 from tools.product.errors import QueryFailed
-from tools.product.workload import Workload
+from tools.product.workload import Skipped, Workload
 
 ALL = frozenset(kind for kinds, _ in FINDERS for kind in kinds)
 T = TableName(name="t")
@@ -32,7 +32,12 @@ def look(
 ) -> Found:
     catalog = read_catalog(con)
     runs = more.pop("runs", 10)
-    workload = Workload(patterns=tuple(make_pattern(q, catalog, runs) for q in queries))
+    skipped = tuple(Skipped(sql=w, reason="it writes") for w in more.pop("writes", ()))
+    workload = Workload(
+        patterns=tuple(make_pattern(q, catalog, runs) for q in queries),
+        skipped=skipped,
+        skipped_total=more.pop("skipped_total", len(skipped)),
+    )
 
     def probe(sql: str, parameters: Any = ()) -> list[tuple[Any, ...]]:
         try:
@@ -242,6 +247,45 @@ def test_unused_things_are_dropped_only_after_a_long_log(con: duckdb.DuckDBPyCon
     assert targets(long) == ["drop_column unused", "drop_index", "drop_table"]
     starred = look(con, ["FROM t"], kinds, promised=promised, runs=500)
     assert targets(starred) == ["drop_index", "drop_table"]
+
+
+@pytest.mark.parametrize(
+    ("write", "dropped"),
+    [
+        ("INSERT INTO t (used, a) VALUES (1, 2)", ["b", "c"]),
+        ("INSERT INTO t VALUES (1, 2, 3, 4)", []),
+        ("INSERT INTO t SELECT * FROM other", []),
+        ("INSERT INTO other SELECT a FROM t", []),
+        ("INSERT INTO other (a) SELECT c FROM t", ["b"]),
+        ("UPDATE t SET a = 1 WHERE b = 2", ["c"]),
+        ("DELETE FROM t WHERE c = 1", ["a", "b"]),
+        ("COPY t FROM 'new.csv'", []),
+        ("INSERT INTO t (used, a) VALUES (1, 'cut of", []),
+        ("INSERT INTO other VALUES (1)", ["a", "b", "c"]),
+    ],
+)
+def test_what_a_write_of_the_log_needs_is_not_dropped(
+    write: str, dropped: list[str], con: duckdb.DuckDBPyConnection
+) -> None:
+    con.execute("CREATE TABLE t (used INTEGER, a INTEGER, b INTEGER, c INTEGER)")
+    found = look(con, ["SELECT used FROM t"], {"drop_column"}, runs=500, writes=[write])
+    assert targets(found) == [f"drop_column {column}" for column in dropped]
+    assert len(found.notes) == (dropped != ["a", "b", "c"])
+
+
+def test_a_table_that_is_only_written_is_not_dropped(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("CREATE TABLE t (a INTEGER)")
+    con.execute("CREATE TABLE kept (a INTEGER)")
+    asked: dict[str, Any] = {"kinds": {"drop_table"}, "runs": 500}
+    writes = ["INSERT INTO kept VALUES (1)"]
+    assert look(con, ["SELECT a FROM t"], **asked, writes=writes).candidates == ()
+    assert len(look(con, ["SELECT a FROM t"], **asked).candidates) == 1
+
+
+def test_nothing_is_dropped_where_not_every_write_is_known(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("CREATE TABLE t (used INTEGER, a INTEGER)")
+    found = look(con, ["SELECT used FROM t"], {"drop_column"}, runs=500, skipped_total=1)
+    assert (found.candidates, len(found.notes)) == ((), 1)
 
 
 def test_an_index_that_repeats_another_is_redundant(con: duckdb.DuckDBPyConnection) -> None:

@@ -1,0 +1,130 @@
+"""Texts that agree on today's data are told apart on worse data, and equal ones are not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import duckdb
+import pytest
+
+from evals.oracle.adversarial import fault
+
+MARCH = "SELECT count(*) AS n FROM sales WHERE strftime(sold, '%Y-%m') = '2025-03'"
+RANGE = "SELECT count(*) AS n FROM sales WHERE sold >= DATE '2025-03-01' AND sold {}"
+BEST = "SELECT shop, max(amount) AS top FROM sales GROUP BY shop ORDER BY top DESC"
+BY_SHOP = "SELECT shop, count(*) AS n FROM sales GROUP BY shop"
+KEPT = "SELECT shop, n FROM by_shop"
+Pair = tuple[duckdb.DuckDBPyConnection, duckdb.DuckDBPyConnection]
+
+
+@pytest.fixture
+def products() -> Iterator[Pair]:
+    """Return one product twice: nothing missing, nothing repeated."""
+    with duckdb.connect() as before, duckdb.connect() as after:
+        for con in (before, after):
+            con.execute(
+                "CREATE TABLE sales AS SELECT i AS id, TIMESTAMP '2025-01-01' + to_minutes(i * 70)"
+                " AS sold, 'shop ' || (i % 7) AS shop, CAST(i % 50 AS BIGINT) AS pieces,"
+                " i / 3 AS amount FROM range(3000) AS r(i)"
+            )
+            con.execute("CREATE TABLE returns AS SELECT i * 3 AS sale_id FROM range(100) AS r(i)")
+        yield before, after
+
+
+def contents(con: duckdb.DuckDBPyConnection) -> list[tuple[int, ...]]:
+    return con.execute("SELECT count(*), sum(hash(s)) FROM sales AS s").fetchall()
+
+
+@pytest.mark.parametrize(
+    ("sql", "text", "world"),
+    [
+        (
+            "SELECT count(*) AS n FROM sales WHERE id NOT IN (SELECT sale_id FROM returns)",
+            "SELECT count(*) AS n FROM sales"
+            " WHERE NOT EXISTS (SELECT 1 FROM returns WHERE sale_id = id)",
+            "missing values",
+        ),
+        (
+            "SELECT DISTINCT sale_id FROM returns WHERE sale_id IS NOT NULL",
+            "SELECT sale_id FROM returns WHERE sale_id IS NOT NULL",
+            "repeated rows",
+        ),
+        ("SELECT count(shop) AS n FROM sales", "SELECT count(*) AS n FROM sales", "missing values"),
+        (
+            "SELECT sale_id FROM returns UNION SELECT -1 - id FROM sales WHERE id < 5",
+            "SELECT sale_id FROM returns UNION ALL SELECT -1 - id FROM sales WHERE id < 5",
+            "missing values",
+        ),
+        (
+            "SELECT id FROM sales LEFT JOIN returns ON id = sale_id WHERE id % 3 = 0 AND id < 99",
+            "SELECT id FROM sales JOIN returns ON id = sale_id WHERE id % 3 = 0 AND id < 99",
+            "no returns",
+        ),
+        (
+            "SELECT max(pieces) AS top FROM sales",
+            "SELECT coalesce(max(pieces), 0) AS top FROM sales",
+            "no sales",
+        ),
+        (MARCH, RANGE.format("<= DATE '2025-04-01'"), "edges"),
+    ],
+)
+def test_a_text_that_answers_otherwise_on_worse_data_is_caught(
+    sql: str, text: str, world: str, products: Pair
+) -> None:
+    answers = [sorted(products[1].execute(q).fetchall()) for q in (sql, text)]
+    assert answers[0] == answers[1]
+    assert f"another answer on adversarial data ({world}" in fault(*products, {sql: text})
+
+
+@pytest.mark.parametrize(
+    ("sql", "text"),
+    [
+        (MARCH, RANGE.format("< DATE '2025-04-01'")),
+        (f"{BEST} LIMIT 3", f"{BEST}, shop LIMIT 3"),
+    ],
+)
+def test_equal_texts_are_equal_everywhere_and_the_data_stays(
+    sql: str, text: str, products: Pair
+) -> None:
+    before = contents(products[1])
+    assert fault(*products, {sql: text}) == ""
+    assert contents(products[1]) == before
+
+
+def keep(con: duckdb.DuckDBPyConnection, *events: str) -> None:
+    """Keep a summary of sales by triggers, as far as these events go."""
+    con.execute(f"CREATE TABLE by_shop AS {BY_SHOP}")
+    moved = BY_SHOP.replace("sales", "moved")
+    for event, state, sign in (("INSERT", "NEW", "+"), ("DELETE", "OLD", "-")):
+        if event in events:
+            con.execute(
+                f"CREATE TRIGGER kept_{event} AFTER {event} ON sales REFERENCING {state} TABLE AS"
+                f" moved FOR EACH STATEMENT MERGE INTO by_shop AS b USING ({moved}) AS m ON b.shop"
+                f" IS NOT DISTINCT FROM m.shop WHEN MATCHED THEN UPDATE SET n = b.n {sign} m.n"
+                " WHEN NOT MATCHED THEN INSERT (shop, n) VALUES (m.shop, m.n)"
+            )
+
+
+@pytest.mark.parametrize(
+    ("events", "world"),
+    [
+        ((), "missing values"),
+        (("INSERT",), "few rows"),
+        (("INSERT", "DELETE"), "changed to missing"),
+    ],
+)
+def test_a_summary_that_follows_only_some_writes_is_caught(
+    events: tuple[str, ...], world: str, products: Pair
+) -> None:
+    keep(products[1], *events)
+    assert f"({world})" in fault(*products, {BY_SHOP: KEPT})
+
+
+def test_a_summary_that_refuses_a_write_the_product_took_is_caught(products: Pair) -> None:
+    products[1].execute("CREATE TABLE seen (shop VARCHAR NOT NULL)")
+    products[1].execute(
+        "CREATE TRIGGER strict AFTER INSERT ON sales REFERENCING NEW TABLE AS rows"
+        " FOR EACH STATEMENT INSERT INTO seen SELECT shop FROM rows"
+    )
+    sql = "SELECT count(shop) AS n FROM sales"
+    assert "a write is refused" in fault(*products, {sql: sql + " "})
