@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from evals import apart
+from evals.options import Options
 from evals.results import ScenarioResult, SuiteResult
 from evals.suites import Place, places
 from evals.views import document as document_of
@@ -26,10 +27,10 @@ def saved(path: Path, result: SuiteResult) -> Path:
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, *verdicts: str) -> None:
-    async def play(place: Place, approver: str, *, with_rules: bool) -> ScenarioResult:
+    async def play(place: Place, options: Options) -> ScenarioResult:
         return make_scenario(
             *verdicts,  # type: ignore[arg-type]
-            family=place.family, seed=place.seed, approver=approver,
+            family=place.family, seed=place.seed, approver=options.approver,
         )  # fmt: skip
 
     monkeypatch.setattr(apart, "play_apart", play)
@@ -50,6 +51,7 @@ def test_what_there_is_is_listed(home: Path) -> None:
         (["--suite", "full", "--seed", "7"], "1000 to 1999"),
         (["--approver", "nobody"], "strict_dba"),
         (["--baseline", "luck"], "rules"),
+        (["--baseline", "rules,luck"], "unmeasured"),
     ],
 )
 def test_an_unknown_name_is_answered_with_the_known_ones(
@@ -130,7 +132,7 @@ def test_a_file_without_a_result_is_refused_by_name(text: str, home: Path, tmp_p
 
 
 def test_help_shows_an_example_and_does_not_wait_for_inspect(home: Path) -> None:
-    for command in ("list", "run", "report", "compare"):
+    for command in ("list", "run", "report", "compare", "repeat"):
         assert f"pillion eval {command}" in invoke(home, "eval", command, "--help").stdout
     check = "import sys, api.cli.main; sys.exit('inspect_ai' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0

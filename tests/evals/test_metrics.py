@@ -55,6 +55,7 @@ def test_rules_of_thumb_are_only_measured_where_they_were_asked_for() -> None:
     assert "rules_acceptance" not in measured([make_scenario("good")])
     ruled = make_scenario("good", rules=(make_judged(), make_judged("harmful", id="p2")))
     assert measured([ruled])["rules_acceptance"].value == 0.5
+    assert measured([ruled])["rules_harm"].count == 1
 
 
 def test_acceptance_is_told_by_kind_and_by_family() -> None:
