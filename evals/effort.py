@@ -23,6 +23,7 @@ import anyio.to_thread
 import duckdb
 
 from evals.approvers import Answer
+from evals.homes import BUDGET_SECONDS
 from evals.ideas import IN_PLACE
 from evals.products import Product, ProductFailed
 from evals.results import Effort
@@ -89,7 +90,8 @@ async def with_pillion(product: Product, answers: Answers, useful: Callable[[str
 async def _command(recorder: Recorder, product: Product, *words: str) -> Any:
     """Type a command; it is read as JSON here, which a person would not type."""
     command = [sys.executable, "-m", "api.cli.main", *words, "--json"]
-    env = {**os.environ, "PILLION_HOME": str(product.home)}
+    settings = {"PILLION_HOME": product.home, "PILLION_BUDGET_SECONDS": BUDGET_SECONDS}
+    env = {**os.environ, **{name: str(value) for name, value in settings.items()}}
     with recorder.typed(words[0], " ".join(("pillion", *words))):
         done = await anyio.run_process(command, check=False, env=env)
     if not done.stdout:

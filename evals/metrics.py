@@ -153,13 +153,13 @@ def undecided(scenarios: Scenarios) -> Estimate | None:
 
 
 def quiet(scenarios: Scenarios) -> Estimate | None:
-    """Return the share of products with nothing to improve that got no proposal."""
-    return share_of(not s.proposals for s in scenarios if s.expects == "nothing")
+    """Return the share of products with nothing to improve that came through without a proposal."""
+    return share_of(not s.proposals and not s.failure for s in scenarios if s.expects == "nothing")
 
 
 def explained(scenarios: Scenarios) -> Estimate | None:
     """Return the share of silences with a note or with ideas that were tried and lost."""
-    return share_of(s.explained for s in scenarios if not s.proposals)
+    return share_of(s.explained for s in scenarios if not s.proposals and not s.failure)
 
 
 def approved(scenarios: Scenarios) -> Estimate | None:

@@ -92,7 +92,12 @@ async def play(family: str, seed: int, options: Options, scratch: Path) -> Scena
     started = time.monotonic()
     folder = scratch / "home" / "products" / family
     folder.mkdir(parents=True)
-    scenario = await anyio.to_thread.run_sync(families()[family], seed, folder)
+    try:
+        scenario = await anyio.to_thread.run_sync(_built, family, seed, folder)
+    except ScenarioFailed as exc:
+        return ScenarioResult(
+            family=family, seed=seed, expects="open", approver=options.approver, failure=str(exc)
+        )
     stage = _Stage(scenario, options, scratch)
     failure = ""
     try:
@@ -100,6 +105,15 @@ async def play(family: str, seed: int, options: Options, scratch: Path) -> Scena
     except* FAILURES as group:
         failure = "; ".join(f"{type(e).__name__}: {e}" for e in leaves(group))
     return _result(stage, failure, time.monotonic() - started)
+
+
+def _built(family: str, seed: int, folder: Path) -> Scenario:
+    """Make a scenario; raises `ScenarioFailed`, whatever its author overlooked."""
+    try:
+        return families()[family](seed, folder)
+    except Exception as exc:
+        said = f"{type(exc).__name__}: {exc}"
+        raise ScenarioFailed(f"family {family} cannot be built from seed {seed}: {said}") from exc
 
 
 def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
