@@ -19,12 +19,17 @@ REFUSED = Answer(False, "no")
 
 async def ungated(product: Product, home: Path) -> dict[str, Change]:
     """Return what Pillion offers when the contract promises nothing."""
+    async with working(without_promises(product, home), ORACLE) as steward:
+        thread_id = await steward.run(product.scenario.family)
+        return changes_of(steward.ledger.offers(thread_id=thread_id, waiting=True))
+
+
+def without_promises(product: Product, home: Path) -> Product:
+    """Return a copy of a product with its contract, and nothing in it."""
     bare = copied(product, home)
     contract = load_contract(bare.contract)
     save_contract(contract.model_copy(update={"schema_": []}), bare.contract)
-    async with working(bare, ORACLE) as steward:
-        thread_id = await steward.run(product.scenario.family)
-        return changes_of(steward.ledger.offers(thread_id=thread_id, waiting=True))
+    return bare
 
 
 async def refused_and_run_again(product: Product, home: Path, *, forgetful: bool) -> SecondRun:

@@ -136,3 +136,30 @@ def test_help_shows_an_example_and_does_not_wait_for_inspect(home: Path) -> None
         assert f"pillion eval {command}" in invoke(home, "eval", command, "--help").stdout
     check = "import sys, api.cli.main; sys.exit('inspect_ai' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
+
+
+def test_two_runs_say_how_far_they_agree(home: Path, tmp_path: Path) -> None:
+    one = saved(tmp_path / "one.json", make_result(make_scenario("good", "good")))
+    two = saved(tmp_path / "two.json", make_result(make_scenario("good", "neutral")))
+    found = document(home, "eval", "repeat", one, two)
+    assert (found["verdicts"]["count"], found["verdicts"]["of"]) == (1, 2)
+    said = invoke(home, "eval", "repeat", one, two).stdout
+    assert "apart: raw_text:1: p1: good / neutral" in said
+
+
+@pytest.mark.parametrize(("flags", "thorough"), [([], True), (["--quick"], False)])
+def test_what_a_run_is_asked_for_reaches_the_player(
+    flags: list[str], thorough: bool, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Options] = []
+
+    async def play(place: Place, options: Options) -> ScenarioResult:
+        asked.append(options)
+        return make_scenario("good", family=place.family, seed=place.seed)
+
+    monkeypatch.setattr(apart, "play_apart", play)
+    run = ("eval", "run", "--suite", "dev", "--family", "tiny", "--seed", "1")
+    result = invoke(home, *run, "--baseline", "rules,model", "--baseline", "random", *flags)
+    assert result.exit_code == 0
+    assert asked == [Options(baselines=("rules", "model", "random"), thorough=thorough)]
+    assert "baseline model is left out: no language model" in result.stderr

@@ -17,7 +17,7 @@ from evals.options import Options
 from evals.results import ScenarioResult
 from evals.suites import Place
 from evals.views import document
-from tests.evals.factories import make_result, make_scenario
+from tests.evals.factories import make_judged, make_result, make_scenario
 
 TINY: dict[str, Any] = {"family": "tiny", "seed": 0, "approver": "oracle", "baseline": ""}
 KILLED = """
@@ -104,6 +104,16 @@ def test_a_result_is_read_from_what_report_prints(tmp_path: Path) -> None:
     path = tmp_path / "kept.json"
     path.write_text(json.dumps(document(result)))
     assert running.read_result(path) == result
+
+
+def test_a_result_of_before_is_read_with_its_rules_as_a_baseline() -> None:
+    kept = make_scenario("good").model_dump(mode="json", exclude={"baselines"})
+    rules = [make_judged("harmful").model_dump(mode="json")]
+    read = ScenarioResult.model_validate(kept | {"rules": rules, "found_by_rules": ["a"]})
+    assert read.baselines["rules"].found == ("a",)
+    assert read.baselines["rules"].changes[0].verdict == "harmful"
+    none = ScenarioResult.model_validate(kept | {"rules": None, "found_by_rules": []})
+    assert none == make_scenario("good")
 
 
 def test_a_scenarios_process_that_dies_is_said(tmp_path: Path) -> None:
