@@ -9,11 +9,10 @@ from typing import Any
 from evals import gate, labels, repeats, running
 from evals.approvers import check_approver
 from evals.baselines.asking import UNCONFIGURED
-from evals.baselines.model import configured
+from evals.baselines.model import configured, load_settings
 from evals.options import check_baselines
 from evals.page import page
 from evals.results import SuiteResult
-from evals.settings import EvalSettings
 from evals.suites import places
 from evals.views import (
     agreement_document,
@@ -48,7 +47,7 @@ def run(suite: str, arguments: dict[str, Any], *, again: bool) -> tuple[Path, Su
     check_approver(arguments["approver"])
     baselines = check_baselines([arguments["baseline"]])
     show_progress()
-    if "model" in baselines and configured(EvalSettings()) is None:
+    if "model" in baselines and configured(load_settings()) is None:
         LOG.warning("The baseline model is left out: %s.", UNCONFIGURED)
     log = running.resume(where) if again else running.run(suite, arguments, where)
     return log, running.read_result(log)

@@ -32,7 +32,7 @@ LOG = logging.getLogger("evals")
 @task
 def smoke(
     approver: str = ORACLE,
-    baseline: str = "",
+    baseline: str | list[str] = "",
     family: str = "",
     seed: int = 0,
     thorough: bool = False,
@@ -44,7 +44,7 @@ def smoke(
 @task
 def dev(
     approver: str = ORACLE,
-    baseline: str = "rules",
+    baseline: str | list[str] = "rules",
     family: str = "",
     seed: int = 0,
     thorough: bool = True,
@@ -56,7 +56,7 @@ def dev(
 @task
 def full(
     approver: str = ORACLE,
-    baseline: str = "rules",
+    baseline: str | list[str] = "rules",
     family: str = "",
     seed: int = 0,
     thorough: bool = True,
@@ -65,11 +65,11 @@ def full(
     return suite_task("full", _options(approver, baseline, thorough), family, seed)
 
 
-def _options(approver: str, baseline: str, thorough: bool) -> Options:
-    """Return checked options; raises `UnknownName`. Baselines are a list by commas."""
+def _options(approver: str, baseline: str | list[str], thorough: bool) -> Options:
+    """Return checked options; raises `UnknownName`. Inspect makes a list of what has commas."""
     return Options(
         approver=check_approver(approver),
-        baselines=check_baselines([baseline]),
+        baselines=check_baselines([baseline] if isinstance(baseline, str) else baseline),
         thorough=thorough,
     )
 

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evals.baselines.ablations import ungated
-from evals.baselines.model import Advice, ModelFailed, advise, configured
+from evals.baselines.model import Advice, ModelFailed, advise, configured, load_settings
 from evals.baselines.random_changes import random_changes
 from evals.baselines.unmeasured import rules_of_thumb, unmeasured
 from evals.options import BaselineName
 from evals.products import Product
-from evals.settings import EvalSettings
 from mcp_servers.product.client import connect
 from tools.messages import Trial
 
@@ -51,7 +50,7 @@ class Asked:
 
     async def _model(self) -> Advice:
         try:
-            model = configured(EvalSettings())
+            model = configured(load_settings())
             if model is None:
                 return Advice({}, UNCONFIGURED)
             async with connect(self.product.target()) as client:

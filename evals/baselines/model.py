@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import anyio
 from langchain_core.language_models import BaseChatModel
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from evals.errors import EvalError
 from evals.settings import EvalSettings
@@ -42,6 +43,17 @@ class Advice(NamedTuple):
 
     changes: dict[str, Change]
     note: str = ""
+
+
+def load_settings() -> EvalSettings:
+    """Read the settings; raises `ModelFailed` when one is not valid."""
+    try:
+        return EvalSettings()
+    except (SettingsError, ValidationError) as exc:
+        raise ModelFailed(
+            "PILLION_EVAL_MODEL_ARGUMENTS is not valid; give a JSON object such as"
+            f' {{"model": "…"}}: {str(exc).splitlines()[0]}.'
+        ) from exc
 
 
 def configured(settings: EvalSettings) -> BaseChatModel | None:

@@ -143,3 +143,5 @@ def test_a_model_that_cannot_be_made_is_refused_before_anything_is_played(tmp_pa
     asked = ("eval", "run", "--baseline", "model")
     said = refusal(invoke(tmp_path / "home", *asked, PILLION_EVAL_MODEL="nowhere:Model"))
     assert "PILLION_EVAL_MODEL=nowhere:Model" in said
+    said = refusal(invoke(tmp_path / "home", *asked, PILLION_EVAL_MODEL_ARGUMENTS="{oops"))
+    assert "PILLION_EVAL_MODEL_ARGUMENTS is not valid; give a JSON object" in said
