@@ -11,8 +11,8 @@ from evals.confidence import Point
 from evals.statistics import Estimate
 
 WIDTH, ROW, LABEL = 640, 26, 220
-SQUARE, MARGIN = 420, 48
-TICKS = (0.25, 0.5, 0.8, 1, 1.25, 2, 3, 5, 10, 30, 100, 1000)
+SQUARE, MARGIN, ROOM = 420, 48, 1.04
+TICKS = (0.25, 0.5, 0.8, 1, 1.25, 1.5, 2, 3, 5, 10, 30, 100, 1000)
 GREY, LIGHT, DARK, FAR = "#bbb", "#5b7fb5", "#1f3f73", "#b3261e"
 
 
@@ -62,7 +62,7 @@ def calibration_picture(points: Sequence[Point]) -> str:
         return ""
     edges = [e for p in points for e in (p.predicted.low, p.predicted.high)]
     edges += [e for p in points for e in (p.found.low, p.found.high)]
-    scale = _Scale(math.log(min(0.9, *edges)), math.log(max(1.1, *edges)))
+    scale = _Scale(math.log(min(0.9, *edges) / ROOM), math.log(max(1.1, *edges) * ROOM))
     held = sum(_holds(p) for p in points)
     described = (
         f"Measured gain against the gain on the later workload: {held} of {len(points)} measured"

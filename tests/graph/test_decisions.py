@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -8,19 +7,13 @@ import pytest
 from graph.decisions import facts_of, recorded
 from graph.ledger import Ledger, now
 from tests.factories import make_decision, make_evidence, make_interval, make_proposal
-from tools.messages import ContractVerdict, Finding, Proposal
-
-
-def idea(key: str) -> Proposal:
-    return make_proposal(id=key, expires_at=now() + timedelta(days=7))
+from tests.ledgers import make_ledger, open_proposal
+from tools.messages import ContractVerdict, Finding
 
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
-    book = Ledger(tmp_path / "ledger.db")
-    book.open_thread("t1", "flights", "all")
-    book.offer("t1", [idea("p1"), idea("p2")], "agent:rank")
-    return book
+    return make_ledger(tmp_path / "ledger.db", "p1", "p2")
 
 
 def test_every_answer_is_recorded_with_facts_and_none_that_waits(ledger: Ledger) -> None:
@@ -29,20 +22,20 @@ def test_every_answer_is_recorded_with_facts_and_none_that_waits(ledger: Ledger)
     assert (found.proposal_id, found.verdict, found.reason, found.principal) == (
         "p2", "reject", "no", "ada",
     )  # fmt: skip
-    assert found.facts == facts_of(idea("p2"))
+    assert found.facts == facts_of(open_proposal("p2"))
 
 
 def test_an_earlier_answer_to_the_same_idea_is_kept(ledger: Ledger) -> None:
     ledger.decide(make_decision("p1", verdict="reject", decided_at=now()))
     ledger.open_thread("t2", "flights", "all")
-    ledger.offer("t2", [idea("p1")], "agent:rank")
+    ledger.offer("t2", [open_proposal("p1")], "agent:rank")
     ledger.decide(make_decision("p1", decided_at=now()))
     assert [d.verdict for d in recorded(ledger)] == ["reject", "approve"]
 
 
 def test_what_ran_out_is_no_answer(ledger: Ledger) -> None:
     ledger.open_thread("t2", "flights", "all")
-    ledger.offer("t2", [idea("p1")], "agent:rank")
+    ledger.offer("t2", [open_proposal("p1")], "agent:rank")
     assert recorded(ledger) == []
 
 

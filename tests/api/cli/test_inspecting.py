@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,8 @@ import pytest
 from graph.decisions import RECORDED
 from graph.ledger import Ledger, now
 from tests.commands import document, invoke, refusal
-from tests.factories import HOSTILE, make_decision, make_proposal
+from tests.factories import HOSTILE, make_decision
+from tests.ledgers import make_ledger
 
 
 @pytest.fixture
@@ -21,11 +21,7 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def answered(home: Path) -> Path:
-    with closing(Ledger(home / "ledger.db")) as ledger:
-        ledger.open_thread("t1", "flights", "all")
-        expires = now() + timedelta(days=7)
-        proposals = [make_proposal(id=key, expires_at=expires) for key in ("p1", "p2")]
-        ledger.offer("t1", proposals, "agent:rank")
+    with closing(make_ledger(home / "ledger.db", "p1", "p2")) as ledger:
         said = make_decision("p2", verdict="reject", reason=HOSTILE, decided_at=now())
         ledger.decide(said)
     return home

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,9 @@ from evals.scenarios import tiny
 from evals.scenarios.building import write_contract
 from graph.ledger import Ledger, now
 from graph.steward import Stewardship
-from tests.factories import make_decision, make_proposal
-from tools.messages import Proposal
+from tests.factories import make_decision
+from tests.ledgers import make_ledger, open_proposal
 from tools.product.contract import load_contract
-
-
-def waiting(key: str = "p1") -> Proposal:
-    return make_proposal(id=key, product="tiny", expires_at=now() + timedelta(days=7))
 
 
 @pytest.fixture
@@ -32,11 +27,8 @@ def product(tmp_path: Path) -> Product:
     folder = tmp_path / "home" / "products" / "tiny"
     folder.mkdir(parents=True)
     scenario = tiny.build(1, folder)
-    with_one = Ledger(tmp_path / "home" / "ledger.db")
-    with_one.open_thread("t1", "tiny", "all")
-    with_one.offer("t1", [waiting()], "agent:rank")
-    with_one.set_thread("t1", "waiting")
-    with_one.close()
+    with closing(make_ledger(tmp_path / "home" / "ledger.db", "p1", product="tiny")) as ledger:
+        ledger.set_thread("t1", "waiting")
     return Product(scenario, folder, scenario.database)
 
 
@@ -47,7 +39,7 @@ def second(monkeypatch: pytest.MonkeyPatch) -> None:
     async def run(self: Stewardship, name: str, *rest: Any) -> str:
         self.ledger.open_thread("t2", name, "all")
         if "p1" not in self.ledger.refusals(name):
-            self.ledger.offer("t2", [waiting()], "agent:rank")
+            self.ledger.offer("t2", [open_proposal("p1", "tiny")], "agent:rank")
         return "t2"
 
     async def deliver(self: Stewardship, wanted: str | None = None) -> None:
