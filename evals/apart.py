@@ -1,6 +1,6 @@
 """Play one scenario in a process of its own.
 
-`python -m evals.apart FAMILY SEED APPROVER BASELINE SEARCH SCRATCH` writes the result as JSON.
+`python -m evals.apart FAMILY SEED OPTIONS SCRATCH` writes the result as JSON.
 Whatever dies in it takes nothing else along, and its processor time is its own.
 """
 
@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 import anyio
 
+from evals.options import Options
 from evals.play import play
 from evals.results import ScenarioResult
 from evals.suites import Place
@@ -22,16 +23,13 @@ class SuiteBroken(Exception):
     """The suite itself failed on a scenario."""
 
 
-async def play_apart(
-    place: Place, approver: str, *, with_rules: bool, exhaustive: bool = False
-) -> ScenarioResult:
+async def play_apart(place: Place, options: Options) -> ScenarioResult:
     """Play a scenario in a child process; raises `SuiteBroken` when it leaves no result."""
-    command = [sys.executable, "-m", "evals.apart", place.family, str(place.seed), approver]
-    baseline = "rules" if with_rules else "silent"
-    search = "exhaustive" if exhaustive else "none"
+    command = [sys.executable, "-m", "evals.apart", place.family, str(place.seed)]
     # The files belong to this process: the child may be killed.
     with TemporaryDirectory(prefix="pillion-eval-", ignore_cleanup_errors=True) as scratch:
-        done = await anyio.run_process([*command, baseline, search, scratch], check=False)
+        asked = [*command, options.model_dump_json(), scratch]
+        done = await anyio.run_process(asked, check=False)
     return read_result(done)
 
 
@@ -43,17 +41,12 @@ def read_result(done: subprocess.CompletedProcess[bytes]) -> ScenarioResult:
     return ScenarioResult.model_validate_json(done.stdout.splitlines()[-1])
 
 
-async def _main(place: Place, approver: str, baseline: str, search: str, scratch: Path) -> None:
-    result = await play(
-        *place,
-        approver,
-        with_rules=baseline == "rules",
-        scratch=scratch,
-        exhaustive=search == "exhaustive",
-    )
+async def _main(place: Place, options: Options, scratch: Path) -> None:
+    result = await play(*place, options, scratch)
     sys.stdout.write(result.model_dump_json() + "\n")
 
 
 if __name__ == "__main__":
-    family, seed, approver, baseline, search, scratch = sys.argv[1:]
-    anyio.run(_main, Place(family, int(seed)), approver, baseline, search, Path(scratch))
+    family, seed, asked, scratch = sys.argv[1:]
+    place = Place(family, int(seed))
+    anyio.run(_main, place, Options.model_validate_json(asked), Path(scratch))

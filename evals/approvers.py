@@ -1,10 +1,15 @@
-"""Who answers: policies that see what a person sees, which is the proposal and nothing else."""
+"""Who answers: policies that see what a person sees, which is the proposal and nothing else.
+
+`replay:FILE` answers as real people did; see `evals/replay.py`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import NamedTuple
 
+from evals.errors import UnknownName
+from evals.replay import PREFIX, replayed
 from tools.messages import Proposal
 
 ORACLE = "oracle"
@@ -21,7 +26,8 @@ class Answer(NamedTuple):
     reason: str
 
 
-Policy = Callable[[Proposal], Answer]
+Policy = Callable[[Proposal], Answer | None]
+"""None is no answer: the proposal stays open."""
 
 
 def strict_dba(proposal: Proposal) -> Answer:
@@ -73,11 +79,39 @@ def impatient(proposal: Proposal) -> Answer:
     return Answer(True, "a large number")
 
 
-def policies() -> dict[str, Policy]:
-    """Return the policies by name."""
-    return {p.__name__: p for p in (strict_dba, cost_minded_owner, contract_lawyer, impatient)}
+def policies(approver: str = ORACLE) -> dict[str, Policy]:
+    """Return the policies by name, with the recorded answers that `approver` may name.
+
+    Raises `NoResult` when their file holds none.
+    """
+    found: dict[str, Policy] = {
+        p.__name__: p for p in (strict_dba, cost_minded_owner, contract_lawyer, impatient)
+    }
+    if approver.startswith(PREFIX):
+        found[approver] = _replay(approver)
+    return found
+
+
+def _replay(approver: str) -> Policy:
+    """Return the policy that answers as the recorded people did."""
+    answers = replayed(approver)
+
+    def replay(proposal: Proposal) -> Answer | None:
+        found = answers.like(proposal)
+        if found is None:
+            return None
+        return Answer(found.verdict == "approve", f"as {found.principal} answered")
+
+    return replay
 
 
 def names() -> tuple[str, ...]:
-    """Return whoever can answer in a run."""
+    """Return whoever can answer in a run, besides recorded answers."""
     return (ORACLE, *policies())
+
+
+def check_approver(approver: str) -> str:
+    """Return a known approver; raises `UnknownName`, or `NoResult` for a file without answers."""
+    if approver not in (ORACLE, *policies(approver)):
+        raise UnknownName("approver", approver, (*names(), f"{PREFIX}FILE"))
+    return approver

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as jsonlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, get_args
 
 import typer
 
@@ -13,12 +13,13 @@ from tools.lazy import lazy
 from tools.plain_text import plain
 
 if TYPE_CHECKING:
-    from evals import approvers, commands, suites
+    from evals import approvers, commands, options, suites
     from evals.results import SuiteResult
     from evals.scenarios import families
 else:
     # `pillion --help` has no use for Inspect and DuckDB.
     approvers, suites = lazy("evals.approvers"), lazy("evals.suites")
+    options = lazy("evals.options")
     commands, families = lazy("evals.commands"), lazy("evals.scenarios.families")
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
@@ -39,9 +40,15 @@ def _refuse(message: str) -> NoReturn:
     raise typer.Exit(2)
 
 
+def _absolute(approver: str) -> str:
+    """Let a file of recorded answers be found when the run is resumed elsewhere."""
+    kind, given, path = approver.partition(":")
+    return f"{kind}{given}{Path(path).absolute()}" if given and path else approver
+
+
 @app.command("list")
 def list_suites(json: Json = False) -> None:
-    """List the suites, the families of scenarios and who can answer.
+    """List the suites, the families of scenarios, who can answer and who is judged beside.
 
     Example: `pillion eval list`
     """
@@ -51,7 +58,8 @@ def list_suites(json: Json = False) -> None:
             {
                 "suites": {n: s._asdict() | {"allowed": str(s.allowed)} for n, s in known},
                 "families": families.described(),
-                "approvers": approvers.names(),
+                "approvers": [*approvers.names(), "replay:FILE"],
+                "baselines": get_args(options.BaselineName),
             }
         )
         return
@@ -61,7 +69,8 @@ def list_suites(json: Json = False) -> None:
         typer.echo(f"{name}: {len(suite.families)} families, seeds {seeds} (of {allowed})")
     for family, says in families.described().items():
         typer.echo(f"  {family:<20} {says}")
-    typer.echo(f"Approvers: {', '.join(approvers.names())}")
+    typer.echo(f"Approvers: {', '.join(approvers.names())}, replay:FILE")
+    typer.echo(f"Baselines: {', '.join(get_args(options.BaselineName))}")
 
 
 @app.command()
@@ -69,10 +78,20 @@ def run(
     suite: Annotated[str, typer.Option(help="smoke, dev or full.")] = "smoke",
     family: Annotated[str | None, typer.Option(help="Only this family.")] = None,
     seed: Annotated[int | None, typer.Option(help="Only this seed.", min=1)] = None,
-    approver: Annotated[str, typer.Option(help="Who answers the proposals.")] = "oracle",
+    approver: Annotated[
+        str, typer.Option(help="Who answers the proposals; replay:FILE answers as people did.")
+    ] = "oracle",
     baseline: Annotated[
-        str, typer.Option(help="silent, or rules: unmeasured rules of thumb beside it.")
-    ] = "silent",
+        list[str] | None,
+        typer.Option(help="Who else is judged beside it; may be given again. See `eval list`."),
+    ] = None,
+    thorough: Annotated[
+        bool | None,
+        typer.Option(
+            "--thorough/--quick",
+            help="Run again after the answers, and do the same by hand; not in smoke by default.",
+        ),
+    ] = None,
     gate: Annotated[
         bool, typer.Option("--gate", help="Exit 1 when it is worse than the committed baseline.")
     ] = False,
@@ -97,7 +116,9 @@ def run(
     if exhaustive and suite == "smoke":
         _refuse("--exhaustive takes minutes a scenario: use it with --suite dev or full.")
     arguments: dict[str, Any] = {
-        "family": family or "", "seed": seed or 0, "approver": approver, "baseline": baseline,
+        "family": family or "", "seed": seed or 0, "approver": _absolute(approver),
+        "baseline": ",".join(baseline or ()),
+        "thorough": suite != "smoke" if thorough is None else thorough,
     }  # fmt: skip
     if exhaustive:
         arguments["exhaustive"] = True
@@ -159,6 +180,24 @@ def compare(
             typer.echo(line)
     if commands.gate.losses(moved):
         raise typer.Exit(1)
+
+
+@app.command()
+def repeat(
+    one: Annotated[Path, typer.Argument(help="A log or a result.")],
+    other: Annotated[Path, typer.Argument(help="Another run of the same suite and seeds.")],
+    json: Json = False,
+) -> None:
+    """Say how far two runs of the same suite agree: what they propose, and the verdicts.
+
+    Example: `pillion eval repeat .pillion/evals/first.eval .pillion/evals/second.eval`
+    """
+    found = commands.repeats.agreement(commands.result_of(one), commands.result_of(other))
+    if json:
+        _print_json(commands.agreement_document(found))
+        return
+    for line in commands.agreement_lines(found):
+        typer.echo(line)
 
 
 @app.command()

@@ -6,11 +6,22 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from evals import gate, labels, running
+from evals import gate, labels, repeats, running
+from evals.approvers import check_approver
+from evals.baselines.asking import UNCONFIGURED
+from evals.baselines.model import configured, load_settings
+from evals.options import check_baselines
 from evals.page import page
 from evals.results import SuiteResult
-from evals.suites import check_approver, check_baseline, places
-from evals.views import document, lines, moved_document, moved_lines
+from evals.suites import places
+from evals.views import (
+    agreement_document,
+    agreement_lines,
+    document,
+    lines,
+    moved_document,
+    moved_lines,
+)
 from graph.settings import Settings
 
 REPORT = "report.html"
@@ -34,8 +45,10 @@ def run(suite: str, arguments: dict[str, Any], *, again: bool) -> tuple[Path, Su
     where = log_dir()
     places(suite, arguments["family"] or None, arguments["seed"] or None)
     check_approver(arguments["approver"])
-    check_baseline(arguments["baseline"])
+    baselines = check_baselines([arguments["baseline"]])
     show_progress()
+    if "model" in baselines and configured(load_settings()) is None:
+        LOG.warning("The baseline model is left out: %s.", UNCONFIGURED)
     log = running.resume(where) if again else running.run(suite, arguments, where)
     return log, running.read_result(log)
 
@@ -64,6 +77,7 @@ def against_baseline(result: SuiteResult) -> list[gate.Moved]:
 
 
 __all__ = [
-    "against_baseline", "log_dir", "document", "gate", "labels", "lines", "moved_document",
-    "moved_lines", "result_of", "run", "run_of", "show_progress", "write_page",
+    "against_baseline", "agreement_document", "agreement_lines", "document", "gate", "labels",
+    "lines", "log_dir", "moved_document", "moved_lines", "repeats", "result_of", "run", "run_of",
+    "show_progress", "write_page",
 ]  # fmt: skip

@@ -26,7 +26,7 @@ class Moved(NamedTuple):
 
 def compare(earlier: SuiteResult, later: SuiteResult) -> list[Moved]:
     """Return every metric that both have; raises `NotComparable`."""
-    _check_comparable(earlier, later)
+    check_comparable(earlier, later)
     before, after = measured(earlier.scenarios), measured(later.scenarios)
     return [
         _moved(name, metric, before[name], after[name])
@@ -48,7 +48,8 @@ def _moved(name: str, metric: Metric, earlier: Estimate, later: Estimate) -> Mov
     return Moved(name, earlier, later, by, "better" if up == metric.more_is_better else "worse")
 
 
-def _check_comparable(earlier: SuiteResult, later: SuiteResult) -> None:
+def check_comparable(earlier: SuiteResult, later: SuiteResult) -> None:
+    """Refuse results that don't measure the same; raises `NotComparable`."""
     if earlier.suite != later.suite:
         raise NotComparable(
             f"One result is of the {earlier.suite} suite, the other of {later.suite}: they don't"

@@ -1,67 +1,93 @@
-"""Having the oracle judge what was offered: each alone, all together, and rules of thumb."""
+"""Having the oracle judge changes: each once, whoever proposed it, and all proposals together."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import anyio
 
-from evals.approvers import ORACLE, policies
+from evals.approvers import ORACLE, Policy
+from evals.authors import author_of
+from evals.ideas import idea, measured
 from evals.oracle.case import Judgement
 from evals.products import Product, judge_changes
 from evals.results import Judged
 from graph.ledger import Offer
-from tools.messages import Change, Proposal, Trial, change_target
+from tools.messages import Change, Proposal, change_target
 
 PARALLEL = 2
 """Judgements at a time; they count processor time, so that a neighbour hardly matters."""
 
 
-async def judge_all(
-    product: Product, trials: Sequence[Trial], offers: Sequence[Offer], scratch: Path, *, all: bool
-) -> dict[str, Judgement]:
-    """Judge what was offered, and with `all` also what the finder found and nobody offered."""
-    wanted = {o.proposal.id: o.proposal.change for o in offers}
-    if all:
-        wanted |= {t.candidate.id: t.candidate.change for t in trials if t.status != "refused"}
-    found: dict[str, Judgement] = {}
-    places = anyio.CapacityLimiter(PARALLEL)
+class Judgements:
+    """The oracle's verdicts on changes of one product, by the change's id."""
 
-    async def judge(change_id: str, change: Change) -> None:
-        async with places:
-            found[change_id] = await judge_changes(product, {change_id: change}, scratch)
+    def __init__(self, product: Product, scratch: Path) -> None:
+        self._product, self._scratch = product, scratch
+        self._found: dict[str, Judgement] = {}
 
-    async with anyio.create_task_group() as group:
-        for change_id, change in wanted.items():
-            group.start_soon(judge, change_id, change)
-    return found
+    async def of(self, changes: Mapping[str, Change]) -> dict[str, Judgement]:
+        """Return the verdict on each change; only what was never judged is judged now."""
+        places = anyio.CapacityLimiter(PARALLEL)
+
+        async def judge(change_id: str, change: Change) -> None:
+            async with places:
+                self._found[change_id] = await judge_changes(
+                    self._product, {change_id: change}, self._scratch
+                )
+
+        async with anyio.create_task_group() as group:
+            for change_id, change in changes.items():
+                if change_id not in self._found:
+                    group.start_soon(judge, change_id, change)
+        return {change_id: self._found[change_id] for change_id in changes}
+
+    async def together(self, changes: Mapping[str, Change]) -> Judgement | None:
+        """Judge all at once that do no harm alone: whoever approves them all gets this."""
+        alone = await self.of(changes)
+        harmless = {i: c for i, c in changes.items() if alone[i].verdict != "harmful"}
+        if len(harmless) < 2:
+            return None
+        return await judge_changes(self._product, harmless, self._scratch)
 
 
-async def judge_together(
-    product: Product, offers: Sequence[Offer], judgements: Mapping[str, Judgement], scratch: Path
-) -> Judgement | None:
-    """Judge all proposals at once that do no harm alone: whoever approves them all gets this."""
-    changes = {
-        o.proposal.id: o.proposal.change
-        for o in offers
-        if judgements[o.proposal.id].verdict != "harmful"
-    }
-    return await judge_changes(product, changes, scratch) if len(changes) > 1 else None
+def changes_of(offers: Sequence[Offer]) -> dict[str, Change]:
+    """Return the changes that are offered, by id."""
+    return {o.proposal.id: o.proposal.change for o in offers}
 
 
-def judged_offer(offer: Offer, judgement: Judgement) -> Judged:
+def judged_change(change_id: str, change: Change, judgement: Judgement) -> Judged:
+    """Return a change that nobody measured with its verdict."""
+    return Judged(
+        id=change_id,
+        kind=change.kind,
+        target=change_target(change),
+        judgement=judgement,
+        idea=idea(change),
+    )
+
+
+def judged_offer(
+    offer: Offer,
+    judgement: Judgement,
+    policies: Mapping[str, Policy],
+    authors: Mapping[str, str] | None = None,
+) -> Judged:
     """Return a proposal with its verdict and what everybody would answer."""
     proposal = offer.proposal
-    approvals = {name: policy(proposal).approves for name, policy in policies().items()}
-    return Judged(
-        id=proposal.id,
-        kind=proposal.change.kind,
-        target=change_target(proposal.change),
-        judgement=judgement,
-        approvals={ORACLE: judgement.verdict == "good", **approvals},
-        told=tuple(_told(proposal)),
-    )
+    answers = {name: policy(proposal) for name, policy in policies.items()}
+    approvals = {name: a.approves for name, a in answers.items() if a is not None}
+    said: dict[str, Any] = {
+        "approvals": {ORACLE: judgement.verdict == "good", **approvals},
+        "abstained": tuple(name for name, a in answers.items() if a is None),
+        "predicted": measured(proposal),
+        "rows": proposal.evidence.rows,
+        "author": author_of(proposal, authors or {}),
+        "told": tuple(_told(proposal)),
+    }
+    return judged_change(proposal.id, proposal.change, judgement).model_copy(update=said)
 
 
 def _told(proposal: Proposal) -> Iterator[str]:
@@ -76,17 +102,3 @@ def _told(proposal: Proposal) -> Iterator[str]:
         yield f"Contract, {finding.severity}: {finding.path}: {finding.message}"
     yield from (f"Risk: {risk}" for risk in proposal.risk)
     yield f"Undo: {'; '.join(proposal.undo)}"
-
-
-def by_rules(trials: Sequence[Trial], judgements: Mapping[str, Judgement]) -> list[Judged]:
-    """Return every idea of the product's own finder as if it were proposed unmeasured."""
-    return [
-        Judged(
-            id=t.candidate.id,
-            kind=t.candidate.change.kind,
-            target=change_target(t.candidate.change),
-            judgement=judgements[t.candidate.id],
-        )
-        for t in trials
-        if t.status != "refused"
-    ]

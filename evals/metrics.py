@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import combinations
 from typing import Any, NamedTuple
 
+from evals import comparison, confidence, duplication, labour
+from evals.approvers import ORACLE
 from evals.results import Judged, ScenarioResult
-from evals.statistics import Estimate, kappa, mean, share
+from evals.statistics import Estimate, kappa, mean, share, share_of, shares
 
 Scenarios = Sequence[ScenarioResult]
 
@@ -36,10 +39,52 @@ def metrics() -> dict[str, Metric]:
         "explained": Metric("silences that came with a reason", explained),
         "approved": Metric("proposals that the acting approver approved", approved, None),
         "cpu_seconds": Metric("processor seconds of the advisor a scenario", cpu_seconds, None),
-        "rules_acceptance": Metric("the same for rules of thumb, unmeasured", rules_good, None),
-        "rules_harm": Metric("harmful ones among the rules of thumb", rules_harm, None),
-        "rules_recall": Metric("known improvements among the rules of thumb", rules_recall, None),
         "silent_reach": Metric("reach of doing nothing", silent_reach, None),
+        "abstained": Metric("proposals that the acting approver left open", abstained, None),
+        **_confidence(),
+        **_duplication(),
+        **_labour(),
+        **_comparison(),
+    }
+
+
+def _confidence() -> dict[str, Metric]:
+    return {
+        "covered": Metric("measured intervals that hold the oracle's gain", confidence.covered),
+        "overlapping": Metric("measured intervals that meet the oracle's", confidence.overlapping),
+        "optimism": Metric("measured gain / the oracle's, on average", confidence.optimism, None),
+    }
+
+
+def _duplication() -> dict[str, Metric]:
+    of = duplication
+    return {
+        "duplicates": Metric("offers that repeat an idea or a refusal", of.duplicates, False),
+        "repeats_after_refusal": Metric("refused ideas offered again", of.remembering, False),
+        "repeats_forgetful": Metric("the same without memory", of.forgetful, None),
+    }
+
+
+def _labour() -> dict[str, Metric]:
+    return {
+        "actions": Metric("commands typed for one improvement", labour.actions, False),
+        "actions_by_hand": Metric("the same by hand", labour.actions_by_hand, None),
+        "operator_seconds": Metric("seconds of one improvement, with typing", labour.seconds, None),
+        "operator_seconds_by_hand": Metric("the same by hand", labour.seconds_by_hand, None),
+    }
+
+
+def _comparison() -> dict[str, Metric]:
+    """Return what each baseline reaches by the same oracle."""
+    told = {
+        "acceptance": ("changes of {} that the oracle calls good", comparison.acceptance),
+        "harm": ("harmful ones among the changes of {}", comparison.harm),
+        "recall": ("known improvements among the changes of {}", comparison.recall),
+    }
+    return {
+        f"{name}_{key}": Metric(says.format(name), partial(of, name), None)
+        for name in comparison.COMPARED
+        for key, (says, of) in told.items()
     }
 
 
@@ -53,24 +98,19 @@ def _proposals(scenarios: Scenarios) -> list[Judged]:
     return [p for s in scenarios for p in s.proposals]
 
 
-def _share(cases: Iterable[bool]) -> Estimate | None:
-    found = list(cases)
-    return share(sum(found), len(found))
-
-
 def acceptance(scenarios: Scenarios) -> Estimate | None:
     """Return the share of good proposals; what is undecided counts against it."""
-    return _share(p.verdict == "good" for p in _proposals(scenarios))
+    return share_of(p.verdict == "good" for p in _proposals(scenarios))
 
 
 def harmless(scenarios: Scenarios) -> Estimate | None:
     """Return the share of proposals that help or at least do no harm."""
-    return _share(p.verdict in ("good", "neutral") for p in _proposals(scenarios))
+    return share_of(p.verdict in ("good", "neutral") for p in _proposals(scenarios))
 
 
 def recall(scenarios: Scenarios) -> Estimate | None:
     """Return the share of known improvements that were proposed."""
-    return _share(name in s.found for s in scenarios for name in s.known)
+    return share_of(name in s.found for s in scenarios for name in s.known)
 
 
 def reach(scenarios: Scenarios) -> Estimate | None:
@@ -78,12 +118,12 @@ def reach(scenarios: Scenarios) -> Estimate | None:
 
     Regret is 1 minus this.
     """
-    shares = []
+    parts = []
     for s in scenarios:
         if s.reachable is not None and s.reachable.value > 1:
             reached = s.reached.value if s.reached and not s.failure else 1.0
-            shares.append(min(1.0, reached / s.reachable.value))
-    return mean(shares)
+            parts.append(min(1.0, reached / s.reachable.value))
+    return mean(parts)
 
 
 def silent_reach(scenarios: Scenarios) -> Estimate | None:
@@ -94,7 +134,7 @@ def silent_reach(scenarios: Scenarios) -> Estimate | None:
 
 def harm(scenarios: Scenarios) -> Estimate | None:
     """Return the share of harmful ones among what the acting approver approved."""
-    return _share(
+    return share_of(
         p.verdict == "harmful"
         for s in scenarios
         for p in s.proposals
@@ -104,27 +144,27 @@ def harm(scenarios: Scenarios) -> Estimate | None:
 
 def failures(scenarios: Scenarios) -> Estimate | None:
     """Return the share of products that failed, by themselves or with all proposals together."""
-    return _share(bool(s.failure) for s in scenarios)
+    return share_of(bool(s.failure) for s in scenarios)
 
 
 def undecided(scenarios: Scenarios) -> Estimate | None:
     """Return the share of proposals without a verdict."""
-    return _share(p.verdict == "undecided" for p in _proposals(scenarios))
+    return share_of(p.verdict == "undecided" for p in _proposals(scenarios))
 
 
 def quiet(scenarios: Scenarios) -> Estimate | None:
-    """Return the share of products with nothing to improve that got no proposal."""
-    return _share(not s.proposals for s in scenarios if s.expects == "nothing")
+    """Return the share of products with nothing to improve that came through without a proposal."""
+    return share_of(not s.proposals and not s.failure for s in scenarios if s.expects == "nothing")
 
 
 def explained(scenarios: Scenarios) -> Estimate | None:
     """Return the share of silences with a note or with ideas that were tried and lost."""
-    return _share(s.explained for s in scenarios if not s.proposals)
+    return share_of(s.explained for s in scenarios if not s.proposals and not s.failure)
 
 
 def approved(scenarios: Scenarios) -> Estimate | None:
     """Return the share of proposals that the acting approver approved."""
-    return _share(p.approvals.get(s.approver, False) for s in scenarios for p in s.proposals)
+    return share_of(p.approvals.get(s.approver, False) for s in scenarios for p in s.proposals)
 
 
 def cpu_seconds(scenarios: Scenarios) -> Estimate | None:
@@ -132,24 +172,10 @@ def cpu_seconds(scenarios: Scenarios) -> Estimate | None:
     return mean([s.cpu_seconds for s in scenarios])
 
 
-def _rules(scenarios: Scenarios) -> list[Judged]:
-    return [r for s in scenarios for r in s.rules or ()]
-
-
-def rules_good(scenarios: Scenarios) -> Estimate | None:
-    """Return the share of good ones among unmeasured ideas."""
-    return _share(r.verdict == "good" for r in _rules(scenarios))
-
-
-def rules_harm(scenarios: Scenarios) -> Estimate | None:
-    """Return the share of harmful ones among unmeasured ideas."""
-    return _share(r.verdict == "harmful" for r in _rules(scenarios))
-
-
-def rules_recall(scenarios: Scenarios) -> Estimate | None:
-    """Return the share of known improvements among unmeasured ideas."""
-    asked = [s for s in scenarios if s.rules is not None]
-    return _share(name in s.found_by_rules for s in asked for name in s.known)
+def abstained(scenarios: Scenarios) -> Estimate | None:
+    """Return the share of proposals that the acting approver had no answer to."""
+    answered = [s for s in scenarios if s.approver != ORACLE]
+    return share_of(s.approver in p.abstained for s in answered for p in s.proposals)
 
 
 def acceptance_by(scenarios: Scenarios, key: str) -> dict[str, Estimate]:
@@ -158,30 +184,44 @@ def acceptance_by(scenarios: Scenarios, key: str) -> dict[str, Estimate]:
     for s in scenarios:
         for p in s.proposals:
             cases[p.kind if key == "kind" else s.family].append(p.verdict == "good")
-    shares = {name: _share(found) for name, found in sorted(cases.items())}
-    return {name: estimate for name, estimate in shares.items() if estimate is not None}
+    return shares(cases)
 
 
 def by_approver(scenarios: Scenarios) -> dict[str, dict[str, Estimate]]:
     """Return what each approver would approve, and how much of that the oracle calls harmful."""
-    answered = [p for p in _proposals(scenarios) if p.approvals]
+    offered = [p for p in _proposals(scenarios) if p.approvals]
     found: dict[str, dict[str, Estimate]] = {}
-    for name in answered[0].approvals if answered else ():
+    for name in _approvers(offered):
+        answered = [p for p in offered if name in p.approvals]
         passed = [p for p in answered if p.approvals[name]]
-        shares = {
+        counted = {
             "approved": share(len(passed), len(answered)),
-            "harm": _share(p.verdict == "harmful" for p in passed),
+            "harm": share_of(p.verdict == "harmful" for p in passed),
+            "abstained": share_of(name in p.abstained for p in offered),
         }
-        found[name] = {key: estimate for key, estimate in shares.items() if estimate is not None}
+        found[name] = {
+            key: estimate
+            for key, estimate in counted.items()
+            if estimate is not None and (key != "abstained" or estimate.count)
+        }
     return found
 
 
+def _approvers(offered: Sequence[Judged]) -> list[str]:
+    """Return everybody who answered or abstained, in the order they are first met."""
+    return list(dict.fromkeys(n for p in offered for n in (*p.approvals, *p.abstained)))
+
+
 def agreement(scenarios: Scenarios) -> list[dict[str, Any]]:
-    """Return how often each two approvers gave the same answer, and Cohen's kappa."""
+    """Return how often each two approvers gave the same answer, and Cohen's kappa.
+
+    Only what both answered counts.
+    """
     answers = [p.approvals for p in _proposals(scenarios) if p.approvals]
     found = []
-    for a, b in combinations(sorted(answers[0]) if answers else (), 2):
-        pairs = [(answer[a], answer[b]) for answer in answers]
-        same = _share(x == y for x, y in pairs)
-        found.append({"approvers": [a, b], "same": same, "kappa": kappa(pairs)})
+    for a, b in combinations(sorted({name for answer in answers for name in answer}), 2):
+        pairs = [(answer[a], answer[b]) for answer in answers if a in answer and b in answer]
+        same = share_of(x == y for x, y in pairs)
+        if same is not None:
+            found.append({"approvers": [a, b], "same": same, "kappa": kappa(pairs)})
     return found

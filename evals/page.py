@@ -5,11 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from html import escape
 
+from evals.bias import splits
+from evals.comparison import COMPARED, leads, notes
+from evals.confidence import points
+from evals.duplication import ANSWERED, FORGETFUL, REMEMBERING
 from evals.metrics import acceptance_by, agreement, by_approver, measured, metrics
-from evals.results import Judged, ScenarioResult, SuiteResult
+from evals.pictures import calibration_picture, shares_picture
+from evals.results import Effort, Judged, ScenarioResult, SuiteResult
 from evals.statistics import Estimate
 
-WIDTH, ROW, LABEL = 640, 26, 200
+Scenarios = tuple[ScenarioResult, ...]
+BESIDE = ("acceptance", "recall")
+"""What is drawn of Pillion and each baseline."""
+SECOND_RUNS = {
+    ANSWERED: "after the answers",
+    REMEMBERING: "after everything was refused",
+    FORGETFUL: "the same without memory",
+}
+SIGNIFICANT = 0.05
 COLOURS = {"good": "#2a7d4f", "neutral": "#7a7a7a", "harmful": "#b3261e", "undecided": "#b07d00"}
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
@@ -25,17 +38,22 @@ svg { max-width: 100%; height: auto }
 def page(result: SuiteResult) -> str:
     """Return the report."""
     found = measured(result.scenarios)
-    shares = {n: e for n, e in found.items() if e.high <= 1 and n != "cpu_seconds"}
+    shares = {n: e for n, e in found.items() if e.count is not None and not _of_baseline(n)}
     title = f"Suggestions judged: the {result.suite} suite"
     parts = [
         f"<h1>{title}</h1>",
         f"<p>{len(result.scenarios)} scenarios, answered by {escape(result.approver)}."
         f"{'' if result.complete else ' <b>The run was not finished.</b>'} Bars are 95 % intervals."
         "</p>",
-        picture(shares),
+        shares_picture(shares),
         _metric_table(found),
+        _calibration(result.scenarios),
+        _baselines(found, result.scenarios),
+        _effort(found, result.scenarios),
+        _duplicates(result.scenarios),
         _section("Acceptance by kind", acceptance_by(result.scenarios, "kind")),
         _section("Acceptance by family", acceptance_by(result.scenarios, "family")),
+        _bias(result.scenarios),
         _approvers(result.scenarios),
         _agreement(result.scenarios),
         "<h2>Scenarios</h2>",
@@ -45,37 +63,6 @@ def page(result: SuiteResult) -> str:
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
         f"<style>{STYLE}</style><body>{''.join(parts)}</body></html>\n"
     )
-
-
-def picture(shares: Mapping[str, Estimate]) -> str:
-    """Draw each share as a point on its interval between 0 and 1."""
-    height = ROW * (len(shares) + 1)
-    lines = [_row(number, name, estimate) for number, (name, estimate) in enumerate(shares.items())]
-    ticks = [
-        f'<text x="{_x(tick):.0f}" y="{height - 8}" text-anchor="middle" class="note">'
-        f"{tick:.0%}</text>"
-        for tick in (0, 0.25, 0.5, 0.75, 1)
-    ]
-    described = ", ".join(f"{name} {e.value:.0%}" for name, e in shares.items())
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" role="img" font-size="13"'
-        f' aria-label="{escape(described)}">{"".join(lines + ticks)}</svg>'
-    )
-
-
-def _row(number: int, name: str, estimate: Estimate) -> str:
-    y = ROW * number + ROW / 2
-    return (
-        f'<text x="0" y="{y + 4:.0f}">{escape(name)}</text>'
-        f'<line x1="{_x(0):.0f}" x2="{_x(1):.0f}" y1="{y}" y2="{y}" stroke="#eee"/>'
-        f'<line x1="{_x(estimate.low):.1f}" x2="{_x(estimate.high):.1f}" y1="{y}" y2="{y}"'
-        ' stroke="#5b7fb5" stroke-width="5"/>'
-        f'<circle cx="{_x(estimate.value):.1f}" cy="{y}" r="5" fill="#1f3f73"/>'
-    )
-
-
-def _x(share: float) -> float:
-    return LABEL + share * (WIDTH - LABEL - 30)
 
 
 def written(estimate: Estimate) -> str:
@@ -90,23 +77,111 @@ def _metric_table(found: Mapping[str, Estimate]) -> str:
     return _table(("metric", "is", "value (95 % interval; cases)"), rows)
 
 
+def _of_baseline(name: str) -> bool:
+    return name.startswith(COMPARED)
+
+
+def _calibration(scenarios: Scenarios) -> str:
+    found = list(points(scenarios))
+    if not found:
+        return ""
+    return (
+        "<h2>Measured and later gain</h2><p>Each proposal alone: as Pillion measured it, and as"
+        " the oracle did on the later workload. Red: the measured interval misses the later gain."
+        f"</p>{calibration_picture(found)}"
+    )
+
+
+def _baselines(found: Mapping[str, Estimate], scenarios: Scenarios) -> str:
+    """Show Pillion and each baseline side by side."""
+    names = [n for n in COMPARED if any(f"{n}_{key}" in found for key in BESIDE)]
+    said = "".join(f"<li>{escape(note)}</li>" for note in notes(scenarios))
+    if not names:
+        return f'<h2>Baselines</h2><ul class="note">{said}</ul>' if said else ""
+    drawn = {
+        f"{key} of {name or 'Pillion'}": found[f"{name}_{key}".lstrip("_")]
+        for key in BESIDE
+        for name in ("", *names)
+        if f"{name}_{key}".lstrip("_") in found
+    }
+    ahead = (
+        (lead.baseline, f"{lead.by.value:+.2f} ({lead.by.low:+.2f} to {lead.by.high:+.2f})")
+        for lead in leads(scenarios)
+    )
+    return (
+        f"<h2>Baselines</h2>{shares_picture(drawn)}"
+        f"{_table(('baseline', 'acceptance of Pillion minus its'), ahead)}"
+        f'<ul class="note">{said}</ul>'
+    )
+
+
+def _effort(found: Mapping[str, Estimate], scenarios: Scenarios) -> str:
+    if "actions" not in found:
+        return ""
+    rows = [
+        (f"{s.name} {side}", *_told(effort))
+        for s in scenarios
+        for side, effort in (("with Pillion", s.with_pillion), ("by hand", s.by_hand))
+        if effort is not None
+    ]
+    return (
+        "<h2>A person's work</h2><p>Commands typed and executed, with Pillion and by hand; nobody's"
+        " thinking is counted.</p>"
+        f"{_table(('scenario', 'commands', 'characters', 'seconds', 'improvements'), rows)}"
+    )
+
+
+def _told(effort: Effort) -> tuple[str, ...]:
+    typed = ", ".join(f"{count} {purpose}" for purpose, count in effort.actions.items())
+    numbers = f"{effort.characters}", f"{effort.seconds:.1f}", f"{effort.improvements}"
+    return typed, *numbers
+
+
+def _duplicates(scenarios: Scenarios) -> str:
+    rows = [
+        (s.name, SECOND_RUNS[which], repeat)
+        for s in scenarios
+        for which, run in s.second_runs.items()
+        for repeat in run.repeats
+    ]
+    table = _table(("scenario", "second run", "offered again"), rows)
+    return f"<h2>Offered again</h2>{table}" if rows else ""
+
+
+def _bias(scenarios: Scenarios) -> str:
+    return "".join(
+        f"{_section(f'Acceptance by {split.by}', split.acceptance)}<p>{escape(chance(split.p))}</p>"
+        for split in splits(scenarios)
+        if split.by != "kind"
+    )
+
+
+def chance(p: float | None) -> str:
+    """Say whether shares lie further apart than chance parts them."""
+    if p is None:
+        return "no difference to test"
+    found = "a difference" if p < SIGNIFICANT else "no difference beyond chance"
+    return f"{found} (permutation test, p = {p:.3f})"
+
+
 def _section(title: str, found: Mapping[str, Estimate]) -> str:
     if not found:
         return ""
     rows = ((name, written(estimate)) for name, estimate in found.items())
-    return f"<h2>{title}</h2>{picture(found)}{_table(('', 'good of all'), rows)}"
+    return f"<h2>{title}</h2>{shares_picture(found)}{_table(('', 'good of all'), rows)}"
 
 
-def _approvers(scenarios: tuple[ScenarioResult, ...]) -> str:
+def _approvers(scenarios: Scenarios) -> str:
+    keys = ("approved", "harm", "abstained")
     rows = [
-        (name, *(written(found[key]) if key in found else "–" for key in ("approved", "harm")))
+        (name, *(written(found[key]) if key in found else "–" for key in keys))
         for name, found in by_approver(scenarios).items()
     ]
-    table = _table(("approver", "would approve", "harmful among these"), rows)
+    table = _table(("approver", "would approve", "harmful among these", "no answer"), rows)
     return f"<h2>Approvers</h2>{table}" if rows else ""
 
 
-def _agreement(scenarios: tuple[ScenarioResult, ...]) -> str:
+def _agreement(scenarios: Scenarios) -> str:
     rows = [
         (
             " and ".join(pair["approvers"]),

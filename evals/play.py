@@ -6,7 +6,7 @@ import resource
 import sqlite3
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +16,15 @@ import anyio.to_thread
 import duckdb
 
 from evals.approvers import ORACLE, Answer, policies
+from evals.authors import note_authors, runs_in
+from evals.baselines.ablations import refused_and_run_again, run_again
+from evals.baselines.asking import Asked
+from evals.effort import by_hand, with_pillion
 from evals.exhaustive import beats, search_product
-from evals.judging import by_rules, judge_all, judge_together, judged_offer
+from evals.homes import copied, decide, working
+from evals.ideas import IN_PLACE
+from evals.judging import Judgements, changes_of, judged_change, judged_offer
+from evals.options import BaselineName, Options
 from evals.oracle.case import Judgement
 from evals.products import (
     Product,
@@ -26,19 +33,15 @@ from evals.products import (
     make_best,
     register,
 )
-from evals.results import Judged, ScenarioResult
+from evals.results import BaselineResult, Effort, Judged, ScenarioResult, SecondRun
 from evals.scenarios.families import families
-from evals.scenarios.scenario import Best, Scenario, ScenarioFailed
+from evals.scenarios.scenario import Best, Known, Scenario, ScenarioFailed
 from graph.errors import GraphError
-from graph.ledger import Offer, now
-from graph.settings import Settings
-from graph.steward import Stewardship, open_steward
+from graph.ledger import Offer
+from mcp_servers.product.client import connect
 from mcp_servers.product.errors import ServerGone, ToolFailed
-from tools.messages import Change, Decision, Principal, Trial, change_target
+from tools.messages import Change, Trial, change_target
 
-BUDGET_SECONDS = 40.0
-"""More than these small products need: what ends a run is that nothing is left to try."""
-IN_PLACE = ("applied", "verified")
 FAILURES = (
     GraphError, ProductFailed, ScenarioFailed, ToolFailed, ServerGone, duckdb.Error, sqlite3.Error,
     OSError, subprocess.SubprocessError,
@@ -51,17 +54,23 @@ class _Stage:
     """What is known so far; what a failure leaves is still a result."""
 
     scenario: Scenario
-    approver: str
+    options: Options
+    scratch: Path
+    offers: list[Offer] = field(default_factory=list)
     proposals: list[Judged] = field(default_factory=list)
     changes: dict[str, Change] = field(default_factory=dict)
     trials: list[Trial] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    rules: list[Judged] | None = None
+    authors: dict[str, str] = field(default_factory=dict)
+    log_runs: int = 0
+    baselines: dict[str, BaselineResult] = field(default_factory=dict)
+    second_runs: dict[str, SecondRun] = field(default_factory=dict)
+    with_pillion: Effort | None = None
+    by_hand: Effort | None = None
     together: Judgement | None = None
     reached: Judgement | None = None
     best: Judgement | None = None
     best_by: tuple[str, ...] = ()
-    exhaustive: bool = False
     cpu: float = 0.0
 
     @contextmanager
@@ -79,27 +88,33 @@ def _cpu() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in found)
 
 
-async def play(
-    family: str,
-    seed: int,
-    approver: str,
-    *,
-    with_rules: bool,
-    scratch: Path,
-    exhaustive: bool = False,
-) -> ScenarioResult:
+async def play(family: str, seed: int, options: Options, scratch: Path) -> ScenarioResult:
     """Play one scenario in `scratch`; whatever fails in it becomes part of the result."""
     started = time.monotonic()
     folder = scratch / "home" / "products" / family
     folder.mkdir(parents=True)
-    scenario = await anyio.to_thread.run_sync(families()[family], seed, folder)
-    stage = _Stage(scenario, approver, exhaustive=exhaustive)
+    try:
+        scenario = await anyio.to_thread.run_sync(_built, family, seed, folder)
+    except ScenarioFailed as exc:
+        return ScenarioResult(
+            family=family, seed=seed, expects="open", approver=options.approver, failure=str(exc)
+        )
+    stage = _Stage(scenario, options, scratch)
     failure = ""
     try:
-        await _advance(stage, folder, scratch, with_rules=with_rules)
+        await _advance(stage, folder)
     except* FAILURES as group:
         failure = "; ".join(f"{type(e).__name__}: {e}" for e in leaves(group))
     return _result(stage, failure, time.monotonic() - started)
+
+
+def _built(family: str, seed: int, folder: Path) -> Scenario:
+    """Make a scenario; raises `ScenarioFailed`, whatever its author overlooked."""
+    try:
+        return families()[family](seed, folder)
+    except Exception as exc:
+        said = f"{type(exc).__name__}: {exc}"
+        raise ScenarioFailed(f"family {family} cannot be built from seed {seed}: {said}") from exc
 
 
 def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
@@ -111,60 +126,97 @@ def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
             yield error
 
 
-async def _advance(stage: _Stage, folder: Path, scratch: Path, *, with_rules: bool) -> None:
+async def _advance(stage: _Stage, folder: Path) -> None:
+    options, scratch = stage.options, stage.scratch
     product = await register(stage.scenario, folder, scratch)
-    settings = Settings(
-        home=scratch / "home", budget_seconds=BUDGET_SECONDS, principal=f"eval-{stage.approver}"
-    )
-    async with open_steward(settings, lambda name: product.target()) as steward:
+    stage.authors = note_authors(product.workload, stage.scenario.seed)
+    stage.log_runs = runs_in(product.workload)
+    fresh = copied(product, scratch / "fresh") if options.thorough else None
+    judgements = Judgements(product, scratch)
+    await _advise(stage, product, judgements)
+    await _ask_baselines(stage, product, judgements)
+    await _answer(stage, product, judgements)
+    await _compare_with_best(stage, product)
+    if fresh is not None:
+        await _run_again(stage, product)
+        await _measure_effort(stage, product, fresh, judgements)
+
+
+async def _advise(stage: _Stage, product: Product, judgements: Judgements) -> None:
+    """Run Pillion to its questions and judge what it offers."""
+    async with working(product, stage.options.approver) as steward:
         with stage.metered():
             thread_id = await steward.run(stage.scenario.family)
         stage.trials = steward.ledger.trials(thread_id)
         stage.notes = list(steward.ledger.report(thread_id).get("notes", ()))
-        offers = steward.ledger.offers(thread_id=thread_id, waiting=True)
-        judgements = await judge_all(product, stage.trials, offers, scratch, all=with_rules)
-        stage.proposals = [judged_offer(o, judgements[o.proposal.id]) for o in offers]
-        stage.rules = by_rules(stage.trials, judgements) if with_rules else None
-        stage.together = await judge_together(product, offers, judgements, scratch)
-        for offer, judged in zip(offers, stage.proposals, strict=True):
-            _decide(steward, offer, _answer(stage.approver, offer, judged.judgement))
-        with stage.metered():
-            await steward.deliver(thread_id)
-        settled = [steward.ledger.offer_of(o.proposal.id) for o in offers]
-    _note_outcomes(stage, settled)
-    await _compare_with_best(stage, product, scratch)
+        stage.offers = steward.ledger.offers(thread_id=thread_id, waiting=True)
+    changes = changes_of(stage.offers)
+    found = await judgements.of(changes)
+    asked = policies(stage.options.approver)
+    stage.proposals = [
+        judged_offer(o, found[o.proposal.id], asked, stage.authors) for o in stage.offers
+    ]
+    stage.together = await judgements.together(changes)
 
 
-def _answer(approver: str, offer: Offer, judgement: Judgement) -> Answer:
-    if approver == ORACLE:
-        return Answer(judgement.verdict == "good", judgement.reason)
-    return policies()[approver](offer.proposal)
+async def _ask_baselines(stage: _Stage, product: Product, judgements: Judgements) -> None:
+    """Judge what others would change, and see whether refusals are remembered."""
+    asked = Asked(product, stage.trials, stage.scratch)
+    for name in stage.options.baselines:
+        if name == "forgetful":
+            await _refuse_all(stage, product)
+        elif name != "silent":
+            stage.baselines[name] = await _baseline(stage, asked, judgements, name)
 
 
-def _decide(steward: Stewardship, offer: Offer, answer: Answer) -> None:
-    steward.ledger.decide(
-        Decision(
-            proposal_id=offer.proposal.id,
-            verdict="approve" if answer.approves else "reject",
-            reason=answer.reason,
-            principal=Principal(kind="person", name=steward.settings.person),
-            channel="terminal",
-            decided_at=now(),
-        )
+async def _baseline(
+    stage: _Stage, asked: Asked, judgements: Judgements, name: BaselineName
+) -> BaselineResult:
+    changes, note = await asked.advice(name)
+    found = await judgements.of(changes)
+    return BaselineResult(
+        changes=tuple(judged_change(i, c, found[i]) for i, c in changes.items()),
+        found=_found(stage.scenario.known, changes.values()),
+        note=note,
     )
 
 
-def _note_outcomes(stage: _Stage, settled: Sequence[Offer]) -> None:
-    outcomes = {o.proposal.id: o.outcomes[-1].status if o.outcomes else "" for o in settled}
+async def _refuse_all(stage: _Stage, product: Product) -> None:
+    if not stage.offers:
+        return
+    for name in ("remembering", "forgetful"):
+        home = stage.scratch / name
+        forgetful = name == "forgetful"
+        stage.second_runs[name] = await refused_and_run_again(product, home, forgetful=forgetful)
+
+
+async def _answers(
+    stage: _Stage, offers: Sequence[Offer], judgements: Judgements
+) -> dict[str, Answer | None]:
+    """Return what the acting approver says to each offer; None where it has no answer."""
+    approver = stage.options.approver
+    if approver == ORACLE:
+        found = await judgements.of(changes_of(offers))
+        return {i: Answer(j.verdict == "good", j.reason) for i, j in found.items()}
+    policy = policies(approver)[approver]
+    return {o.proposal.id: policy(o.proposal) for o in offers}
+
+
+async def _answer(stage: _Stage, product: Product, judgements: Judgements) -> None:
+    """Answer what was offered and let it be applied; note what became of it."""
+    answers = await _answers(stage, stage.offers, judgements)
+    async with working(product, stage.options.approver) as steward:
+        with stage.metered():
+            await decide(steward, stage.offers, answers)
+        stage.offers = [steward.ledger.offer_of(o.proposal.id) for o in stage.offers]
+    outcomes = {o.proposal.id: o.outcomes[-1].status if o.outcomes else "" for o in stage.offers}
     stage.proposals = [p.model_copy(update={"outcome": outcomes[p.id]}) for p in stage.proposals]
-    stage.changes = {
-        o.proposal.id: o.proposal.change for o in settled if outcomes[o.proposal.id] in IN_PLACE
-    }
+    stage.changes = {i: c for i, c in changes_of(stage.offers).items() if outcomes[i] in IN_PLACE}
 
 
-async def _compare_with_best(stage: _Stage, product: Product, scratch: Path) -> None:
+async def _compare_with_best(stage: _Stage, product: Product) -> None:
     """Judge all that was approved together, and the author's best product, on the later work."""
-    scenario = stage.scenario
+    scenario, scratch = stage.scenario, stage.scratch
 
     async def reached() -> None:
         stage.reached = await judge_files(product, scenario.database, scratch / "reached")
@@ -179,7 +231,7 @@ async def _compare_with_best(stage: _Stage, product: Product, scratch: Path) -> 
             group.start_soon(reached)
         if scenario.best:
             group.start_soon(reachable, scenario.best)
-    if stage.exhaustive:
+    if stage.options.exhaustive:
         await _search_all(stage, product, scratch)
 
 
@@ -191,26 +243,51 @@ async def _search_all(stage: _Stage, product: Product, scratch: Path) -> None:
         stage.best_by = tuple(idea.says for idea in found.ideas)
 
 
+async def _run_again(stage: _Stage, product: Product) -> None:
+    stage.second_runs["answered"] = await run_again(product, stage.offers)
+
+
+async def _measure_effort(
+    stage: _Stage, product: Product, fresh: Product, judgements: Judgements
+) -> None:
+    """Do the same work by Pillion's commands and by hand, on copies."""
+    good: set[str] = set()
+
+    async def answers(offers: Sequence[Offer]) -> dict[str, Answer | None]:
+        found = await judgements.of(changes_of(offers))
+        good.update(i for i, j in found.items() if j.verdict == "good")
+        return await _answers(stage, offers, judgements)
+
+    async with connect(fresh.target()) as client:
+        patterns = (await client.read_workload()).workload.patterns
+    queries = [p.sql for p in patterns]
+    stage.with_pillion = await with_pillion(fresh, answers, good.__contains__)
+    stage.by_hand = await by_hand(product, queries, stage.scratch / "by-hand")
+
+
+def _found(known: Sequence[Known], changes: Iterable[Change]) -> tuple[str, ...]:
+    """Return the known improvements that changes bring."""
+    given = list(changes)
+    return tuple(k.name for k in known if any(k.is_brought_by(c) for c in given))
+
+
+def texts_of(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return pairs of texts as the oracle looks them up."""
+    return {" ".join(old.split()).rstrip("; "): new for old, new in pairs}
+
+
 def _result(stage: _Stage, failure: str, seconds: float) -> ScenarioResult:
     scenario = stage.scenario
     proposed = {p.id for p in stage.proposals}
-    tried = {r.id for r in stage.rules or ()}
-    by_id = {t.candidate.id: t.candidate.change for t in stage.trials}
-
-    def found(ids: set[str]) -> tuple[str, ...]:
-        changes = [by_id[i] for i in ids if i in by_id]
-        return tuple(k.name for k in scenario.known if any(k.is_brought_by(c) for c in changes))
-
     return ScenarioResult(
         family=scenario.family,
         seed=scenario.seed,
         expects=scenario.expects,
-        approver=stage.approver,
+        approver=stage.options.approver,
         proposals=tuple(stage.proposals),
-        rules=None if stage.rules is None else tuple(stage.rules),
+        baselines=stage.baselines,
         known=tuple(k.name for k in scenario.known),
-        found=found(proposed),
-        found_by_rules=found(tried),
+        found=_found(scenario.known, changes_of(stage.offers).values()),
         reached=stage.reached.gain if stage.reached else None,
         reachable=stage.best.gain if stage.best else None,
         reachable_by=stage.best_by,
@@ -218,6 +295,10 @@ def _result(stage: _Stage, failure: str, seconds: float) -> ScenarioResult:
         explained=bool(stage.proposals or stage.notes or stage.trials),
         seconds=seconds,
         cpu_seconds=stage.cpu,
+        log_runs=stage.log_runs,
+        second_runs=stage.second_runs,
+        with_pillion=stage.with_pillion,
+        by_hand=stage.by_hand,
         failure=failure or _harm_together(stage),
     )
 

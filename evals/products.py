@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -13,6 +14,7 @@ from typing import Any
 
 import anyio
 import duckdb
+from pydantic import ValidationError
 
 from evals.oracle.case import Case, Judgement
 from evals.scenarios.scenario import Best, Scenario, ScenarioFailed
@@ -24,6 +26,7 @@ from tools.product.dispatch import dispatched
 from tools.product.executor import dispatch_rewrites
 
 ORACLE_SECONDS = 240
+KILLED = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGXCPU)
 DESCRIPTOR = "product.odps.yaml"
 
 
@@ -45,9 +48,25 @@ class Product:
         return self.folder / DESCRIPTOR
 
     @property
+    def home(self) -> Path:
+        """The agent's home that it lies in."""
+        return self.folder.parents[1]
+
+    @property
+    def database(self) -> Path:
+        """Its file."""
+        return self.folder / self.scenario.database.name
+
+    @property
     def contract(self) -> Path:
         """The contract that was given or inferred."""
-        return self.scenario.contract or self.folder / "contract.odcs.yaml"
+        given = self.scenario.contract
+        return self.folder / (given.name if given else "contract.odcs.yaml")
+
+    @property
+    def workload(self) -> Path:
+        """The store of what is asked of it."""
+        return self.folder / "workload.db"
 
     def target(self) -> Any:
         """Return how its server is reached."""
@@ -84,7 +103,7 @@ async def changed_copy(product: Product, changes: Mapping[str, Change], into: Pa
                 proposal_id=change_id, change=change, schema_hash=check.schema_hash
             )
             await client.apply_change(request)
-    return into / product.scenario.database.name
+    return into / product.database.name
 
 
 async def judge_changes(
@@ -150,14 +169,23 @@ async def _ask_oracle(case: Path) -> Judgement:
 
 
 def read_judgement(done: subprocess.CompletedProcess[bytes]) -> Judgement:
-    """Read the oracle's answer; an engine that dies on a changed product is harm."""
+    """Read the oracle's answer; an engine that dies on a changed product is harm.
+
+    One that was killed from outside, as a machine without memory does, has decided nothing.
+    """
+    if -done.returncode in KILLED:
+        reason = f"the oracle was killed (signal {-done.returncode}) before it could decide"
+        return Judgement(verdict="undecided", reason=reason)
     if done.returncode < 0:
         reason = f"the engine dies on the changed product (signal {-done.returncode})"
         return Judgement(verdict="harmful", reason=reason)
     if done.returncode > 0:
         said = (done.stderr.decode(errors="replace").strip().splitlines() or ["nothing"])[-1]
         return Judgement(verdict="undecided", reason=f"the oracle failed: {said}")
-    return Judgement.model_validate_json(done.stdout)
+    try:
+        return Judgement.model_validate_json(done.stdout)
+    except ValidationError:
+        return Judgement(verdict="undecided", reason="the oracle ended without a judgement")
 
 
 def make_best(original: Path, best: Best, path: Path) -> Path:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from evals.oracle.case import Judgement, OracleVerdict
 from evals.scenarios.scenario import Expectation
 from evals.statistics import Estimate
+from tools.messages import Interval
 
 FORMAT = 1
 
@@ -26,8 +27,18 @@ class Judged(Result):
     kind: str
     target: str
     judgement: Judgement
+    idea: str = ""
+    """What it is about, the same for another spelling of it; empty in results of before."""
     approvals: dict[str, bool] = {}
     """By approver; empty for a change that was never offered to anyone."""
+    abstained: tuple[str, ...] = ()
+    """Approvers who had no answer; that is never an approval."""
+    predicted: Interval | None = None
+    """The gain of the change by itself as the advisor measured it."""
+    rows: int | None = None
+    """Rows of the changed table."""
+    author: str = ""
+    """Who asks most of the queries that it is about."""
     told: tuple[str, ...] = ()
     """What a person is told before answering."""
     outcome: str = ""
@@ -39,6 +50,37 @@ class Judged(Result):
         return self.judgement.verdict
 
 
+class BaselineResult(Result):
+    """What somebody else, or Pillion without a part of it, would change."""
+
+    changes: tuple[Judged, ...] = ()
+    found: tuple[str, ...] = ()
+    """Known improvements among the changes."""
+    note: str = ""
+    """Why it could not be asked, or what of its answer could not be used."""
+
+
+class SecondRun(Result):
+    """What another run of the same product offered after the first one was answered."""
+
+    offered: tuple[str, ...]
+    repeats: tuple[str, ...]
+    """Offers that were answered before and measure the same, each with the reason."""
+    refused: int
+    """How many ideas were answered and are not in place: those that could be repeated."""
+
+
+class Effort(Result):
+    """What it took a person to get improvements into a product."""
+
+    actions: dict[str, int]
+    """Commands typed, by what they were for."""
+    characters: int
+    seconds: float
+    """From the first command to the last answer, without typing and thinking."""
+    improvements: int
+
+
 class ScenarioResult(Result):
     """One scenario: what was proposed, what was known, what was reached."""
 
@@ -47,12 +89,11 @@ class ScenarioResult(Result):
     expects: Expectation
     approver: str
     proposals: tuple[Judged, ...] = ()
-    rules: tuple[Judged, ...] | None = None
-    """What rules of thumb propose; None where this baseline was not asked for."""
+    baselines: dict[str, BaselineResult] = {}
+    """By name; without those that were not asked for."""
     known: tuple[str, ...] = ()
     found: tuple[str, ...] = ()
     """Known improvements among the proposals."""
-    found_by_rules: tuple[str, ...] = ()
     reached: Estimate | None = None
     """Gain of everything that was approved; None where nothing was."""
     reachable: Estimate | None = None
@@ -66,8 +107,27 @@ class ScenarioResult(Result):
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     """Of the advisor: finding, measuring, applying, verifying; without the oracle."""
+    log_runs: int = 0
+    """Runs in the log that the advisor saw; 0 in results of before."""
+    second_runs: dict[str, SecondRun] = {}
+    """After the acting approver's answers (`answered`), and after everything was refused, with the
+    refusals known (`remembering`) and not (`forgetful`)."""
+    with_pillion: Effort | None = None
+    by_hand: Effort | None = None
     failure: str = ""
     """Why the product did not come through, or what all proposals do to it together."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_before(cls, data: Any) -> Any:
+        """Read results of when rules of thumb were the only baseline."""
+        if not isinstance(data, dict) or "rules" not in data:
+            return data
+        kept = {k: v for k, v in data.items() if k not in ("rules", "found_by_rules")}
+        if data["rules"] is not None:
+            rules = {"changes": data["rules"], "found": data.get("found_by_rules", ())}
+            kept["baselines"] = {"rules": rules}
+        return kept
 
     @property
     def name(self) -> str:

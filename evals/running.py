@@ -21,6 +21,8 @@ QUIET: dict[str, Any] = {
     "fail_on_error": False, "max_samples": tasks.PARALLEL,
 }  # fmt: skip
 """Every finished sample is written at once, so that a killed run loses only what it was at."""
+UNREADABLE = (ValidationError, ValueError, KeyError, TypeError, zipfile.BadZipFile)
+"""What Inspect and JSON raise of a file that is cut off or something else."""
 SCORER = "oracle_verdict"
 
 
@@ -35,7 +37,10 @@ def run(suite: str, arguments: dict[str, Any], log_dir: Path) -> Path:
 def resume(log_dir: Path) -> Path:
     """Go on with the newest run; raises `NoResult` when it is finished already."""
     newest = newest_log(log_dir)
-    log = read_eval_log(str(newest), header_only=True)
+    try:
+        log = read_eval_log(str(newest), header_only=True)
+    except UNREADABLE as exc:
+        raise NoResult(f"{newest} cannot be read; move it away and run again.") from exc
     if log.status == "success":
         raise NoResult(f"{newest} is finished; there is nothing to resume.")
     return _finished(eval_retry(str(newest), log_dir=str(log_dir), **QUIET))
@@ -68,7 +73,7 @@ def read_result(path: Path) -> SuiteResult:
             return from_log(read_eval_log(str(path)))
         held = json.loads(path.read_bytes())
         return SuiteResult.model_validate({key: held[key] for key in SuiteResult.model_fields})
-    except (ValidationError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as exc:
+    except UNREADABLE as exc:
         raise NoResult(f"{path} holds no result of `pillion eval run`.") from exc
 
 

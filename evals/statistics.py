@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -50,6 +50,18 @@ def share(count: int, of: int) -> Estimate | None:
     return Estimate(value=p, low=min(low, p), high=max(high, p), of=of, count=count)
 
 
+def share_of(cases: Iterable[bool]) -> Estimate | None:
+    """Return the share of cases that are true, or None where there is no case."""
+    found = list(cases)
+    return share(sum(found), len(found))
+
+
+def shares(buckets: Mapping[str, Sequence[bool]]) -> dict[str, Estimate]:
+    """Return the share of each bucket that has a case, by name."""
+    found = {name: share_of(cases) for name, cases in sorted(buckets.items())}
+    return {name: estimate for name, estimate in found.items() if estimate is not None}
+
+
 def difference(earlier: Estimate, later: Estimate) -> Difference:
     """Return the difference of two shares with the hybrid score interval.
 
@@ -69,6 +81,43 @@ def mean(values: Sequence[float]) -> Estimate | None:
     drawn = np.random.default_rng(SEED).integers(0, len(found), (RESAMPLES, len(found)))
     low, high = np.percentile(found[drawn].mean(axis=1), [2.5, 97.5])
     return Estimate(value=float(found.mean()), low=float(low), high=float(high), of=len(found))
+
+
+def ratio(pairs: Sequence[tuple[float, float]]) -> Estimate | None:
+    """Return the sum of the first / the sum of the second, or None where that is 0; over pairs."""
+    found = np.asarray(pairs, dtype=float).reshape(-1, 2)
+    total = found.sum(axis=0)
+    if not len(found) or total[1] == 0:
+        return None
+    drawn = np.random.default_rng(SEED).integers(0, len(found), (RESAMPLES, len(found)))
+    sums = found[drawn].sum(axis=1)
+    ratios = sums[:, 0][sums[:, 1] > 0] / sums[:, 1][sums[:, 1] > 0]
+    low, high = np.percentile(ratios, [2.5, 97.5])
+    return Estimate(
+        value=float(total[0] / total[1]), low=float(low), high=float(high), of=len(found)
+    )
+
+
+def differs(buckets: Mapping[str, Sequence[bool]]) -> float | None:
+    """Return how likely shares lie as far apart by chance, or None where nothing can differ.
+
+    A permutation test of Pearson's chi-squared: it holds for any number of cases.
+    """
+    sizes = [len(cases) for cases in buckets.values() if cases]
+    found = np.asarray([case for cases in buckets.values() for case in cases], dtype=float)
+    if len(sizes) < 2 or found.min() == found.max():
+        return None
+    starts = np.concatenate(([0], np.cumsum(sizes)[:-1]))
+    drawn = np.random.default_rng(SEED).permuted(np.tile(found, (RESAMPLES, 1)), axis=1)
+    apart = _apart(drawn, starts, np.asarray(sizes))
+    seen = _apart(found[None, :], starts, np.asarray(sizes))[0]
+    return float((1 + (apart >= seen - 1e-12).sum()) / (1 + RESAMPLES))
+
+
+def _apart(cases: Any, starts: Any, sizes: Any) -> Any:
+    """Return the weighted squares of how far each bucket's share lies from the whole's."""
+    shares = np.add.reduceat(cases, starts, axis=1) / sizes
+    return (sizes * (shares - cases.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
 
 
 def gain(before: Sequence[Sequence[float]], after: Sequence[Sequence[float]]) -> Estimate:

@@ -5,14 +5,12 @@ Dev seeds are for looking at while the advisor is worked on; nothing is ever tun
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, cast, get_args
+from typing import Literal, NamedTuple
 
-from evals.approvers import names
 from evals.errors import UnknownName
 from evals.scenarios.families import families
 
 SuiteName = Literal["smoke", "dev", "full"]
-BaselineName = Literal["rules", "silent"]
 DEV_SEEDS = range(1, 1000)
 TEST_SEEDS = range(1000, 2000)
 UNSEEN = (1010, 1011, 1012, 1013, 1014)
@@ -70,17 +68,3 @@ def places(suite: str, family: str | None = None, seed: int | None = None) -> li
     wanted = (family,) if family else chosen.families
     seeds = (seed,) if seed is not None else chosen.seeds
     return [Place(f, s) for s in seeds for f in wanted]
-
-
-def check_approver(approver: str) -> str:
-    """Return a known approver; raises `UnknownName`."""
-    if approver not in names():
-        raise UnknownName("approver", approver, names())
-    return approver
-
-
-def check_baseline(baseline: str) -> BaselineName:
-    """Return a known baseline; raises `UnknownName`."""
-    if baseline not in get_args(BaselineName):
-        raise UnknownName("baseline", baseline, get_args(BaselineName))
-    return cast(BaselineName, baseline)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 from inspect_ai import Task, task
 from inspect_ai.dataset import MemoryDataset, Sample
@@ -14,11 +15,12 @@ from inspect_ai.util import concurrency
 
 from evals import metrics
 from evals.apart import play_apart
-from evals.approvers import ORACLE
+from evals.approvers import ORACLE, check_approver
+from evals.options import Options, check_baselines
 from evals.results import ScenarioResult
 from evals.scenarios.families import described
 from evals.statistics import Estimate
-from evals.suites import Place, SuiteName, check_approver, check_baseline, places
+from evals.suites import Place, SuiteName, places
 
 RESULT = "result"
 """Key of a scenario's result in its score's metadata."""
@@ -29,48 +31,63 @@ LOG = logging.getLogger("evals")
 
 @task
 def smoke(
-    approver: str = ORACLE, baseline: str = "silent", family: str = "", seed: int = 0
+    approver: str = ORACLE,
+    baseline: str | list[str] = "",
+    family: str = "",
+    seed: int = 0,
+    thorough: bool = False,
 ) -> Task:
     """Play a few quick scenarios, one of each sort."""
-    return suite_task("smoke", approver, baseline, family, seed)
+    return suite_task("smoke", _options(approver, baseline, thorough), family, seed)
 
 
 @task
 def dev(
     approver: str = ORACLE,
-    baseline: str = "rules",
+    baseline: str | list[str] = "rules",
     family: str = "",
     seed: int = 0,
+    thorough: bool = True,
     exhaustive: bool = False,
 ) -> Task:
     """Play every family on dev seeds."""
-    return suite_task("dev", approver, baseline, family, seed, exhaustive)
+    return suite_task("dev", _options(approver, baseline, thorough, exhaustive), family, seed)
 
 
 @task
 def full(
     approver: str = ORACLE,
-    baseline: str = "rules",
+    baseline: str | list[str] = "rules",
     family: str = "",
     seed: int = 0,
+    thorough: bool = True,
     exhaustive: bool = False,
 ) -> Task:
     """Play every family on test seeds."""
-    return suite_task("full", approver, baseline, family, seed, exhaustive)
+    return suite_task("full", _options(approver, baseline, thorough, exhaustive), family, seed)
 
 
-def suite_task(
-    suite: SuiteName, approver: str, baseline: str, family: str, seed: int, exhaustive: bool = False
-) -> Task:
+def _options(
+    approver: str, baseline: str | list[str], thorough: bool, exhaustive: bool = False
+) -> Options:
+    """Return checked options; raises `UnknownName`. Inspect makes a list of what has commas."""
+    return Options(
+        approver=check_approver(approver),
+        baselines=check_baselines([baseline] if isinstance(baseline, str) else baseline),
+        thorough=thorough,
+        exhaustive=exhaustive,
+    )
+
+
+def suite_task(suite: SuiteName, options: Options, family: str, seed: int) -> Task:
     """Return a suite's task; raises `UnknownName`. An empty family and seed 0 mean all."""
     wanted = places(suite, family or None, seed or None)
-    with_rules = check_baseline(baseline) == "rules"
     return Task(
         dataset=MemoryDataset([_sample(place) for place in wanted], name=f"pillion-{suite}"),
-        solver=pillion(check_approver(approver), with_rules, exhaustive),
+        solver=pillion(options.model_dump(mode="json")),
         scorer=oracle_verdict(),
         fail_on_error=False,
-        metadata={"suite": suite, "approver": approver, "scenarios": len(wanted)},
+        metadata={"suite": suite, "approver": options.approver, "scenarios": len(wanted)},
     )
 
 
@@ -83,13 +100,14 @@ def _sample(place: Place) -> Sample:
 
 
 @solver
-def pillion(approver: str, with_rules: bool, exhaustive: bool = False) -> Solver:
+def pillion(options: dict[str, Any]) -> Solver:
     """Play a scenario: product server, graph, ledger and questions are the real ones."""
+    wanted = Options.model_validate(options)
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
         place = Place(state.metadata["family"], state.metadata["seed"])
         async with concurrency("scenario", PARALLEL):
-            result = await play_apart(place, approver, with_rules=with_rules, exhaustive=exhaustive)
+            result = await play_apart(place, wanted)
         LOG.info("%s: %s", result.name, headline(result))
         state.output = ModelOutput.from_content("pillion", headline(result))
         state.metadata[RESULT] = result.model_dump(mode="json")

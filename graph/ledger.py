@@ -45,6 +45,12 @@ ANSWERED = """
     ORDER BY p.rowid
 """
 """The latest offer of each proposal that somebody answered."""
+EVERY_ANSWER = """
+    SELECT p.id, p.thread_id, p.round, p.body, p.offered_at FROM proposals AS p
+    JOIN decisions AS d ON d.proposal_id = p.id AND d.round = p.round
+    WHERE d.body ->> '$.verdict' <> 'expire' ORDER BY d.decided_at, d.rowid
+"""
+"""Every offer that somebody answered, in the order of the answers."""
 
 
 class Offer(NamedTuple):
@@ -164,6 +170,10 @@ class Ledger(RunStore):
         """Return the latest offer of every proposal, oldest first; of a run, as it made them."""
         asked = {"product": product, "thread": thread_id, "waiting": waiting}
         return [self._offer(row) for row in self._con.execute(OFFERS, asked).fetchall()]
+
+    def answered(self) -> list[Offer]:
+        """Return every offer that somebody answered, also earlier ones of the same proposal."""
+        return [self._offer(row) for row in self._con.execute(EVERY_ANSWER).fetchall()]
 
     def _offer(self, row: tuple[str, str, int, str, str]) -> Offer:
         proposal_id, thread_id, number, body, offered_at = row

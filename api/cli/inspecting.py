@@ -23,9 +23,10 @@ from api.cli.products import (
     target_of,
 )
 from api.cli.render import audit_table, status_table
-from api.cli.shell import Json, load_settings, out, print_json, tell
+from api.cli.shell import Json, err, load_settings, out, print_json, tell
 from api.cli.views import offer_view
 from api.wording import counted, size
+from graph.decisions import recorded
 from graph.errors import GraphError, LedgerBroken
 from graph.ledger import Ledger
 from graph.settings import Settings
@@ -71,14 +72,21 @@ def _known(settings: Settings) -> list[dict[str, Any]]:
 
 def log(
     verify: Annotated[bool, typer.Option("--verify", help="Check the hash chain.")] = False,
-    last: Annotated[int, typer.Option(help="How many rows.", min=1)] = 50,
+    decisions: Annotated[
+        bool,
+        typer.Option("--decisions", help="People's answers; with --json as `eval run` replays."),
+    ] = False,
+    last: Annotated[int, typer.Option(help="How many rows of the trail.", min=1)] = 50,
     json: Json = False,
 ) -> None:
-    """Show the audit trail; `--verify` recomputes its hash chain.
+    """Show the audit trail; `--verify` recomputes its hash chain, `--decisions` lists the answers.
 
-    Example: `pillion log --verify`
+    Example: `pillion log --verify`, or `pillion log --decisions --json > answers.json`
     """
     settings = load_settings()
+    if verify and decisions:
+        tell("Give --verify or --decisions, not both.", to=err)
+        raise typer.Exit(2)
     if not settings.ledger_path.exists():
         _no_log(settings, json=json)
         return
@@ -86,8 +94,24 @@ def log(
         if verify:
             _verify(ledger, json=json)
             return
+        if decisions:
+            _decisions(ledger, json=json)
+            return
         rows = [r._asdict() for r in ledger.audit_rows(last)]
         print_json(rows) if json else out.print(audit_table(rows))
+
+
+def _decisions(ledger: Ledger, *, json: bool) -> None:
+    found = recorded(ledger)
+    if json:
+        print_json([d.model_dump(mode="json") for d in found])
+        return
+    for d in found:
+        why = f": {d.reason}" if d.reason else ""
+        when = f"{d.decided_at:%Y-%m-%d %H:%M}"
+        tell(f"{when}  {d.principal} {d.verdict} {d.proposal_id} {d.kind} {d.target}{why}")
+    if not found:
+        tell("Nobody has answered a proposal yet; `pillion review` shows those that wait.")
 
 
 def _no_log(settings: Settings, *, json: bool) -> None:

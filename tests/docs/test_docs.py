@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 import typer.main
+from pydantic_settings import BaseSettings
 
 from api.cli.main import app
 from api.cli.shell import EXIT_CODES
+from evals.settings import EvalSettings
 from graph.build import NODES, build_graph
 from graph.settings import Settings
 from mcp_servers.product.server import build_server
@@ -25,9 +27,15 @@ ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 
-def names(settings: type[Settings] | type[ProductSettings]) -> list[str]:
-    prefix = settings.model_config["env_prefix"]
+SETTINGS = (Settings, EvalSettings, ProductSettings)
+
+
+def names(settings: type[BaseSettings]) -> list[str]:
+    prefix = settings.model_config.get("env_prefix", "")
     return [prefix + field.upper() for field in settings.model_fields]
+
+
+EVERY = [name for settings in SETTINGS for name in names(settings)]
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))
@@ -46,7 +54,7 @@ def test_every_command_of_a_group_is_documented_and_shows_an_example(command: st
     assert f"`pillion {command}" in (COMMANDS[group].commands[name].help or "")
 
 
-@pytest.mark.parametrize("setting", names(Settings) + names(ProductSettings))
+@pytest.mark.parametrize("setting", EVERY)
 def test_every_setting_is_documented_and_in_the_example_file(setting: str) -> None:
     assert f"`{setting}`" in REFERENCE
     assert re.search(rf"^{setting}=", (ROOT / ".env.example").read_text(), re.MULTILINE)
@@ -54,14 +62,14 @@ def test_every_setting_is_documented_and_in_the_example_file(setting: str) -> No
 
 def test_the_example_file_holds_nothing_else() -> None:
     found = re.findall(r"^(PILLION_\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
-    assert sorted(found) == sorted(names(Settings) + names(ProductSettings))
+    assert sorted(found) == sorted(EVERY)
 
 
 def test_the_example_file_holds_the_defaults() -> None:
     text = (ROOT / ".env.example").read_text()
     given = dict(re.findall(r"^(PILLION_\w+)=(.*)$", text, re.MULTILINE))
-    for settings in (Settings, ProductSettings):
-        prefix = settings.model_config["env_prefix"]
+    for settings in SETTINGS:
+        prefix = settings.model_config.get("env_prefix", "")
         for field, info in settings.model_fields.items():
             value = given[prefix + field.upper()]
             default = "" if info.default is None else str(info.default)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from evals import apart
+from evals.options import Options
 from evals.results import ScenarioResult, SuiteResult
 from evals.suites import Place, places
 from evals.views import document as document_of
@@ -26,12 +27,10 @@ def saved(path: Path, result: SuiteResult) -> Path:
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, *verdicts: str) -> None:
-    async def play(
-        place: Place, approver: str, *, with_rules: bool, exhaustive: bool
-    ) -> ScenarioResult:
+    async def play(place: Place, options: Options) -> ScenarioResult:
         return make_scenario(
             *verdicts,  # type: ignore[arg-type]
-            family=place.family, seed=place.seed, approver=approver,
+            family=place.family, seed=place.seed, approver=options.approver,
         )  # fmt: skip
 
     monkeypatch.setattr(apart, "play_apart", play)
@@ -52,6 +51,7 @@ def test_what_there_is_is_listed(home: Path) -> None:
         (["--suite", "full", "--seed", "7"], "1000 to 1999"),
         (["--approver", "nobody"], "strict_dba"),
         (["--baseline", "luck"], "rules"),
+        (["--baseline", "rules,luck"], "unmeasured"),
     ],
 )
 def test_an_unknown_name_is_answered_with_the_known_ones(
@@ -114,11 +114,11 @@ def test_an_exhaustive_search_is_asked_of_every_scenario(
 ) -> None:
     asked: list[bool] = []
 
-    async def play(
-        place: Place, approver: str, *, with_rules: bool, exhaustive: bool
-    ) -> ScenarioResult:
-        asked.append(exhaustive)
-        return make_scenario("good", family=place.family, seed=place.seed, approver=approver)
+    async def play(place: Place, options: Options) -> ScenarioResult:
+        asked.append(options.exhaustive)
+        return make_scenario(
+            "good", family=place.family, seed=place.seed, approver=options.approver
+        )
 
     monkeypatch.setattr(apart, "play_apart", play)
     document(home, "eval", "run", "--suite", "dev", "--family", "tiny", "--exhaustive")
@@ -152,7 +152,34 @@ def test_a_file_without_a_result_is_refused_by_name(text: str, home: Path, tmp_p
 
 
 def test_help_shows_an_example_and_does_not_wait_for_inspect(home: Path) -> None:
-    for command in ("list", "run", "report", "compare"):
+    for command in ("list", "run", "report", "compare", "repeat"):
         assert f"pillion eval {command}" in invoke(home, "eval", command, "--help").stdout
     check = "import sys, api.cli.main; sys.exit('inspect_ai' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
+
+
+def test_two_runs_say_how_far_they_agree(home: Path, tmp_path: Path) -> None:
+    one = saved(tmp_path / "one.json", make_result(make_scenario("good", "good")))
+    two = saved(tmp_path / "two.json", make_result(make_scenario("good", "neutral")))
+    found = document(home, "eval", "repeat", one, two)
+    assert (found["verdicts"]["count"], found["verdicts"]["of"]) == (1, 2)
+    said = invoke(home, "eval", "repeat", one, two).stdout
+    assert "apart: raw_text:1: p1: good / neutral" in said
+
+
+@pytest.mark.parametrize(("flags", "thorough"), [([], True), (["--quick"], False)])
+def test_what_a_run_is_asked_for_reaches_the_player(
+    flags: list[str], thorough: bool, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Options] = []
+
+    async def play(place: Place, options: Options) -> ScenarioResult:
+        asked.append(options)
+        return make_scenario("good", family=place.family, seed=place.seed)
+
+    monkeypatch.setattr(apart, "play_apart", play)
+    run = ("eval", "run", "--suite", "dev", "--family", "tiny", "--seed", "1")
+    result = invoke(home, *run, "--baseline", "rules,model", "--baseline", "random", *flags)
+    assert result.exit_code == 0
+    assert asked == [Options(baselines=("rules", "model", "random"), thorough=thorough)]
+    assert "baseline model is left out: no language model" in result.stderr

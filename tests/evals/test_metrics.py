@@ -51,10 +51,17 @@ def test_silence_is_right_where_there_is_nothing_and_needs_a_reason() -> None:
     assert (found["explained"].count, found["explained"].of) == (0, 1)
 
 
+def test_a_product_that_failed_was_not_left_in_peace() -> None:
+    found = measured([make_scenario(expects="nothing", failure="it died")])
+    assert found["quiet"].count == 0
+    assert "explained" not in found
+
+
 def test_rules_of_thumb_are_only_measured_where_they_were_asked_for() -> None:
     assert "rules_acceptance" not in measured([make_scenario("good")])
     ruled = make_scenario("good", rules=(make_judged(), make_judged("harmful", id="p2")))
     assert measured([ruled])["rules_acceptance"].value == 0.5
+    assert measured([ruled])["rules_harm"].count == 1
 
 
 def test_acceptance_is_told_by_kind_and_by_family() -> None:

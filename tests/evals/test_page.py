@@ -2,8 +2,11 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
+from evals.oracle.case import Judgement
 from evals.page import page
+from evals.results import BaselineResult, Effort, SecondRun
 from tests.evals.factories import make_gain, make_judged, make_result, make_scenario
+from tests.factories import make_interval
 
 VOID = {"meta", "line", "circle"}
 
@@ -34,6 +37,37 @@ def test_the_page_is_whole_and_shows_every_proposal() -> None:
     assert "missed: b" in html and "it died" in html
     assert html.count("sales.amount") == 2
     assert "<svg" in html
+
+
+def test_the_page_shows_what_a_thorough_run_with_baselines_found() -> None:
+    effort = Effort(actions={"run": 1}, characters=17, seconds=2.0, improvements=1)
+    gain = make_gain(2.0)
+    judged = make_judged(
+        predicted=make_interval(9.0),
+        judgement=Judgement(verdict="good", reason="planted", gain=gain),
+        author="wei", rows=5,
+    )  # fmt: skip
+    again = SecondRun(offered=("a",), repeats=("a: it was refused",), refused=1)
+    scenario = make_scenario(
+        proposals=(judged,),
+        known=("a",),
+        baselines={
+            "random": BaselineResult(changes=(make_judged("harmful"),)),
+            "model": BaselineResult(note="nobody <b>answers</b>"),
+        },
+        second_runs={"answered": again},
+        with_pillion=effort,
+        by_hand=effort,
+    )
+    html = page(make_result(scenario))
+    parser = Balanced()
+    parser.feed(html)
+    assert parser.open == []
+    for part in (
+        "0 of 1 measured intervals hold", "acceptance of random", "+1.00", "&lt;b&gt;answers",
+        "raw_text:1 by hand", "after the answers", "it was refused", "Acceptance by author",
+    ):  # fmt: skip
+        assert part in html
 
 
 def test_hostile_names_are_only_text() -> None:

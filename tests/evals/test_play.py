@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from evals import play as module
+from evals.authors import AUTHORS
+from evals.options import Options
 from evals.play import play
 from evals.products import Product, ProductFailed
 from evals.scenarios.scenario import Scenario
@@ -17,20 +19,22 @@ async def test_a_product_that_does_not_come_through_is_a_result(
         raise ProductFailed("the file is damaged")
 
     monkeypatch.setattr(module, "register", broken)
-    found = await play("tiny", 1, "oracle", with_rules=False, scratch=tmp_path)
+    found = await play("tiny", 1, Options(), tmp_path)
     assert found.failure == "ProductFailed: the file is damaged"
     assert (found.name, found.proposals) == ("tiny:1", ())
 
 
 @pytest.mark.slow
 async def test_a_scenario_is_played_from_nothing_to_its_result(tmp_path: Path) -> None:
-    found = await play("raw_text", 2, "oracle", with_rules=True, scratch=tmp_path)
+    found = await play("raw_text", 2, Options(baselines=("rules",)), tmp_path)
     assert found.failure == ""
     assert {p.kind for p in found.proposals} >= {"change_type"}
     assert found.found and set(found.found) <= set(found.known)
     assert all(p.outcome == "verified" for p in found.proposals if p.approvals["oracle"])
-    assert found.rules is not None and {p.id for p in found.proposals} <= {
-        r.id for r in found.rules
-    }
+    rules = found.baselines["rules"].changes
+    assert {p.id for p in found.proposals} <= {r.id for r in rules}
+    verdicts = {r.id: r.judgement for r in rules}
+    assert all(verdicts[p.id] == p.judgement for p in found.proposals)
+    assert found.log_runs > 100 and all(p.author in AUTHORS for p in found.proposals)
     assert found.reachable is not None and found.reachable.low > 1
     assert found.cpu_seconds > 0

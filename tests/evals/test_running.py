@@ -13,12 +13,13 @@ import pytest
 from evals import apart, running
 from evals.apart import SuiteBroken, read_result
 from evals.errors import NoResult
+from evals.options import Options
 from evals.results import ScenarioResult
 from evals.suites import Place
 from evals.views import document
-from tests.evals.factories import make_result, make_scenario
+from tests.evals.factories import make_judged, make_result, make_scenario
 
-TINY: dict[str, Any] = {"family": "tiny", "seed": 0, "approver": "oracle", "baseline": "silent"}
+TINY: dict[str, Any] = {"family": "tiny", "seed": 0, "approver": "oracle", "baseline": ""}
 KILLED = """
 import os, sys
 from pathlib import Path
@@ -27,12 +28,12 @@ from evals import apart
 
 from evals.results import ScenarioResult
 
-async def pretend(place, approver, *, with_rules):
+async def pretend(place, options):
     if place.seed == 3:
         await anyio.sleep(2)
         os.kill(os.getpid(), 9)
     return ScenarioResult(
-        family=place.family, seed=place.seed, expects="nothing", approver=approver
+        family=place.family, seed=place.seed, expects="nothing", approver=options.approver
     )
 
 apart.play_apart = pretend
@@ -46,10 +47,11 @@ def played(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Seeds that were played, by a pretended player."""
     seeds: list[int] = []
 
-    async def pretend(place: Place, approver: str, *, with_rules: bool) -> ScenarioResult:
+    async def pretend(place: Place, options: Options) -> ScenarioResult:
         seeds.append(place.seed)
         if place.seed == 2:
             raise SuiteBroken("a fault of the suite's own")
+        approver = options.approver
         return make_scenario("good", family=place.family, seed=place.seed, approver=approver)
 
     monkeypatch.setattr(apart, "play_apart", pretend)
@@ -102,6 +104,16 @@ def test_a_result_is_read_from_what_report_prints(tmp_path: Path) -> None:
     path = tmp_path / "kept.json"
     path.write_text(json.dumps(document(result)))
     assert running.read_result(path) == result
+
+
+def test_a_result_of_before_is_read_with_its_rules_as_a_baseline() -> None:
+    kept = make_scenario("good").model_dump(mode="json", exclude={"baselines"})
+    rules = [make_judged("harmful").model_dump(mode="json")]
+    read = ScenarioResult.model_validate(kept | {"rules": rules, "found_by_rules": ["a"]})
+    assert read.baselines["rules"].found == ("a",)
+    assert read.baselines["rules"].changes[0].verdict == "harmful"
+    none = ScenarioResult.model_validate(kept | {"rules": None, "found_by_rules": []})
+    assert none == make_scenario("good")
 
 
 def test_a_scenarios_process_that_dies_is_said(tmp_path: Path) -> None:

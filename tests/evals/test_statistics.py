@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.statistics import difference, gain, kappa, mean, share
+from evals.statistics import difference, differs, gain, kappa, mean, ratio, share
 
 
 def test_wilson_gives_the_published_example() -> None:
@@ -48,6 +48,30 @@ def test_a_gain_is_total_before_by_total_after() -> None:
 def test_noise_widens_the_interval_of_a_gain() -> None:
     found = gain([[1.0], [2.0], [3.0]] * 3, [[2.0]] * 9)
     assert found.low < 1 < found.high
+
+
+def test_a_ratio_is_of_sums_and_of_nothing_there_is_none() -> None:
+    found = ratio([(4.0, 2.0), (2.0, 0.0)])
+    assert found and (found.value, found.of) == (3.0, 2)
+    assert ratio([]) is ratio([(1.0, 0.0)]) is None
+
+
+def test_shares_that_chance_may_part_are_no_difference() -> None:
+    apart = differs({"a": [True] * 12, "b": [False] * 12})
+    near = differs({"a": [True, False] * 6, "b": [True] * 7 + [False] * 5})
+    assert apart is not None and near is not None
+    assert apart < 0.01 < 0.5 < near
+
+
+def test_the_permutation_test_agrees_with_fishers_exact_one() -> None:
+    # Fisher's tea: 3 of 4 against 1 of 4, two-sided 0.4857.
+    found = differs({"a": [True] * 3 + [False], "b": [True] + [False] * 3})
+    assert found == pytest.approx(0.4857, abs=0.03)
+
+
+@pytest.mark.parametrize("cases", [{}, {"a": [True, False]}, {"a": [True], "b": [True], "c": []}])
+def test_where_nothing_can_differ_nothing_is_tested(cases: dict[str, list[bool]]) -> None:
+    assert differs(cases) is None
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from evals.approvers import check_approver
 from evals.errors import UnknownName
+from evals.options import check_baselines
 from evals.scenarios.families import described, families
-from evals.suites import (
-    DEV_SEEDS,
-    TEST_SEEDS,
-    check_approver,
-    check_baseline,
-    places,
-    suites,
-)
+from evals.suites import DEV_SEEDS, TEST_SEEDS, places, suites
 
 
 def test_dev_and_test_seeds_are_separate_and_each_suite_keeps_to_its_own() -> None:
@@ -47,10 +42,14 @@ def test_what_is_unknown_is_answered_with_what_is_known(
 
 
 def test_unknown_approvers_and_baselines_are_refused() -> None:
-    with pytest.raises(UnknownName, match="strict_dba"):
+    with pytest.raises(UnknownName, match=r"strict_dba.*replay:FILE"):
         check_approver("nobody")
-    with pytest.raises(UnknownName, match="rules"):
-        check_baseline("random")
+    with pytest.raises(UnknownName, match="unmeasured"):
+        check_baselines(["rules", "luck"])
+
+
+def test_baselines_are_told_apart_by_commas_and_taken_once() -> None:
+    assert check_baselines(["rules, random", "rules", ""]) == ("rules", "random")
 
 
 def test_every_family_says_what_it_is() -> None:

@@ -21,23 +21,17 @@ from graph.errors import (
     UnknownThread,
 )
 from graph.ledger import Ledger, now
-from tests.factories import make_change, make_decision, make_proposal, make_trial
-from tools.messages import Outcome, Principal, Proposal
+from tests.factories import make_change, make_decision, make_trial
+from tests.ledgers import make_ledger, open_proposal
+from tools.messages import Outcome, Principal
 
 ROOT = Path(__file__).parents[2]
 AGENT = Principal(kind="agent", name="schema")
 
 
-def idea(key: str) -> Proposal:
-    return make_proposal(id=key, expires_at=now() + timedelta(days=7))
-
-
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
-    book = Ledger(tmp_path / "ledger.db")
-    book.open_thread("t1", "sales", "all")
-    book.offer("t1", [idea("p1"), idea("p2")], "agent:rank")
-    return book
+    return make_ledger(tmp_path / "ledger.db", "p1", "p2")
 
 
 def test_an_answer_is_recorded_with_its_delivery(ledger: Ledger) -> None:
@@ -160,13 +154,13 @@ def test_an_unknown_proposal_is_named(ledger: Ledger) -> None:
 
 def test_a_replayed_offer_changes_nothing(ledger: Ledger) -> None:
     before = len(ledger.audit_rows())
-    ledger.offer("t1", [idea("p1")], "agent:rank")
+    ledger.offer("t1", [open_proposal("p1")], "agent:rank")
     assert len(ledger.audit_rows()) == before
 
 
 def test_an_idea_offered_again_later_can_be_answered_again(ledger: Ledger) -> None:
     ledger.decide(make_decision(proposal_id="p1", verdict="reject", decided_at=now()))
-    ledger.offer("t2", [idea("p1")], "agent:rank")
+    ledger.offer("t2", [open_proposal("p1")], "agent:rank")
     assert ledger.offer_of("p1").round == 2
     ledger.decide(make_decision(proposal_id="p1", verdict="approve", decided_at=now()))
     assert ledger.offer_of("p1").decision is not None
@@ -182,7 +176,7 @@ def test_refusals_remember_the_evidence_they_answered(ledger: Ledger) -> None:
 def test_an_offer_that_ran_out_does_not_forget_the_refusal_before_it(ledger: Ledger) -> None:
     ledger.decide(make_decision("p1", verdict="reject", reason="no", decided_at=now()))
     product = ledger.proposal("p1").product
-    ledger.offer("t2", [idea("p1")], "agent:rank")
+    ledger.offer("t2", [open_proposal("p1")], "agent:rank")
     assert ledger.refusals(product)["p1"].decision.reason == "no"
     late = now() + timedelta(days=8)
     ledger.decide(make_decision("p1", verdict="expire", principal=AGENT, decided_at=late))
@@ -192,7 +186,7 @@ def test_an_offer_that_ran_out_does_not_forget_the_refusal_before_it(ledger: Led
 def test_an_approval_ends_a_refusal_and_taking_back_starts_one(ledger: Ledger) -> None:
     product = ledger.proposal("p1").product
     ledger.decide(make_decision("p1", verdict="reject", decided_at=now()))
-    ledger.offer("t2", [idea("p1")], "agent:rank")
+    ledger.offer("t2", [open_proposal("p1")], "agent:rank")
     ledger.decide(make_decision("p1", decided_at=now()))
     ledger.record_outcome(Outcome(proposal_id="p1", status="applied", detail=""), "agent:apply")
     assert ledger.refusals(product) == {}
@@ -203,7 +197,7 @@ def test_an_approval_ends_a_refusal_and_taking_back_starts_one(ledger: Ledger) -
 
 
 def test_an_idea_offered_anew_closes_its_older_question(ledger: Ledger) -> None:
-    ledger.offer("t2", [idea("p1")], "agent:rank")
+    ledger.offer("t2", [open_proposal("p1")], "agent:rank")
     assert [d.verdict for d in ledger.undelivered()["t1"]] == ["expire"]
     old, new = ledger.decision("t1", "p1"), ledger.decision("t2", "p1")
     assert old is not None and old.verdict == "expire" and new is None
@@ -212,7 +206,7 @@ def test_an_idea_offered_anew_closes_its_older_question(ledger: Ledger) -> None:
 
 
 def test_a_run_keeps_what_it_offered_when_another_offers_it_anew(ledger: Ledger) -> None:
-    ledger.offer("t2", [idea("p1")], "agent:rank")
+    ledger.offer("t2", [open_proposal("p1")], "agent:rank")
     assert [(o.proposal.id, o.round) for o in ledger.offers(thread_id="t1")] == [
         ("p1", 1), ("p2", 1),
     ]  # fmt: skip
@@ -223,7 +217,7 @@ def test_a_run_keeps_what_it_offered_when_another_offers_it_anew(ledger: Ledger)
 def test_the_latest_of_many_rounds_counts(ledger: Ledger) -> None:
     for number in range(2, 13):
         ledger.decide(make_decision("p1", verdict="reject", decided_at=now()))
-        ledger.offer(f"t{number}", [idea("p1")], "agent:rank")
+        ledger.offer(f"t{number}", [open_proposal("p1")], "agent:rank")
     (offer,) = [o for o in ledger.offers() if o.proposal.id == "p1"]
     assert (offer.round, offer.thread_id, offer.waiting) == (12, "t12", True)
 

@@ -1,0 +1,50 @@
+"""Whether measured gains hold: what a proposal promises against what the later workload gains."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from evals.results import ScenarioResult
+from evals.statistics import Estimate, mean, share_of
+from tools.messages import Interval
+
+
+class Point(NamedTuple):
+    """One proposal's gain as the advisor measured it and as the oracle did."""
+
+    name: str
+    predicted: Interval
+    found: Estimate
+
+
+def points(scenarios: Sequence[ScenarioResult]) -> Iterator[Point]:
+    """Yield every proposal that both measured."""
+    for s in scenarios:
+        for p in s.proposals:
+            if p.predicted is not None and p.judgement.gain is not None:
+                yield Point(f"{s.name} {p.kind} {p.target}", p.predicted, p.judgement.gain)
+
+
+def covered(scenarios: Sequence[ScenarioResult]) -> Estimate | None:
+    """Return the share of measured 95 % intervals that hold the gain on the later workload."""
+    return share_of(p.predicted.low <= p.found.value <= p.predicted.high for p in points(scenarios))
+
+
+def overlapping(scenarios: Sequence[ScenarioResult]) -> Estimate | None:
+    """Return the share of measured intervals that meet the interval on the later workload."""
+    return share_of(
+        p.predicted.low <= p.found.high and p.found.low <= p.predicted.high
+        for p in points(scenarios)
+    )
+
+
+def optimism(scenarios: Sequence[ScenarioResult]) -> Estimate | None:
+    """Return the geometric mean of measured gain / gain later; above 1 promises too much."""
+    logs = [math.log(p.predicted.mid / p.found.value) for p in points(scenarios)]
+    found = mean(logs)
+    if found is None:
+        return None
+    low, value, high = (math.exp(x) for x in (found.low, found.value, found.high))
+    return Estimate(value=value, low=low, high=high, of=found.of)

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import pytest
+
+from evals.confidence import covered, optimism, overlapping, points
+from evals.oracle.case import Judgement
+from evals.results import Judged
+from evals.statistics import Estimate
+from tests.evals.factories import make_judged, make_scenario
+from tests.factories import make_interval
+
+
+def measured(predicted: float, later: float, spread: float = 0.2) -> Judged:
+    gain = Estimate(value=later, low=later * (1 - spread), high=later * (1 + spread), of=9)
+    judgement = Judgement(verdict="good", reason="planted", gain=gain)
+    return make_judged(predicted=make_interval(predicted), judgement=judgement)
+
+
+def test_an_interval_is_right_when_it_holds_the_later_gain() -> None:
+    scenario = make_scenario(proposals=(measured(2.0, 2.05), measured(2.0, 2.3)))
+    held, met = covered([scenario]), overlapping([scenario])
+    assert held and (held.count, held.of) == (1, 2)
+    assert met and met.count == 2
+
+
+def test_optimism_is_the_mean_factor_between_the_two() -> None:
+    found = optimism([make_scenario(proposals=(measured(4.0, 2.0), measured(1.0, 2.0)))])
+    assert found and found.value == pytest.approx(1.0)
+    promised = optimism([make_scenario(proposals=(measured(4.0, 2.0),))])
+    assert promised and promised.value == pytest.approx(2.0)
+
+
+def test_what_only_one_side_measured_is_left_out() -> None:
+    assert list(points([make_scenario("good")])) == []
+    assert covered([]) is optimism([]) is None

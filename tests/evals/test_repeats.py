@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+
+from evals.errors import NotComparable
+from evals.repeats import MISSING, agreement
+from tests.evals.factories import make_judged, make_result, make_scenario
+
+
+def test_the_union_of_both_runs_ideas_is_compared() -> None:
+    shared = make_judged("good", id="p1", idea="a")
+    moved, other = make_judged("good", idea="b"), make_judged("neutral", idea="b")
+    one = make_result(make_scenario(proposals=(shared, moved)))
+    two = make_result(make_scenario(proposals=(shared, other, make_judged(idea="c"))))
+    found = agreement(one, two)
+    assert found.verdicts and (found.verdicts.count, found.verdicts.of) == (1, 3)
+    assert found.proposed and found.proposed.count == 2
+    assert [(i.idea, i.one, i.other) for i in found.apart] == [
+        ("b", "good", "neutral"),
+        ("c", MISSING, "good"),
+    ]
+
+
+def test_silences_agree_too() -> None:
+    one = make_result(make_scenario(), make_scenario(seed=2))
+    two = make_result(make_scenario(), make_scenario("good", seed=2))
+    found = agreement(one, two)
+    assert found.silences and (found.silences.count, found.silences.of) == (1, 2)
+    assert agreement(one, one).verdicts is None
+
+
+def test_runs_of_other_scenarios_are_refused() -> None:
+    with pytest.raises(NotComparable, match="raw_text:2"):
+        agreement(make_result(make_scenario()), make_result(make_scenario(seed=2)))

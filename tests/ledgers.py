@@ -1,0 +1,23 @@
+"""Ledgers with proposals that wait for an answer."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from graph.ledger import Ledger, now
+from tests.factories import make_proposal
+from tools.messages import Proposal
+
+
+def open_proposal(key: str, product: str = "flights") -> Proposal:
+    """Return a proposal that is open for a week."""
+    return make_proposal(id=key, product=product, expires_at=now() + timedelta(days=7))
+
+
+def make_ledger(path: Path, *keys: str, product: str = "flights") -> Ledger:
+    """Return a ledger in which run t1 of a product offered these proposals."""
+    book = Ledger(path)
+    book.open_thread("t1", product, "all")
+    book.offer("t1", [open_proposal(key, product) for key in keys], "agent:rank")
+    return book
