@@ -31,7 +31,7 @@ def metrics() -> dict[str, Metric]:
         "acceptance": Metric("proposals that the oracle calls good", acceptance),
         "harmless": Metric("proposals that the oracle calls good or neutral", harmless),
         "recall": Metric("known improvements that were proposed", recall),
-        "reach": Metric("gain reached / best gain the author could make", reach),
+        "reach": Metric("gain reached / best gain that is known", reach),
         "harm": Metric("approved proposals that the oracle calls harmful", harm, False),
         "failures": Metric("scenarios whose product did not come through", failures, False),
         "undecided": Metric("proposals that the oracle could not judge", undecided, None),

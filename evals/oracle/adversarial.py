@@ -78,7 +78,7 @@ def fault(
             if found:
                 return f"{found} on adversarial data ({world}): {' '.join(sql.split())}"
             for statement in refused:
-                if _takes(before, statement) and _alike(before, after, tables):
+                if _takes(before, statement, sql) and _alike(before, after, tables):
                     return f"a write is refused on adversarial data ({world}): {statement}"
     return ""
 
@@ -121,9 +121,18 @@ def _first_failing(con: duckdb.DuckDBPyConnection, statements: Sequence[str]) ->
     return None
 
 
-def _takes(con: duckdb.DuckDBPyConnection, statement: str) -> bool:
+def _takes(con: duckdb.DuckDBPyConnection, statement: str, sql: str) -> bool:
+    """Whether a product takes a write and still answers: a row that breaks the query is no loss."""
     with _tried(con, [statement]) as refused:
-        return not refused
+        return not refused and _answers(con, sql)
+
+
+def _answers(con: duckdb.DuckDBPyConnection, sql: str) -> bool:
+    try:
+        fetch(con, sql)
+    except duckdb.Error:
+        return False
+    return True
 
 
 def _alike(

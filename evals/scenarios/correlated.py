@@ -16,9 +16,9 @@ CITIES = 48
 def build(seed: int, directory: Path) -> Scenario:
     """Make the product; the order of time is the known gain and that of numbers is the same one."""
     rng = random.Random(seed)
-    rows = rng.randrange(400_000, 500_000)
+    rows = rng.randrange(370_000, 420_000)
     database = write_database(directory, FAMILY, [_table(seed, rows)])
-    past = [q for _ in range(6) for q in _ask(rng, rows)]
+    past = [q for _ in range(4) for q in _ask(rng, rows)]
     later = [q for _ in range(3) for q in _ask(rng, rows)]
     return Scenario(
         family=FAMILY,

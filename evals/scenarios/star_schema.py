@@ -25,7 +25,7 @@ PROMISED = {
 def build(seed: int, directory: Path) -> Scenario:
     """Make the product; a summary of the totals and facts in order of time are the known gains."""
     rng = random.Random(seed)
-    rows, stores = rng.randrange(400_000, 500_000), rng.randrange(20, 60)
+    rows, stores = rng.randrange(300_000, 350_000), rng.randrange(20, 60)
     database = write_database(directory, FAMILY, _tables(seed, rows, stores))
     totals = Asked(TOTALS, rng.randrange(300, 400))
     past = [q for month in rng.sample(range(18), 4) for q in _month(rng, month)]
@@ -91,7 +91,7 @@ def _month(rng: random.Random, month: int) -> tuple[Asked, Asked]:
 
 
 def _kept_totals() -> tuple[str, ...]:
-    """Return the totals as a table that every insert keeps up."""
+    """Return the totals as a table that every insert keeps up; the later data only inserts."""
     fresh = TOTALS.replace("FROM sales", "FROM fresh").partition(" ORDER")[0]
     return (
         f"CREATE TABLE best_totals AS {TOTALS}",

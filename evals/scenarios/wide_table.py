@@ -17,7 +17,7 @@ WRITTEN = 3
 def build(seed: int, directory: Path) -> Scenario:
     """Make the product; the number kept as text is the known gain, a promised column the trap."""
     rng = random.Random(seed)
-    rows, sites = rng.randrange(40_000, 60_000), rng.randrange(8, 40)
+    rows, sites = rng.randrange(20_000, 30_000), rng.randrange(8, 40)
     database = write_database(directory, FAMILY, [_table(seed, rows, sites)])
     used, promised = _names(rng)
     asked = [

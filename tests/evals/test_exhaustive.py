@@ -42,7 +42,14 @@ async def test_the_planted_pair_is_found_by_the_oracle_s_own_timing(tmp_path: Pa
     ]
     wrong = idea("wrong", "DELETE FROM pair")
 
+    singles: list[Judgement] = []
+
     async def judged(ideas: Sequence[Idea]) -> Judgement:
+        judgement = oracle(ideas)
+        singles.extend([judgement] if len(ideas) == 1 else [])
+        return judgement
+
+    def oracle(ideas: Sequence[Idea]) -> Judgement:
         before, after = tmp_path / "before.duckdb", tmp_path / "after.duckdb"
         for path in (before, after):
             shutil.copy(original, path)
@@ -60,8 +67,7 @@ async def test_the_planted_pair_is_found_by_the_oracle_s_own_timing(tmp_path: Pa
     found = await search([typed[0], wrong, typed[1]], judged)
     assert found is not None
     assert [one.says for one in found.ideas] == ["left_side", "right_side"]
-    single = await judged(typed[:1])
-    assert beats(found, single)
+    assert len(singles) == 3 and all(beats(found, single) for single in singles)
 
 
 async def test_what_does_harm_is_not_the_best_however_fast(tmp_path: Path) -> None:

@@ -9,15 +9,16 @@ from typing import Any
 
 import duckdb
 import pytest
+import yaml
 
 from evals.oracle.answers import same
-from evals.scenarios import building, flights
+from evals.scenarios import building, flights, rewrites
 from evals.scenarios.families import families
 from evals.scenarios.scenario import Known, Scenario
 from tools.demo import flights as demo_flights
 from tools.demo import tpcgen
 from tools.demo.building import Progress
-from tools.messages import CreateIndex, CreateSummary, SortTable, TableName
+from tools.messages import CreateIndex, CreateSummary, DropIndex, SortTable, TableName
 
 FAMILIES = [
     pytest.param(name, marks=pytest.mark.xdist_group(f"scenario {name}"))
@@ -137,6 +138,45 @@ def test_a_known_improvement_is_recognised_by_kind_table_and_column() -> None:
     assert not known.is_brought_by(CreateIndex(table=table, columns=("id",), name="i"))
     elsewhere = TableName(name="orders")
     assert not known.is_brought_by(CreateIndex(table=elsewhere, columns=("day",), name="i"))
+
+
+def test_a_known_index_to_drop_is_recognised_by_its_name() -> None:
+    known = Known(("drop_index",), "sales", "copy")
+    drops = [DropIndex(table=TableName(name="sales"), name=n, definition="") for n in ("copy", "b")]
+    assert [known.is_brought_by(drop) for drop in drops] == [True, False]
+
+
+TEMPTING = (
+    "SELECT count(*) AS n FROM sales WHERE NOT EXISTS (SELECT 1 FROM returns WHERE sale_id = id)",
+    "SELECT shop FROM sales WHERE id % 2 = 0 ORDER BY shop",
+    "SELECT count(*) AS n FROM sales",
+    "SELECT count(*) AS n FROM (SELECT sale_id FROM returns UNION ALL SELECT id FROM sales"
+    " WHERE coupon IS NULL)",
+    "SELECT count(*) AS n, count(reason) AS returned FROM sales JOIN returns ON id = sale_id",
+)
+
+
+def test_what_tempts_in_a_look_alike_answers_otherwise(first: Callable[[str], Scenario]) -> None:
+    with duckdb.connect(str(first("rewrites").database), read_only=True) as con:
+        for sql, tempting in zip(rewrites.LOOK_ALIKES, TEMPTING, strict=True):
+            answers = [con.execute(text).fetchall() for text in (sql, tempting)]
+            assert not same(sql, *answers), sql
+
+
+def test_the_wide_table_promises_what_only_later_queries_read(
+    first: Callable[[str], Scenario],
+) -> None:
+    scenario = first("wide_table")
+    assert scenario.contract is not None
+    document = yaml.safe_load(scenario.contract.read_text())["schema"][0]["properties"]
+    reads = [line for line in scenario.log.read_text().splitlines() if "INSERT" not in line]
+    promised = [column["name"] for column in document]
+    unread = [name for name in promised if not any(name in line for line in reads)]
+    later = " ".join(query.sql for query in scenario.later)
+    with duckdb.connect(str(scenario.database), read_only=True) as con:
+        columns = con.execute("SELECT count(*) FROM duckdb_columns()").fetchall()
+    assert columns[0][0] >= 150
+    assert len(unread) >= 10 and all(name in later for name in unread)
 
 
 def test_any_summary_of_the_table_is_the_known_summary() -> None:
