@@ -21,32 +21,52 @@ PARALLEL = 2
 """Judgements at a time; they count processor time, so that a neighbour hardly matters."""
 
 
+Given = Mapping[str, Mapping[str, Change]]
+"""By a change's id, the changes that come before it."""
+
+
 class Judgements:
     """The oracle's verdicts on changes of one product, by the change's id."""
 
     def __init__(self, product: Product, scratch: Path) -> None:
         self._product, self._scratch = product, scratch
-        self._found: dict[str, Judgement] = {}
+        self._found: dict[tuple[str, ...], Judgement] = {}
 
-    async def of(self, changes: Mapping[str, Change]) -> dict[str, Judgement]:
-        """Return the verdict on each change; only what was never judged is judged now."""
+    async def of(
+        self, changes: Mapping[str, Change], given: Given | None = None
+    ) -> dict[str, Judgement]:
+        """Return the verdict on each change; only what was never judged is judged now.
+
+        A change that was measured on top of others (`given`) is judged on top of them.
+        """
         places = anyio.CapacityLimiter(PARALLEL)
+        below = {i: (given or {}).get(i, {}) for i in changes}
+        keys = {i: (i, *below[i]) for i in changes}
 
-        async def judge(change_id: str, change: Change) -> None:
+        async def judge(change_id: str) -> None:
             async with places:
-                self._found[change_id] = await judge_changes(
-                    self._product, {change_id: change}, self._scratch
+                self._found[keys[change_id]] = await judge_changes(
+                    self._product,
+                    {change_id: changes[change_id]},
+                    self._scratch,
+                    given=below[change_id],
                 )
 
         async with anyio.create_task_group() as group:
-            for change_id, change in changes.items():
-                if change_id not in self._found:
-                    group.start_soon(judge, change_id, change)
-        return {change_id: self._found[change_id] for change_id in changes}
+            for change_id, key in keys.items():
+                if key not in self._found:
+                    group.start_soon(judge, change_id)
+        return {change_id: self._found[key] for change_id, key in keys.items()}
 
-    async def together(self, changes: Mapping[str, Change]) -> Judgement | None:
+    async def offered(self, offers: Sequence[Offer]) -> dict[str, Judgement]:
+        """Return the verdict on each proposal, on top of what it was measured on."""
+        return await self.of(changes_of(offers), given_of(offers))
+
+    async def together(
+        self, changes: Mapping[str, Change], given: Given | None = None
+    ) -> Judgement | None:
         """Judge all at once that do no harm alone: whoever approves them all gets this."""
-        alone = await self.of(changes)
+        alone = await self.of(changes, given)
         harmless = {i: c for i, c in changes.items() if alone[i].verdict != "harmful"}
         if len(harmless) < 2:
             return None
@@ -56,6 +76,15 @@ class Judgements:
 def changes_of(offers: Sequence[Offer]) -> dict[str, Change]:
     """Return the changes that are offered, by id."""
     return {o.proposal.id: o.proposal.change for o in offers}
+
+
+def given_of(offers: Sequence[Offer]) -> Given:
+    """Return by proposal the other proposals that it was measured on top of."""
+    changes = changes_of(offers)
+    return {
+        o.proposal.id: {i: changes[i] for i in o.proposal.evidence.given if i in changes}
+        for o in offers
+    }
 
 
 def judged_change(change_id: str, change: Change, judgement: Judgement) -> Judged:

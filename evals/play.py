@@ -23,7 +23,7 @@ from evals.effort import by_hand, with_pillion
 from evals.exhaustive import beats, search_product
 from evals.homes import copied, decide, working
 from evals.ideas import IN_PLACE
-from evals.judging import Judgements, changes_of, judged_change, judged_offer
+from evals.judging import Judgements, changes_of, given_of, judged_change, judged_offer
 from evals.options import BaselineName, Options
 from evals.oracle.case import Judgement
 from evals.products import (
@@ -151,12 +151,12 @@ async def _advise(stage: _Stage, product: Product, judgements: Judgements) -> No
         stage.notes = list(steward.ledger.report(thread_id).get("notes", ()))
         stage.offers = steward.ledger.offers(thread_id=thread_id, waiting=True)
     changes = changes_of(stage.offers)
-    found = await judgements.of(changes)
+    found = await judgements.offered(stage.offers)
     asked = policies(stage.options.approver)
     stage.proposals = [
         judged_offer(o, found[o.proposal.id], asked, stage.authors) for o in stage.offers
     ]
-    stage.together = await judgements.together(changes)
+    stage.together = await judgements.together(changes, given_of(stage.offers))
 
 
 async def _ask_baselines(stage: _Stage, product: Product, judgements: Judgements) -> None:
@@ -196,7 +196,7 @@ async def _answers(
     """Return what the acting approver says to each offer; None where it has no answer."""
     approver = stage.options.approver
     if approver == ORACLE:
-        found = await judgements.of(changes_of(offers))
+        found = await judgements.offered(offers)
         return {i: Answer(j.verdict == "good", j.reason) for i, j in found.items()}
     policy = policies(approver)[approver]
     return {o.proposal.id: policy(o.proposal) for o in offers}
@@ -254,7 +254,7 @@ async def _measure_effort(
     good: set[str] = set()
 
     async def answers(offers: Sequence[Offer]) -> dict[str, Answer | None]:
-        found = await judgements.of(changes_of(offers))
+        found = await judgements.offered(offers)
         good.update(i for i, j in found.items() if j.verdict == "good")
         return await _answers(stage, offers, judgements)
 

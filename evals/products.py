@@ -107,17 +107,28 @@ async def changed_copy(product: Product, changes: Mapping[str, Change], into: Pa
 
 
 async def judge_changes(
-    product: Product, changes: Mapping[str, Change], scratch: Path, *, best: Best | None = None
+    product: Product,
+    changes: Mapping[str, Change],
+    scratch: Path,
+    *,
+    best: Best | None = None,
+    given: Mapping[str, Change] | None = None,
 ) -> Judgement:
-    """Judge one change, or several together and the author's best, made to a copy of a product."""
-    into = scratch / f"copy-{'-'.join((*changes, *(['best'] if best else [])))}"
-    texts = None
+    """Judge one change, or several together and the author's best, made to a copy of a product.
+
+    With `given` it is judged on top of those: they are made on both sides.
+    """
+    name = "-".join((*changes, *(["best"] if best else []), *(given or ())))
+    into, under = scratch / f"copy-{name}", scratch / f"given-{name}"
+    texts = before = None
     try:
-        changed = await changed_copy(product, changes, into)
+        if given:
+            before = await changed_copy(product, given, under)
+        changed = await changed_copy(product, {**(given or {}), **changes}, into)
         if best is not None:
             changed = make_best(changed, best, into / "best.duckdb")
             texts = texts_after(changed, _asked(product)) | dict(best.texts)
-        return await judge_files(product, changed, into, texts=texts)
+        return await judge_files(product, changed, into, texts=texts, given=before)
     except ToolFailed as exc:
         return Judgement(verdict="undecided", reason=f"it cannot be made: {exc.message}")
     except ScenarioFailed as exc:
@@ -126,18 +137,25 @@ async def judge_changes(
         return Judgement(verdict="harmful", reason=f"the product's server ends: {exc}")
     finally:
         shutil.rmtree(into, ignore_errors=True)
+        shutil.rmtree(under, ignore_errors=True)
 
 
 async def judge_files(
-    product: Product, changed: Path, scratch: Path, *, texts: Mapping[str, str] | None = None
+    product: Product,
+    changed: Path,
+    scratch: Path,
+    *,
+    texts: Mapping[str, str] | None = None,
+    given: Path | None = None,
 ) -> Judgement:
     """Have a changed database judged against the original, in a process of its own.
 
-    Without `texts`, each query is timed as the text by which the changed product answers it.
+    Without `texts`, each query is timed as the text by which the changed product answers it; with
+    `given`, a product that was changed before takes the original's place.
     """
     scratch.mkdir(exist_ok=True)
     before, after = scratch / "oracle-before.duckdb", scratch / "oracle-after.duckdb"
-    shutil.copy(product.original, before)
+    shutil.copy(given or product.original, before)
     shutil.copy(changed, after)
     scenario = product.scenario
     if texts is None:
@@ -148,6 +166,7 @@ async def judge_files(
         contract=product.contract,
         later=tuple((q.sql, q.runs) for q in scenario.later),
         texts={q.sql: texts.get(q.sql, q.sql) for q in scenario.later},
+        texts_before=texts_after(given, _asked(product)) if given else {},
         later_data=scenario.later_data,
         later_batches=scenario.later_batches,
     )

@@ -14,6 +14,7 @@ from nodes.state import Passed, State, Update
 from tools.change_kinds import NEUTRAL
 from tools.messages import (
     Evidence,
+    Interval,
     Proposal,
     QueryOptimization,
     SchemaProposal,
@@ -112,5 +113,12 @@ def summarise(change: object, evidence: Evidence) -> str:
     what = VERBS[getattr(change, "kind", "")].format(**fields)
     low, mid, high = evidence.ratio.low, evidence.ratio.mid, evidence.ratio.high
     if getattr(change, "kind", "") in NEUTRAL:
-        return f"{what}: it costs nothing, the workload keeps its pace (×{low:.2f} to ×{high:.2f})."
+        pace = f"it costs nothing, the workload keeps its pace (×{low:.2f} to ×{high:.2f})"
+        return f"{what}: {pace}{_quicker_inserts(evidence.insert_cost)}."
     return f"{what}: the workload runs ×{mid:.2f} as fast (×{low:.2f} to ×{high:.2f})."
+
+
+def _quicker_inserts(cost: Interval | None) -> str:
+    if cost is None or cost.high >= 1:
+        return ""
+    return f", inserts take ×{cost.mid:.2f} as long"

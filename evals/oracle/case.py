@@ -24,6 +24,8 @@ class Case(BaseModel):
     """Texts and how often each runs."""
     texts: dict[str, str]
     """Texts that the changed product answers by another text."""
+    texts_before: dict[str, str] = {}
+    """The same of the product before, which may hold earlier changes already."""
     later_data: tuple[str, ...]
     later_batches: int
 

@@ -71,7 +71,11 @@ def measure(case: Case) -> Estimate:
     """Time the later queries and writes on both products by turns."""
     with _open(case.before) as old, _open(case.after) as new:
         works = [
-            timing.Work(timing.query(old, sql), timing.query(new, case.texts.get(sql, sql)), runs)
+            timing.Work(
+                timing.query(old, case.texts_before.get(sql, sql)),
+                timing.query(new, case.texts.get(sql, sql)),
+                runs,
+            )
             for sql, runs in case.later
         ]
         if case.later_data and case.later_batches:

@@ -21,8 +21,14 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     """The ids of every question to the oracle; it calls `bad` harmful."""
     asked: list[tuple[str, ...]] = []
 
-    async def pretend(product: Product, changes: Mapping[str, Change], scratch: Path) -> Judgement:
-        asked.append(tuple(changes))
+    async def pretend(
+        product: Product,
+        changes: Mapping[str, Change],
+        scratch: Path,
+        *,
+        given: Mapping[str, Change] | None = None,
+    ) -> Judgement:
+        asked.append((*changes, *(f"on {name}" for name in given or ())))
         verdict: OracleVerdict = "harmful" if "bad" in changes else "good"
         return Judgement(verdict=verdict, reason="planted")
 
@@ -51,3 +57,11 @@ async def test_only_what_does_no_harm_alone_is_judged_together(
     assert await judgements.together({"p1": ONE, "bad": TWO}) is None
     assert await judgements.together({"p1": ONE, "bad": TWO, "p3": THREE}) is not None
     assert judged[-1] == ("p1", "p3")
+
+
+async def test_what_was_measured_on_top_of_another_change_is_judged_there(
+    judgements: Judgements, judged: list[tuple[str, ...]]
+) -> None:
+    await judgements.of({"p1": ONE, "p3": THREE}, {"p3": {"p1": ONE}})
+    await judgements.of({"p3": THREE})
+    assert sorted(judged) == [("p1",), ("p3",), ("p3", "on p1")]

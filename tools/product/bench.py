@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 import duckdb
 
@@ -25,7 +26,18 @@ from tools.product.workload import QueryPattern
 BASELINE_RUNS = 5
 LONG_MS = 500.0
 UNSEEN = 3.0
-"""Inserts that nobody was seen to make may become so many times slower than others."""
+"""Inserts that nobody was seen to make count so many times less than others."""
+INSERT_WORTH = 0.25
+"""How much faster the workload must get, at least, for each part that inserts get slower."""
+
+
+class InsertLimit(NamedTuple):
+    """What inserts may cost."""
+
+    most: float
+    """Most times slower, whatever is gained."""
+    worth: float
+    """Gain wanted for each part that inserts get slower."""
 
 
 @dataclass
@@ -83,10 +95,10 @@ class Bench:
         """Weighted milliseconds of the whole workload on the present base."""
         return sum(q.weighted for q in self.queries.values())
 
-    def insert_limit(self, table: TableName) -> float:
-        """Return how many times slower inserts into a table may become."""
-        seen = str(table) in self.job.workload.writes
-        return self.job.settings.max_insert_cost * (1.0 if seen else UNSEEN)
+    def insert_limit(self, table: TableName) -> InsertLimit:
+        """Return how much slower inserts into a table may become."""
+        patience = 1.0 if str(table) in self.job.workload.writes else UNSEEN
+        return InsertLimit(self.job.settings.max_insert_cost * patience, INSERT_WORTH / patience)
 
     def constant(self, measured: Iterable[str]) -> float:
         """Return the weighted milliseconds of all queries but those."""

@@ -20,7 +20,7 @@ from tools.messages import (
     Trial,
     TrialStatus,
 )
-from tools.product.bench import Bench, affected, text_after
+from tools.product.bench import Bench, InsertLimit, affected, text_after
 from tools.product.errors import ProductError, Refused
 from tools.product.executor import apply
 from tools.product.journal import Finished
@@ -46,8 +46,6 @@ NEUTRAL_LOSS = 0.98
 PATIENCE = 10.0
 """A query may take this many times its baseline before it is stopped."""
 LEAST_SECONDS = 2.0
-INSERT_WORTH = 0.25
-"""How much faster the workload must get, at least, for each part that inserts get slower."""
 Report = Callable[[str], None]
 
 
@@ -280,8 +278,8 @@ def _finish(
         cost, exact = cost_of_inserts(bench, attempt.candidate, attempt.path)
     total = _total(bench, attempt)
     if status == "accepted" and rehearsal is not None:
-        allowed = bench.insert_limit(attempt.candidate.change.table)
-        refusal = _refusal(allowed, total, rehearsal, cost, exact)
+        limit = bench.insert_limit(attempt.candidate.change.table)
+        refusal = _refusal(limit, total, rehearsal, cost, exact)
         status, reason = ("rejected", refusal) if refusal else (status, reason)
     table = bench.catalog.table(attempt.candidate.change.table)
     evidence = Evidence(
@@ -307,7 +305,7 @@ def _finish(
 
 
 def _refusal(
-    allowed: float, total: Interval, rehearsal: Rehearsal, cost: Interval | None, exact: bool
+    limit: InsertLimit, total: Interval, rehearsal: Rehearsal, cost: Interval | None, exact: bool
 ) -> str | None:
     """Return why a change that won its race is not worth a person's time after all."""
     if not rehearsal.ok:
@@ -316,9 +314,9 @@ def _refusal(
         return "the summary no longer agrees with its table after inserts"
     if cost is None:
         return None
-    if cost.mid > allowed:
-        return f"inserts take ×{cost.mid:.1f} as long, allowed is ×{allowed:g}"
-    if cost.low > 1 and total.mid - 1 < (cost.mid - 1) * INSERT_WORTH:
+    if cost.mid > limit.most:
+        return f"inserts take ×{cost.mid:.1f} as long, allowed is ×{limit.most:g}"
+    if cost.low > 1 and total.mid - 1 < (cost.mid - 1) * limit.worth:
         return f"×{total.mid:.2f} is too little for inserts that take ×{cost.mid:.2f} as long"
     return None
 

@@ -51,6 +51,7 @@ def judged(original: Path, *changes: str, **asked: Any) -> Judgement:
             contract=contract,
             later=asked.get("later", ((TOTAL, 100),)),
             texts=asked.get("texts", {}),
+            texts_before=asked.get("texts_before", {}),
             later_data=asked.get("later_data", ("INSERT INTO sales VALUES (90000, '5', '001')",)),
             later_batches=asked.get("later_batches", 1),
         )
@@ -166,3 +167,13 @@ def test_a_rule_is_good_only_where_the_contract_asks_for_it(original: Path) -> N
     assert (asked.verdict, "sales.code is required" in asked.reason) == ("good", True), asked
     unasked = judged(original, "ALTER TABLE sales ALTER amount SET NOT NULL")
     assert unasked.verdict != "good", unasked
+
+
+def test_what_another_change_gained_already_is_no_gain_of_this_one(original: Path) -> None:
+    quick = {TOTAL: "SELECT total FROM totals"}
+    with duckdb.connect(str(original)) as con:
+        con.execute(f"CREATE TABLE totals AS {TOTAL}")
+    asked: dict[str, Any] = {"texts": quick, "later_data": (), "later_batches": 0}
+    alone, on_top = judged(original, **asked), judged(original, texts_before=quick, **asked)
+    assert alone.gain is not None and on_top.gain is not None
+    assert alone.gain.low > on_top.gain.high

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tools.messages import Interval, Rehearsal
+from tools.product.bench import INSERT_WORTH, InsertLimit
 from tools.product.measurement import ShadowSettings
 from tools.product.trial import _refusal
 
-ALLOWED = ShadowSettings().max_insert_cost
+LIMIT = InsertLimit(ShadowSettings().max_insert_cost, INSERT_WORTH)
 UNDONE = Rehearsal(ok=True, apply_ms=1.0, undo_ms=1.0, detail="equal")
 
 
@@ -18,26 +19,26 @@ def times(mid: float) -> Interval:
 
 @pytest.mark.parametrize(("gain", "cost"), [(1.06, 1.80), (1.11, 1.80), (1.02, 1.20)])
 def test_a_small_gain_is_not_worth_much_slower_inserts(gain: float, cost: float) -> None:
-    said = _refusal(ALLOWED, times(gain), UNDONE, times(cost), True)
+    said = _refusal(LIMIT, times(gain), UNDONE, times(cost), True)
     assert said == f"×{gain:.2f} is too little for inserts that take ×{cost:.2f} as long"
 
 
 @pytest.mark.parametrize(("gain", "cost"), [(1.3, 1.80), (1.06, 1.10), (1.03, 1.005), (1.03, 0.9)])
 def test_a_gain_in_proportion_to_its_price_is_offered(gain: float, cost: float) -> None:
-    assert _refusal(ALLOWED, times(gain), UNDONE, times(cost), True) is None
+    assert _refusal(LIMIT, times(gain), UNDONE, times(cost), True) is None
 
 
 def test_inserts_past_the_allowed_price_are_refused_whatever_the_gain() -> None:
-    said = _refusal(ALLOWED, times(9.0), UNDONE, times(50.0), True)
+    said = _refusal(LIMIT, times(9.0), UNDONE, times(50.0), True)
     assert said is not None and "allowed is" in said
 
 
 def test_what_cannot_be_undone_exactly_is_refused() -> None:
     spoilt = UNDONE.model_copy(update={"ok": False, "detail": "contents differ"})
-    said = _refusal(ALLOWED, times(9.0), spoilt, None, True)
+    said = _refusal(LIMIT, times(9.0), spoilt, None, True)
     assert said == "it cannot be undone exactly: contents differ"
 
 
 def test_a_summary_that_drifts_is_refused() -> None:
-    said = _refusal(ALLOWED, times(9.0), UNDONE, None, False)
+    said = _refusal(LIMIT, times(9.0), UNDONE, None, False)
     assert said is not None and "no longer agrees" in said
