@@ -57,12 +57,21 @@ class InvalidAnswer(GraphError):
     """The answer does not fit the question."""
 
 
+class KeyReused(GraphError):
+    """An idempotency key came back with another answer."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"The idempotency key {key!r} was used for another answer; use a new key for each."
+        )
+
+
 class Busy(GraphError):
     """Another Pillion process works on this home."""
 
 
-class LedgerTooNew(GraphError):
-    """The ledger was written by a later Pillion."""
+class StateTooNew(GraphError):
+    """A file of the home directory was written by a later Pillion."""
 
     def __init__(self, path: Path, version: int, known: int) -> None:
         super().__init__(

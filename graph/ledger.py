@@ -6,7 +6,7 @@ either the question open or the answer recorded together with its delivery.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from graph import audit
 from graph.errors import (
     AlreadyDecided,
     InvalidAnswer,
+    KeyReused,
     NotAllowed,
     UnknownProposal,
 )
@@ -123,14 +124,37 @@ class Ledger(RunStore):
         Raises `UnknownProposal`, `AlreadyDecided`, `NotAllowed` (an agent may never
         approve) or `InvalidAnswer`.
         """
-        _check_answer(decision)
+        return self.decide_all([decision])[0]
+
+    def decide_all(self, decisions: Sequence[Decision], key: str | None = None) -> list[Offer]:
+        """Record answers together or not at all; raises what `decide` raises.
+
+        The same answers again under the same `key` change nothing; other answers under it
+        raise `KeyReused`.
+        """
+        for decision in decisions:
+            _check_answer(decision)
         with self._transaction():
-            offer = self.offer_of(decision.proposal_id)
-            if offer.decision is not None:
-                raise AlreadyDecided(offer.decision)
-            _check_fit(decision, offer.proposal)
-            self._write_decision(offer, decision)
-        return self.offer_of(decision.proposal_id)
+            if key is None or self._is_new(key, decisions):
+                for decision in decisions:
+                    offer = self.offer_of(decision.proposal_id)
+                    if offer.decision is not None:
+                        raise AlreadyDecided(offer.decision)
+                    _check_fit(decision, offer.proposal)
+                    self._write_decision(offer, decision)
+        return [self.offer_of(d.proposal_id) for d in decisions]
+
+    def _is_new(self, key: str, decisions: Sequence[Decision]) -> bool:
+        """Keep the key with what it stands for; returns whether it was unknown."""
+        said = [d.model_dump_json(exclude={"decided_at", "seconds"}) for d in decisions]
+        wanted = audit.digest("\n".join(said))
+        row = self._con.execute("SELECT sha256 FROM answer_keys WHERE key = ?", (key,)).fetchone()
+        if row is None:
+            at = now().isoformat()
+            self._con.execute("INSERT INTO answer_keys VALUES (?, ?, ?)", (key, wanted, at))
+        elif row[0] != wanted:
+            raise KeyReused(key)
+        return row is None
 
     def _write_decision(self, offer: Offer, decision: Decision) -> None:
         """Write an answer with its delivery inside the caller's transaction."""

@@ -22,6 +22,11 @@ CREATE TABLE IF NOT EXISTS outbox (
     round INTEGER NOT NULL,
     delivered_at TEXT
 );
+CREATE TABLE IF NOT EXISTS answer_keys (
+    key TEXT PRIMARY KEY,
+    sha256 TEXT NOT NULL,
+    at TEXT NOT NULL
+);
 CREATE TABLE IF NOT EXISTS undo_requests (
     proposal_id TEXT PRIMARY KEY,
     actor TEXT NOT NULL,

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from graph import audit
-from graph.errors import LedgerTooNew, UnknownThread
-from tools.failpoints import crash_point
+from graph.errors import UnknownThread
+from graph.sqlite_file import SqliteFile
 from tools.messages import Trial
 
 SCHEMA = (Path(__file__).parent / "ledger_schema.sql").read_text()
-VERSION = 1
-"""Format of the file (PRAGMA user_version); a change of the schema raises it."""
 
 
 class Thread(NamedTuple):
@@ -36,44 +32,11 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-class RunStore:
-    """Runs, their verdicts and totals in one SQLite file (WAL, synchronous=FULL)."""
+class RunStore(SqliteFile):
+    """Runs, their verdicts and totals."""
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._con = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-        try:
-            self._prepare(path)
-        except BaseException:
-            self._con.close()
-            raise
-
-    def _prepare(self, path: Path) -> None:
-        version = self._con.execute("PRAGMA user_version").fetchone()[0]
-        if version > VERSION:
-            raise LedgerTooNew(path, version, VERSION)
-        self._con.execute("PRAGMA journal_mode=WAL")
-        self._con.execute("PRAGMA synchronous=FULL")
-        if version < VERSION:
-            self._con.executescript(
-                f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;"
-            )
-
-    def close(self) -> None:
-        """Release the file."""
-        self._con.close()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self._con.execute("BEGIN IMMEDIATE")
-        try:
-            yield self._con
-        except BaseException:
-            self._con.execute("ROLLBACK")
-            raise
-        crash_point("ledger.before_commit")
-        self._con.execute("COMMIT")
-        crash_point("ledger.after_commit")
+    schema = SCHEMA
+    version = 2
 
     # threads
 

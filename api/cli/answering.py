@@ -11,10 +11,10 @@ from rich.prompt import Prompt
 
 from api.cli.charts import before_after_bars
 from api.cli.evidence import evidence_panel
-from api.cli.products import descriptor_of
 from api.cli.render import outcome_table
 from api.cli.shell import Json, err, load_settings, out, print_json, tell, with_steward
-from api.cli.views import offer_view, save_report
+from api.products import descriptor_of
+from api.views import offer_view, save_report
 from graph.errors import AlreadyDecided, InvalidAnswer
 from graph.ledger import Ledger, Offer, now
 from graph.settings import Settings

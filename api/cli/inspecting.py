@@ -14,7 +14,9 @@ import typer
 from filelock import FileLock, Timeout
 
 from api.cli.boundary import REMEDIES, explain, sound
-from api.cli.products import (
+from api.cli.render import audit_table, status_table
+from api.cli.shell import Json, err, load_settings, out, print_json, tell
+from api.products import (
     HomeUnusable,
     check_writable,
     product_client,
@@ -22,9 +24,7 @@ from api.cli.products import (
     serving_of,
     target_of,
 )
-from api.cli.render import audit_table, status_table
-from api.cli.shell import Json, err, load_settings, out, print_json, tell
-from api.cli.views import offer_view
+from api.views import offer_view
 from api.wording import counted, size
 from graph.decisions import recorded
 from graph.errors import GraphError, LedgerBroken

@@ -17,8 +17,8 @@ from typing import Annotated
 
 import typer
 
-from api.cli.products import Serving, descriptor_of, product_client, serving_of
 from api.cli.shell import Json, load_settings, print_json, tell
+from api.products import Serving, descriptor_of, product_client, serving_of
 from graph.errors import GraphError
 from graph.settings import Settings
 from mcp_servers.product.settings import ProductSettings

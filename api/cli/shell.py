@@ -15,8 +15,8 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 from rich.console import Console
 
-from api.cli.products import check_writable, target_of
 from api.cli.progress import RunProgress
+from api.products import check_writable, target_of
 from graph.settings import Settings
 from graph.steward import Stewardship, open_steward
 from mcp_servers.product.settings import ProductSettings

@@ -11,10 +11,10 @@ import typer
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from api.cli.answering import ask_all
-from api.cli.products import check_name, check_writable, descriptor_of, product_names, set_up
 from api.cli.render import proposal_table, trials_table
 from api.cli.shell import Json, err, load_settings, out, print_json, tell, with_steward
-from api.cli.views import run_view, save_report
+from api.products import check_name, check_writable, descriptor_of, product_names, set_up
+from api.views import run_view, save_report
 from api.wording import counted, short
 from graph.errors import GraphError
 from graph.ledger import now

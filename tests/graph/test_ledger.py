@@ -15,8 +15,8 @@ import pytest
 from graph.errors import (
     AlreadyDecided,
     InvalidAnswer,
-    LedgerTooNew,
     NotAllowed,
+    StateTooNew,
     UnknownProposal,
     UnknownThread,
 )
@@ -239,7 +239,7 @@ def test_a_ledger_of_a_newer_pillion_is_refused_and_left_alone(tmp_path: Path) -
     with closing(sqlite3.connect(path)) as con:
         con.execute("PRAGMA user_version = 99")
     before = path.read_bytes()
-    with pytest.raises(LedgerTooNew, match="format 99"):
+    with pytest.raises(StateTooNew, match="format 99"):
         Ledger(path)
     assert path.read_bytes() == before
 

@@ -1,0 +1,59 @@
+"""A SQLite file with one schema and one format number (WAL): opening it, and its transactions."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ClassVar
+
+from graph.errors import StateTooNew
+from tools.failpoints import crash_point
+
+
+class SqliteFile:
+    """One connection to a file that is made when it is missing and brought up to its format."""
+
+    schema: ClassVar[str]
+    version: ClassVar[int]
+    """Format of the file (PRAGMA user_version); a change of the schema raises it."""
+    synchronous: ClassVar[str] = "FULL"
+    """FULL survives a power cut, NORMAL the death of the process."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._con = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+        self._name = path.stem
+        try:
+            self._prepare(path)
+        except BaseException:
+            self._con.close()
+            raise
+
+    def _prepare(self, path: Path) -> None:
+        version = self._con.execute("PRAGMA user_version").fetchone()[0]
+        if version > self.version:
+            raise StateTooNew(path, version, self.version)
+        self._con.execute("PRAGMA journal_mode=WAL")
+        self._con.execute(f"PRAGMA synchronous={self.synchronous}")
+        if version < self.version:
+            self._con.executescript(
+                f"BEGIN IMMEDIATE; {self.schema} PRAGMA user_version = {self.version}; COMMIT;"
+            )
+
+    def close(self) -> None:
+        """Release the file."""
+        self._con.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        self._con.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._con
+        except BaseException:
+            self._con.execute("ROLLBACK")
+            raise
+        crash_point(f"{self._name}.before_commit")
+        self._con.execute("COMMIT")
+        crash_point(f"{self._name}.after_commit")
