@@ -12,13 +12,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
-from pydantic import ValidationError
-
+from api.presence import Serving, find_serving
 from graph.errors import GraphError, UnknownProduct
 from graph.settings import Settings
 from tools.lazy import lazy
-from tools.messages import Message
 from tools.product.descriptor import load_descriptor
 from tools.product.errors import ProductError
 
@@ -31,14 +28,6 @@ else:
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 OnLine = Callable[[Mapping[str, Any]], None]
-
-
-class Serving(Message):
-    """Where a running product server listens; written by `pillion serve`, mode 0600."""
-
-    url: str
-    token: str
-    pid: int
 
 
 class HomeUnusable(GraphError):
@@ -103,27 +92,14 @@ def target_of(settings: Settings, name: str) -> Callable[[], Any]:
 
 def serving_of(settings: Settings, name: str) -> Serving | None:
     """Return where the product is served, while the serving process lives."""
-    path = settings.product_home(name) / "serving.json"
-    try:
-        serving = Serving.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except ValidationError as exc:
-        raise GraphError(
-            f"{path} is damaged; it says where {name} is served. Stop `pillion serve {name}` if it"
-            " runs, then delete the file."
-        ) from exc
-    return serving if _serves(serving.pid) else None
+    return find_serving(
+        settings.product_home(name) / "serving.json", "mcp_servers.product", f"serve {name}"
+    )
 
 
-def _serves(pid: int) -> bool:
-    """Return whether that process is a product server and not a later one of the same number."""
-    try:
-        return "mcp_servers.product" in psutil.Process(pid).cmdline()
-    except (psutil.NoSuchProcess, ValueError, OverflowError):
-        return False
-    except psutil.AccessDenied:
-        return True
+def service_of(settings: Settings) -> Serving | None:
+    """Return where the service of this home listens, while it lives."""
+    return find_serving(settings.home / "service.json", "serve", "serve")
 
 
 def set_up(arguments: list[str], on_line: OnLine) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The command that keeps a product open for its consumers: serve."""
+"""The command that listens: serve, for the agent of all products or for one product's data."""
 
 from __future__ import annotations
 
@@ -13,16 +13,34 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.cli.shell import Json, load_settings, print_json, tell
-from api.products import Serving, descriptor_of, product_client, serving_of
+from api.cli.shell import (
+    Json,
+    load_service_settings,
+    load_settings,
+    print_json,
+    refuse_while_served,
+    tell,
+)
+from api.presence import Serving, announced
+from api.products import check_writable, descriptor_of, product_client, serving_of
 from graph.errors import GraphError
 from graph.settings import Settings
 from mcp_servers.product.settings import ProductSettings
+from tools.lazy import lazy
 
+if TYPE_CHECKING:
+    from api.service import server
+
+    service_server = server
+else:
+    service_server = lazy("api.service.server")
+
+SERVICE_PORT = 2024
+PRODUCT_PORT = 8765
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 _STOPPED = (0, -signal.SIGINT, -signal.SIGTERM)
@@ -33,15 +51,45 @@ class ServingFailed(GraphError):
 
 
 def serve(
-    product: Annotated[str, typer.Argument(help="A product's name; see `pillion status`.")],
-    port: Annotated[int, typer.Option(help="Loopback port.", min=1, max=65535)] = 8765,
+    product: Annotated[
+        str | None, typer.Argument(help="Serve this product's data; all products' agent without.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address of the service.")] = "127.0.0.1",
+    port: Annotated[
+        int | None,
+        typer.Option(
+            help=f"Port; {SERVICE_PORT}, or {PRODUCT_PORT} of a product.", min=1, max=65535
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Own the database and answer consumers: SQL at /query, MCP at /mcp; the workload is tapped.
+    """Serve the agent: proposals, answers and runs of all products over HTTP.
 
-    Example: `pillion serve sales --port 8765`
+    With a product, own its database for consumers instead: SQL at /query, MCP at /mcp; the
+    workload is tapped.
+
+    Example: `pillion serve --port 2024`, or `pillion serve sales --port 8765`
     """
     settings = load_settings()
+    if product is not None:
+        _serve_product(settings, product, port or PRODUCT_PORT, json=json)
+        return
+    check_writable(settings.home)
+    refuse_while_served(settings)
+
+    def say(url: str) -> None:
+        if json:
+            print_json({"url": url, "pid": os.getpid()})
+        else:
+            tell(f"Serving {settings.home} at {url} (routes: {url}/docs). Ctrl-C ends it.")
+            sys.stdout.flush()
+
+    address = (host, port if port is not None else SERVICE_PORT)
+    with suppress(KeyboardInterrupt):
+        service_server.serve_home(settings, load_service_settings(), address, say)
+
+
+def _serve_product(settings: Settings, product: str, port: int, *, json: bool) -> None:
     descriptor = descriptor_of(settings, product)
     running = serving_of(settings, product)
     if running:
@@ -54,7 +102,7 @@ def serve(
     with _child(command, {**os.environ, "PILLION_PRODUCT_TOKEN": secret}) as child:
         serving = Serving(url=f"http://127.0.0.1:{port}/mcp", token=secret, pid=child.pid)
         _wait_until_ready(child, serving, port)
-        with _announced(settings, product, serving) as where:
+        with announced(settings.product_home(product) / "serving.json", serving) as where:
             _say_where(product, port, where, json=json)
             code = child.wait()
             if code not in _STOPPED:
@@ -118,22 +166,6 @@ def _listens(port: int) -> bool:
     with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
         return True
     return False
-
-
-@contextmanager
-def _announced(settings: Settings, product: str, serving: Serving) -> Iterator[Path]:
-    """Keep the file that says where the product is served, whole or not at all."""
-    where = settings.product_home(product) / "serving.json"
-    draft = where.with_suffix(".tmp")
-    draft.unlink(missing_ok=True)
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(fd, "w") as file:
-        file.write(serving.model_dump_json())
-    draft.replace(where)
-    try:
-        yield where
-    finally:
-        where.unlink(missing_ok=True)
 
 
 def _say_where(product: str, port: int, where: Path, *, json: bool) -> None:

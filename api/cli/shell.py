@@ -16,7 +16,9 @@ from pydantic_settings import BaseSettings
 from rich.console import Console
 
 from api.cli.progress import RunProgress
-from api.products import check_writable, target_of
+from api.products import check_writable, service_of, target_of
+from api.service.settings import ServiceSettings
+from graph.errors import Busy
 from graph.settings import Settings
 from graph.steward import Stewardship, open_steward
 from mcp_servers.product.settings import ProductSettings
@@ -68,6 +70,22 @@ def load_settings() -> Settings:
     return _checked(Settings)
 
 
+def load_service_settings() -> ServiceSettings:
+    """Read the settings of the service; a bad one ends the command with code 2."""
+    return _checked(ServiceSettings)
+
+
+def refuse_while_served(settings: Settings) -> None:
+    """Raise `Busy` when the service holds the home; it is the one that drives the graph there."""
+    serving = service_of(settings)
+    if serving is not None:
+        raise Busy(
+            f"The service at {serving.url} (PID {serving.pid}) works in {settings.home}. Use its"
+            f" routes ({serving.url}/docs), or stop it to use this command; `pillion status` and"
+            " `pillion log` work beside it."
+        )
+
+
 S = TypeVar("S", bound=BaseSettings)
 
 
@@ -101,6 +119,7 @@ def with_steward(
     """Run async work with the home directory held by this process."""
 
     check_writable(settings.home)
+    refuse_while_served(settings)
 
     async def main() -> T:
         with RunProgress(err, enabled=not quiet) as progress:

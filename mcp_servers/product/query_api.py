@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from mcp_servers.problem import problem
 from mcp_servers.product.server import as_result
 from mcp_servers.product.service import UNEXPECTED, ProductService, coded
 from tools.product.errors import ParseFailed, ProductError
@@ -133,9 +134,3 @@ def _stream(table: pa.Table) -> bytes:
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
     return sink.getvalue()
-
-
-def problem(status: int, code: str, detail: str) -> JSONResponse:
-    """Return an RFC 9457 problem."""
-    body = {"type": f"urn:pillion:{code}", "title": code, "status": status, "detail": detail}
-    return JSONResponse(body, status, media_type="application/problem+json")

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings
 
 from api.cli.main import app
 from api.cli.shell import EXIT_CODES
+from api.service.settings import ServiceSettings
 from evals.settings import EvalSettings
 from graph.build import NODES, build_graph
 from graph.settings import Settings
@@ -27,7 +28,7 @@ ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 
-SETTINGS = (Settings, EvalSettings, ProductSettings)
+SETTINGS = (Settings, ServiceSettings, EvalSettings, ProductSettings)
 
 
 def names(settings: type[BaseSettings]) -> list[str]:

@@ -1,0 +1,84 @@
+"""Who calls, and what they may do: roles a product, checked by every route."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal, cast, get_args
+
+from fastapi import Depends, Request
+
+from api.service.problems import Refused
+from tools.messages import Principal
+
+Role = Literal["viewer", "operator", "approver", "admin"]
+ROLES: tuple[Role, ...] = get_args(Role)
+"""Each may do what those before it may."""
+EVERY = "*"
+"""All products, those of tomorrow included."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """An authenticated principal and its role in each product."""
+
+    principal: Principal
+    roles: Mapping[str, Role]
+
+    def may(self, role: Role, product: str) -> bool:
+        """Return whether the caller has that role, or more, in a product."""
+        held = [self.roles[p] for p in (product, EVERY) if p in self.roles]
+        return any(ROLES.index(h) >= ROLES.index(role) for h in held)
+
+    def may_somewhere(self, role: Role) -> bool:
+        """Return whether the caller has that role, or more, in any product."""
+        return any(self.may(role, product) for product in self.roles)
+
+    def check(self, role: Role, product: str) -> None:
+        """Raise a refusal unless the caller has that role in a product."""
+        if not self.may(role, product):
+            raise forbidden(role, product)
+
+
+def forbidden(role: Role, product: str) -> Refused:
+    """Return the refusal for lacking a role."""
+    where = "every product" if product == EVERY else product
+    return Refused(403, "forbidden", f"This needs the role {role} for {where}.")
+
+
+class Needs:
+    """The rule of a route: the role its caller needs, in some product at least.
+
+    Routes about one product check that product besides; `everywhere` asks for all of them.
+    """
+
+    def __init__(self, role: Role, *, everywhere: bool = False) -> None:
+        self.role = role
+        self.everywhere = everywhere
+
+    async def __call__(self, request: Request) -> Caller:
+        """Return the caller; refuses with 401 or 403."""
+        caller: Caller = request.app.state.service.access.identify(request.headers)
+        enough = caller.may(self.role, EVERY) if self.everywhere else None
+        if enough is False or (enough is None and not caller.may_somewhere(self.role)):
+            raise forbidden(self.role, EVERY if self.everywhere else "this")
+        return caller
+
+
+Viewer = Annotated[Caller, Depends(Needs("viewer"))]
+Operator = Annotated[Caller, Depends(Needs("operator"))]
+Approver = Annotated[Caller, Depends(Needs("approver"))]
+Auditor = Annotated[Caller, Depends(Needs("viewer", everywhere=True))]
+Admin = Annotated[Caller, Depends(Needs("admin", everywhere=True))]
+
+
+@dataclass(frozen=True)
+class Access:
+    """Identifies callers; on a loopback address without keys everybody is the local person."""
+
+    person: str
+
+    def identify(self, headers: Mapping[str, str]) -> Caller:
+        """Return who sent a request with these headers."""
+        everything = cast(dict[str, Role], {EVERY: "admin"})
+        return Caller(Principal(kind="person", name=self.person), everything)

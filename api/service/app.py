@@ -1,0 +1,41 @@
+"""The ASGI application over a service."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+
+from api.service import meta, problems
+from api.service.guard import Guard
+from api.service.service import Service
+
+ROUTERS = (meta.router,)
+EXPOSED = ("Location", "Content-Location", "X-Request-Id", "X-Pagination-Total")
+
+
+def build_app(service: Service) -> ASGIApp:
+    """Return the guarded application; the service is opened and closed by the caller."""
+    return Guard(build_api(service), service.limits)
+
+
+def build_api(service: Service) -> FastAPI:
+    """Return the routes of a service."""
+    app = FastAPI(
+        title="Pillion",
+        version=version("pillion"),
+        description="Data products that are improved with your say: measured, asked, undoable.",
+        redoc_url=None,
+    )
+    app.state.service = service
+    problems.install(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    if service.limits.origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=sorted(service.limits.origins), allow_methods=["*"],
+            allow_headers=["*"], expose_headers=EXPOSED,
+        )  # fmt: skip
+    return app

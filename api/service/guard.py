@@ -1,0 +1,157 @@
+"""What no request gets past: host, origin, rate, size, depth and type, before any route runs."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import time
+
+import orjson
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.service.problems import Refused
+from api.service.settings import ServiceSettings
+from mcp_servers.problem import problem
+
+MAX_BODY = 1024 * 1024
+MAX_DEPTH = 100
+BODY_SECONDS = 30.0
+ADDRESSES = 10_000
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_BRACKET = re.compile(rb"[\[\]{}]")
+
+
+class Guard:
+    """Middleware around everything; refusals are problems, and every answer has a request id."""
+
+    def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
+        self._app = app
+        self._settings = settings
+        self._rate = Rate(settings.requests_per_second)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on when it may."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        given = headers.get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                out = MutableHeaders(scope=message)
+                out["x-request-id"] = request_id
+                out["x-content-type-options"] = "nosniff"
+                out.setdefault("cache-control", "no-store")
+            await send(message)
+
+        try:
+            self._check(scope, headers)
+            body = await _body(headers, receive)
+        except Refused as exc:
+            refusal = problem(exc.status, exc.code, exc.detail, **exc.more)
+            await refusal(scope, receive, answer)
+            return
+        await self._app(scope, _replay(body, receive), answer)
+
+    def _check(self, scope: Scope, headers: Headers) -> None:
+        hosts = headers.getlist("host")
+        name = re.sub(r":\d*$", "", hosts[0]).lower() if len(hosts) == 1 else ""
+        if name not in self._settings.hosts:
+            raise Refused(
+                421, "unknown_host", "The Host header names no host this service answers for;"
+                " its operator can add names with PILLION_SERVICE_ALLOWED_HOSTS.",
+            )  # fmt: skip
+        origin = headers.get("origin", "").lower()
+        own = origin in (f"http://{hosts[0]}".lower(), f"https://{hosts[0]}".lower())
+        if origin and not own and origin not in self._settings.origins:
+            raise Refused(
+                403, "foreign_origin", "Pages of that origin may not call this service;"
+                " its operator can let them with PILLION_SERVICE_ALLOWED_ORIGINS.",
+            )  # fmt: skip
+        if not self._rate.allows(scope["client"][0] if scope.get("client") else ""):
+            raise Refused(429, "too_many_requests", "Too many requests; slow down and try again.")
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Give the application a body that was already read."""
+    pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def next_message() -> Message:
+        return pending.pop() if pending else await receive()
+
+    return next_message
+
+
+async def _body(headers: Headers, receive: Receive) -> bytes:
+    """Read the body within time and size; it is empty or well-formed JSON of sane depth."""
+    length = headers.get("content-length", "0")
+    if length.isdigit() and int(length) > MAX_BODY:
+        raise _too_large()
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            more = length != "0" or "transfer-encoding" in headers
+            while more:
+                message = await receive()
+                body += message.get("body", b"")
+                more = message.get("more_body", False)
+                if len(body) > MAX_BODY:
+                    raise _too_large()
+    except TimeoutError as exc:
+        raise Refused(408, "too_slow", f"The body took over {BODY_SECONDS:g} seconds.") from exc
+    if body:
+        _check_json(headers, bytes(body))
+    return bytes(body)
+
+
+def _too_large() -> Refused:
+    return Refused(413, "too_large", f"The body is larger than {MAX_BODY} bytes.")
+
+
+def _check_json(headers: Headers, body: bytes) -> None:
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise Refused(415, "not_json", "Send the body as Content-Type: application/json.")
+    if depth(body) > MAX_DEPTH:
+        raise Refused(400, "too_deep", f"The JSON is nested more than {MAX_DEPTH} deep.")
+    try:
+        orjson.loads(body)
+    except orjson.JSONDecodeError as exc:
+        raise Refused(
+            400, "bad_json", f"The body is not JSON at line {exc.lineno}, column {exc.colno}."
+        ) from exc
+
+
+def depth(body: bytes) -> int:
+    """Return how deep the brackets outside strings are nested."""
+    deepest = here = 0
+    for bracket in _BRACKET.findall(_STRING.sub(b"", body)):
+        here += 1 if bracket in b"[{" else -1
+        deepest = max(deepest, here)
+    return deepest
+
+
+class Rate:
+    """A token bucket an address, two seconds deep; the addresses longest unseen are forgotten."""
+
+    def __init__(self, per_second: float) -> None:
+        self._per_second = per_second
+        self._depth = max(1.0, 2 * per_second)
+        self._buckets: dict[str, tuple[float, float]] = {}
+
+    def allows(self, address: str) -> bool:
+        """Take one token, when there is one."""
+        at = time.monotonic()
+        tokens, seen = self._buckets.pop(address, (self._depth, at))
+        tokens = min(self._depth, tokens + (at - seen) * self._per_second)
+        allowed = tokens >= 1
+        self._buckets[address] = (tokens - 1 if allowed else tokens, at)
+        if len(self._buckets) > ADDRESSES:
+            del self._buckets[next(iter(self._buckets))]
+        return allowed

@@ -1,0 +1,125 @@
+"""Every error of the service as a problem document; the words of a fault of ours stay here."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from api.products import DescriptorUnusable, HomeUnusable
+from graph.errors import (
+    AlreadyDecided,
+    GraphError,
+    InvalidAnswer,
+    KeyReused,
+    NotAllowed,
+    ProductUnavailable,
+    RunFailed,
+    UnknownProduct,
+    UnknownProposal,
+    UnknownThread,
+)
+from mcp_servers.problem import problem
+from mcp_servers.product.errors import ServerGone, ToolFailed
+
+LOG = logging.getLogger("pillion.service")
+KINDS: dict[type[Exception], tuple[int, str]] = {
+    UnknownProduct: (404, "unknown_product"),
+    UnknownProposal: (404, "unknown_proposal"),
+    UnknownThread: (404, "unknown_thread"),
+    NotAllowed: (403, "forbidden"),
+    InvalidAnswer: (422, "invalid_answer"),
+    KeyReused: (422, "key_reused"),
+    ProductUnavailable: (503, "product_unavailable"),
+    ServerGone: (503, "product_unavailable"),
+    HomeUnusable: (503, "home_unusable"),
+    DescriptorUnusable: (503, "product_unavailable"),
+    GraphError: (409, "refused"),
+}
+"""What an error means over HTTP; the nearest class counts, and its words are meant for people."""
+PRODUCT_SAID = {"query_failed": 422, "parse_failed": 400, "forbidden": 403, "internal": 500}
+
+
+class Refused(Exception):
+    """A request that cannot be served, with its status and code."""
+
+    def __init__(self, status: int, code: str, detail: str, **more: Any) -> None:
+        super().__init__(detail)
+        self.status, self.code, self.detail, self.more = status, code, detail, more
+
+
+def install(app: FastAPI) -> None:
+    """Teach the application to answer errors as problems."""
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _refused_by_routing)
+    app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(AlreadyDecided, _already_decided)
+    app.add_exception_handler(ToolFailed, _product_said)
+    for kind in KINDS:
+        app.add_exception_handler(kind, _known)
+    app.add_exception_handler(RunFailed, _unforeseen)
+    app.add_exception_handler(sqlite3.Error, _state)
+    app.add_exception_handler(OSError, _state)
+    app.add_exception_handler(Exception, _unforeseen)
+
+
+async def _invalid(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, RequestValidationError)
+    errors = [
+        {"path": "/" + "/".join(str(p) for p in e["loc"]), "message": str(e["msg"])}
+        for e in exc.errors()[:20]
+    ]
+    detail = f"{errors[0]['path']}: {errors[0]['message']}"
+    return problem(422, "invalid_request", detail, errors=errors)
+
+
+async def _refused_by_routing(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, HTTPException)
+    status = HTTPStatus(exc.status_code)
+    detail = f"{request.method} {request.url.path}: {status.phrase.lower()}. See /docs."
+    answer = problem(status, status.name.lower(), detail)
+    answer.headers.update(exc.headers or {})
+    return answer
+
+
+async def _refused(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, Refused)
+    return problem(exc.status, exc.code, exc.detail, **exc.more)
+
+
+async def _already_decided(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, AlreadyDecided)
+    standing = exc.standing.model_dump(mode="json")
+    return problem(409, "already_decided", str(exc), standing=standing)
+
+
+async def _product_said(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, ToolFailed)
+    status = PRODUCT_SAID.get(exc.code, 409)
+    if status == 500:
+        return await _unforeseen(request, exc)
+    return problem(status, exc.code, exc.message)
+
+
+async def _known(request: Request, exc: Exception) -> Response:
+    kind = next(k for k in type(exc).__mro__ if k in KINDS)
+    status, code = KINDS[kind]
+    return problem(status, code, str(exc))
+
+
+async def _state(request: Request, exc: Exception) -> Response:
+    LOG.error("state unusable, request %s", request.state.request_id, exc_info=exc)
+    detail = "The state of this home cannot be used now; its operator finds why in the log."
+    return problem(503, "state_unusable", detail, request_id=request.state.request_id)
+
+
+async def _unforeseen(request: Request, exc: Exception) -> Response:
+    LOG.error("request %s failed", request.state.request_id, exc_info=exc)
+    detail = "Pillion itself failed; its operator finds the request by its id in the log."
+    return problem(500, "internal", detail, request_id=request.state.request_id)

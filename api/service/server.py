@@ -1,0 +1,119 @@
+"""The process: binds, takes the home, serves until it is told to stop, drains."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from api.presence import Serving, announced
+from api.service.app import build_app
+from api.service.service import Service, open_service
+from api.service.settings import LOOPBACK, ServiceSettings
+from graph.errors import GraphError
+from graph.settings import Settings
+
+CLOSING_SECONDS = 5
+
+
+class CannotListen(GraphError):
+    """The address cannot be used; nothing listens."""
+
+
+class _Server(uvicorn.Server):
+    """Drains the service before connections are closed, and ends without raising its signal."""
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """End on Ctrl-C and SIGTERM; the second one does not wait."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let running steps end, then close."""
+        await self._service.drain()
+        await super().shutdown(sockets)
+
+
+def serve_home(
+    settings: Settings,
+    limits: ServiceSettings,
+    address: tuple[str, int],
+    on_ready: Callable[[str], None],
+) -> None:
+    """Serve every product of the home until SIGINT or SIGTERM.
+
+    Raises `CannotListen`, and `Busy` when another process works on the home.
+    """
+    host, port = address
+    _check_open(host)
+    with _listen(host, port) as listening:
+        asyncio.run(_serve(settings, limits, listening, on_ready))
+
+
+async def _serve(
+    settings: Settings,
+    limits: ServiceSettings,
+    listening: socket.socket,
+    on_ready: Callable[[str], None],
+) -> None:
+    host, port = listening.getsockname()[:2]
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    async with open_service(settings, limits) as service:
+        config = uvicorn.Config(
+            build_app(service), log_level="warning", server_header=False,
+            timeout_graceful_shutdown=CLOSING_SECONDS, h11_max_incomplete_event_size=65_536,
+        )  # fmt: skip
+        with announced(settings.home / "service.json", Serving(url=url, pid=os.getpid())):
+            on_ready(url)
+            await _Server(config, service).serve(sockets=[listening])
+
+
+def _check_open(host: str) -> None:
+    """Refuse an address that others reach while nobody has to say who they are."""
+    if host in LOOPBACK or host == "::1":
+        return
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise CannotListen(
+            f"{host} can be reached from other machines, and no key is asked for: use 127.0.0.1."
+        )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Bind before anything else starts, so that a port in use is one plain message."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        # Held back until the home is taken; who connects early waits in the queue.
+        listening.listen(1024)
+    except PermissionError as exc:
+        listening.close()
+        raise CannotListen(f"Port {port} needs more rights; choose one above 1023.") from exc
+    except OSError as exc:
+        listening.close()
+        raise CannotListen(
+            f"{host}:{port} cannot be listened on ({exc.strerror}); choose another --port."
+        ) from exc
+    return listening

@@ -1,0 +1,117 @@
+"""What no request gets past."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+
+from api.service import guard, meta
+from api.service.guard import MAX_BODY, Rate, depth
+from api.service.service import Service
+
+JSON = {"content-type": "application/json"}
+
+
+def problem_of(answer: httpx.Response) -> tuple[int, str]:
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["x-request-id"]
+    body = answer.json()
+    assert body["status"] == answer.status_code
+    return answer.status_code, body["title"]
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "[::2]", "a:b:c"])
+async def test_a_foreign_host_is_refused(http: httpx.AsyncClient, host: str) -> None:
+    answer = await http.get("/ok", headers={"host": host})
+    assert problem_of(answer) == (421, "unknown_host")
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:2024", "[::1]:2024", "LOCALHOST:1"])
+async def test_loopback_is_answered_under_every_port(http: httpx.AsyncClient, host: str) -> None:
+    assert (await http.get("/ok", headers={"host": host})).json() == {"ok": True}
+
+
+async def test_pages_of_other_sites_are_refused(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/ok", headers={"origin": "https://evil.example"})
+    assert problem_of(answer) == (403, "foreign_origin")
+    assert (await http.get("/ok", headers={"origin": "http://127.0.0.1"})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "expected"),
+    [
+        (b"{" * 5, JSON, (400, "bad_json")),
+        (b'{"a": NaN}', JSON, (400, "bad_json")),
+        (b"[" * 10_000 + b"]" * 10_000, JSON, (400, "too_deep")),
+        (b"{}", {"content-type": "text/plain"}, (415, "not_json")),
+        (b"{}", {}, (415, "not_json")),
+        (b" " * (MAX_BODY + 1), JSON, (413, "too_large")),
+        (b"{}", {**JSON, "content-length": "50000000"}, (413, "too_large")),
+    ],
+)
+async def test_a_bad_body_is_refused_before_any_route(
+    http: httpx.AsyncClient, body: bytes, headers: dict[str, str], expected: tuple[int, str]
+) -> None:
+    assert problem_of(await http.post("/ok", content=body, headers=headers)) == expected
+
+
+async def test_a_body_that_grows_past_the_limit_unannounced_is_refused(
+    http: httpx.AsyncClient,
+) -> None:
+    async def chunks() -> Any:
+        for _ in range(20):
+            yield b" " * 100_000
+
+    answer = await http.post("/ok", content=chunks(), headers=JSON)
+    assert problem_of(answer) == (413, "too_large")
+
+
+async def test_a_body_that_never_comes_is_given_up(
+    service: Service, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def chunks() -> Any:
+        yield b"{"
+        await asyncio.sleep(30)
+        yield b"}"
+
+    monkeypatch.setattr(guard, "BODY_SECONDS", 0.05)
+    assert problem_of(await http.post("/ok", content=chunks(), headers=JSON)) == (408, "too_slow")
+
+
+async def test_unknown_routes_and_methods_are_problems(http: httpx.AsyncClient) -> None:
+    assert problem_of(await http.get("/nothing")) == (404, "not_found")
+    answer = await http.delete("/ok")
+    assert problem_of(answer) == (405, "method_not_allowed")
+    assert answer.headers["allow"] == "GET"
+
+
+async def test_a_fault_of_ours_is_told_without_its_words(
+    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def faulty(name: str) -> str:
+        raise ValueError("secret-word")
+
+    monkeypatch.setattr(meta, "version", faulty)
+    answer = await http.get("/version", headers={"x-request-id": "my-request"})
+    assert problem_of(answer) == (500, "internal")
+    assert "secret-word" not in answer.text
+    assert answer.json()["request_id"] == answer.headers["x-request-id"] == "my-request"
+
+
+@pytest.mark.parametrize("given", ["a" * 65, "a b", "a\u00e9", ""])
+async def test_a_strange_request_id_is_replaced(http: httpx.AsyncClient, given: str) -> None:
+    answer = await http.get("/ok", headers={"x-request-id": given.encode()})
+    assert answer.headers["x-request-id"] != given
+
+
+def test_brackets_inside_strings_do_not_count() -> None:
+    assert depth(b'{"a": "[[[[\\"[[", "b": [{}]}') == 3
+
+
+def test_one_address_cannot_use_up_the_others_share() -> None:
+    rate = Rate(5.0)
+    assert [rate.allows("a") for _ in range(12)].count(True) == 10
+    assert rate.allows("b")

@@ -1,0 +1,62 @@
+"""The process that `pillion serve` starts."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from api.service.server import CannotListen, serve_home
+from api.service.settings import ServiceSettings
+from graph.settings import Settings
+from tests.commands import invoke, refusal, started
+
+
+@contextmanager
+def served(home: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    with started(home, "serve", "--port", free_port(), "--json") as child:
+        assert child.stdout is not None
+        line = child.stdout.readline()
+        assert line, child.stderr and child.stderr.read()
+        yield child, json.loads(line)["url"]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_it_serves_until_told_to_stop_and_other_commands_are_sent_to_it(tmp_path: Path) -> None:
+    with served(tmp_path) as (child, url):
+        assert httpx.get(url + "/ready").json()["status"] == "ready"
+        said = refusal(invoke(tmp_path, "review"))
+        assert url in said and f"PID {child.pid}" in said
+        assert url in refusal(invoke(tmp_path, "serve", "--port", free_port()))
+        assert invoke(tmp_path, "status").exit_code == 0
+        child.terminate()
+        out, complaint = child.communicate(timeout=30)
+    assert (child.returncode, out, complaint) == (0, "", "")
+    assert not (tmp_path / "service.json").exists()
+    assert invoke(tmp_path, "review").exit_code == 0
+
+
+def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert "--port" in refusal(invoke(tmp_path, "serve", "--port", port))
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "example.org", "10.1.2.3"])
+def test_nobody_else_can_reach_it_while_no_key_is_asked_for(tmp_path: Path, host: str) -> None:
+    settings = Settings(home=tmp_path)
+    with pytest.raises(CannotListen, match="can be reached from other machines"):
+        serve_home(settings, ServiceSettings(), (host, 0), lambda url: None)
