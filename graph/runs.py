@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
+from langgraph.errors import GraphDrained
 from langgraph.types import Command
 
 from graph.build import Steward, build_graph
 from graph.checkpoints import open_checkpoints
 from graph.errors import GraphError, ProductUnavailable, RunFailed
 from graph.ledger import Ledger
+from graph.products import Products
 from graph.settings import Settings
 from graph.steward import OnEvent, Targets
-from mcp_servers.product.client import ProductClient, connect
+from mcp_servers.product.client import ProductClient
 from mcp_servers.product.contract import MeasureLimits
 from mcp_servers.product.errors import ServerGone, ToolFailed
 from nodes.context import Context, Policy
@@ -25,6 +27,8 @@ from tools.failpoints import crash_point
 from tools.messages import AgentName, Decision
 
 RECURSION_LIMIT = 1000
+Drive = Callable[[Any, Any, Any, Any], Awaitable[None]]
+"""Runs a graph, from what it is given, a config and a context, to its question or its end."""
 
 
 @dataclass
@@ -34,8 +38,8 @@ class Runs:
     settings: Settings
     ledger: Ledger
     graph: Steward
-    targets: Targets
-    on_event: OnEvent
+    products: Products
+    drive: Drive
 
     async def start(
         self,
@@ -89,7 +93,7 @@ class Runs:
     @asynccontextmanager
     async def product(self, name: str) -> AsyncIterator[ProductClient]:
         """Open a client to a product's server outside a run."""
-        async with connect(self.targets(name)) as client:
+        async with self.products.client(name) as client:
             try:
                 yield client
             except ServerGone as exc:
@@ -103,7 +107,7 @@ class Runs:
         budget_seconds: float | None,
     ) -> None:
         """Run the graph until it asks, ends or fails."""
-        async with connect(self.targets(product)) as client:
+        async with self.products.client(product) as client:
             context = Context(product, client, self.ledger, self._policy(budget_seconds))
             try:
                 await self._stream(thread_id, given, context)
@@ -112,8 +116,8 @@ class Runs:
                 raise GraphError(exc.message) from exc
             except ServerGone as exc:
                 raise ProductUnavailable(str(exc)) from exc
-            except (sqlite3.Error, OSError):
-                # The state could not be written; the run goes on once it can.
+            except (sqlite3.Error, OSError, GraphDrained):
+                # The state could not be written, or the process is about to end; the run goes on.
                 raise
             except Exception as exc:
                 # A fault of ours would only repeat; the next run starts afresh.
@@ -125,22 +129,7 @@ class Runs:
     async def _stream(
         self, thread_id: str, given: State | Command[Any] | None, context: Context
     ) -> None:
-        stream = self.graph.astream(
-            given,
-            _config(thread_id),
-            context=context,
-            stream_mode=["tasks", "custom"],
-            durability="sync",
-        )
-        async for mode, payload in cast(AsyncIterator[tuple[str, dict[str, Any]]], stream):
-            if mode == "custom":
-                self.on_event(payload)
-            elif "input" in payload:
-                crash_point(f"before.{payload['name']}")
-                self.on_event({"kind": "node", "node": payload["name"], "status": "started"})
-            else:
-                self.on_event({"kind": "node", "node": payload["name"], "status": "finished"})
-                crash_point(f"after.{payload['name']}")
+        await self.drive(self.graph, given, _config(thread_id), context)
 
     def _policy(self, budget_seconds: float | None) -> Policy:
         s = self.settings
@@ -168,10 +157,35 @@ def _config(thread_id: str) -> Any:
     return {"configurable": {"thread_id": thread_id}, "recursion_limit": RECURSION_LIMIT}
 
 
+def reporting(on_event: OnEvent) -> Drive:
+    """Return the way to run the graph that tells its steps as they happen."""
+
+    async def drive(graph: Steward, given: Any, config: Any, context: Any) -> None:
+        stream = graph.astream(
+            given,
+            config,
+            context=context,
+            stream_mode=["tasks", "custom"],
+            durability="sync",
+        )
+        async for mode, payload in cast(AsyncIterator[tuple[str, dict[str, Any]]], stream):
+            if mode == "custom":
+                on_event(payload)
+            elif "input" in payload:
+                crash_point(f"before.{payload['name']}")
+                on_event({"kind": "node", "node": payload["name"], "status": "started"})
+            else:
+                on_event({"kind": "node", "node": payload["name"], "status": "finished"})
+                crash_point(f"after.{payload['name']}")
+
+    return drive
+
+
 @asynccontextmanager
 async def open_runs(
     settings: Settings, ledger: Ledger, targets: Targets, on_event: OnEvent
 ) -> AsyncIterator[Runs]:
     """Open the checkpoints of a home directory that this process holds."""
     async with open_checkpoints(settings.checkpoint_path) as saver:
-        yield Runs(settings, ledger, build_graph(saver), targets, on_event)
+        products = Products(targets)
+        yield Runs(settings, ledger, build_graph(saver), products, reporting(on_event))

@@ -97,7 +97,7 @@ class Stewardship:
         """Take an applied change back; a crash in between is made good by the next command."""
         self.ledger.request_undo(proposal_id, actor)
         crash_point("steward.undo.requested")
-        await self._undo(UndoRequest(proposal_id, actor))
+        await self.take_back(UndoRequest(proposal_id, actor))
 
     async def recover(self, besides: str | None = None) -> None:
         """Deliver answers, take back what was asked, finish the runs that a crash left half way.
@@ -108,7 +108,7 @@ class Stewardship:
         await self.deliver()
         for request in self.ledger.undo_requests():
             with self._apart(request.proposal_id, None):
-                await self._undo(request)
+                await self.take_back(request)
         for thread in self.ledger.threads(status="running"):
             if thread.product != besides:
                 with self._apart(thread.id, None):
@@ -124,7 +124,8 @@ class Stewardship:
                 raise
             self.on_event({"kind": "note", "text": f"{what} has to wait: {exc}"})
 
-    async def _undo(self, request: UndoRequest) -> None:
+    async def take_back(self, request: UndoRequest) -> None:
+        """Carry out what was asked for; a refusal by the product ends the request and raises."""
         proposal_id = request.proposal_id
         async with self.product(self.ledger.proposal(proposal_id).product) as client:
             try:

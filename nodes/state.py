@@ -5,7 +5,9 @@ Measurements, proposals and answers live in the ledger; the state holds their id
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NotRequired, TypedDict, TypeVar
+from typing import Annotated, Literal, NotRequired, TypeVar
+
+from typing_extensions import TypedDict
 
 from tools.messages import AgentName, Candidate, Interval, Message, TrialStatus, Verdict
 

@@ -6,7 +6,6 @@ import json as jsonlib
 from typing import Annotated, Any, NamedTuple, cast, get_args
 
 import typer
-from pydantic import ValidationError
 from rich.prompt import Prompt
 
 from api.cli.charts import before_after_bars
@@ -15,11 +14,12 @@ from api.cli.render import outcome_table
 from api.cli.shell import Json, err, load_settings, out, print_json, tell, with_steward
 from api.products import descriptor_of
 from api.views import offer_view, save_report
+from graph.answering import edited_change
 from graph.errors import AlreadyDecided, InvalidAnswer
 from graph.ledger import Ledger, Offer, now
 from graph.settings import Settings
 from graph.steward import Stewardship
-from tools.messages import CHANGE, Change, Decision, Principal, Verdict, change_id
+from tools.messages import Change, Decision, Principal, Verdict, change_id
 
 ANSWERS = tuple(v for v in get_args(Verdict) if v != "expire")
 IN_PLACE = ("applied", "verified")
@@ -140,18 +140,7 @@ def merge_change(change: Change, text: str | None) -> Change:
         raise InvalidAnswer(
             'An edit needs --change with a JSON object, such as \'{"to_type": "BIGINT"}\'.'
         ) from exc
-    body = {**CHANGE.dump_python(change, mode="json"), **fields}
-    if body["kind"] != change.kind or "table" in fields:
-        raise InvalidAnswer("An edit keeps the kind and the table; reject it instead.")
-    try:
-        edited = CHANGE.validate_python(body)
-    except ValidationError as exc:
-        first = exc.errors()[0]
-        path = ".".join(str(p) for p in first["loc"])
-        raise InvalidAnswer(f"The edited change is not valid at {path}: {first['msg']}.") from exc
-    if edited == change:
-        raise InvalidAnswer("That edit changes nothing; approve the proposal instead.")
-    return edited
+    return edited_change(change, fields)
 
 
 def answer(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal, cast, get_args
+from typing import Annotated, Any, Literal, cast, get_args
 
 from fastapi import Depends, Request
 
@@ -38,6 +38,14 @@ class Caller:
         """Raise a refusal unless the caller has that role in a product."""
         if not self.may(role, product):
             raise forbidden(role, product)
+
+    def sees(self, role: Role, metadata: Mapping[str, Any]) -> bool:
+        """Return whether the caller has that role for a thread: by its product, or as its maker."""
+        product = metadata.get("product")
+        if product is not None:
+            return self.may(role, str(product))
+        mine = metadata.get("created_by") == self.principal.name and self.may_somewhere(role)
+        return mine or self.may(role, EVERY)
 
 
 def forbidden(role: Role, product: str) -> Refused:

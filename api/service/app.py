@@ -8,11 +8,34 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from api.service import meta, problems
+from api.service import (
+    assistants,
+    meta,
+    metrics,
+    problems,
+    products,
+    proposals,
+    runs,
+    states,
+    store,
+    threads,
+    trail,
+)
 from api.service.guard import Guard
 from api.service.service import Service
 
-ROUTERS = (meta.router,)
+ROUTERS = (
+    meta.router,
+    metrics.router,
+    products.router,
+    proposals.router,
+    trail.router,
+    assistants.router,
+    threads.router,
+    states.router,
+    runs.router,
+    store.router,
+)
 EXPOSED = ("Location", "Content-Location", "X-Request-Id", "X-Pagination-Total")
 
 

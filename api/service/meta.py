@@ -32,7 +32,11 @@ async def health() -> dict[str, str]:
 @router.get("/ready", responses={503: {"description": "Not now: it stops, or cannot read state."}})
 async def ready(service: Served) -> Response:
     """Say whether it takes work; needs no key."""
-    checks = {"accepting": not service.draining, "ledger": _readable(service)}
+    checks = {
+        "accepting": not service.draining,
+        "ledger": _readable(service),
+        "delivering": service.working is not None and not service.working.done(),
+    }
     good = all(checks.values())
     body = {"status": "ready" if good else "not ready", "checks": checks}
     return JSONResponse(body, 200 if good else 503)

@@ -13,6 +13,18 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from api.products import DescriptorUnusable, HomeUnusable
+from graph.engine.engine import RunEnded
+from graph.engine.errors import (
+    Conflict,
+    Draining,
+    InvalidRequest,
+    InvalidResume,
+    NotWaiting,
+    UnknownCheckpoint,
+    UnknownGraph,
+    UnknownItem,
+)
+from graph.engine.records import UnknownRun
 from graph.errors import (
     AlreadyDecided,
     GraphError,
@@ -40,6 +52,14 @@ KINDS: dict[type[Exception], tuple[int, str]] = {
     ServerGone: (503, "product_unavailable"),
     HomeUnusable: (503, "home_unusable"),
     DescriptorUnusable: (503, "product_unavailable"),
+    UnknownGraph: (404, "unknown_assistant"),
+    UnknownCheckpoint: (404, "unknown_checkpoint"),
+    UnknownRun: (404, "unknown_run"),
+    UnknownItem: (404, "unknown_item"),
+    RunEnded: (404, "run_ended"),
+    InvalidRequest: (422, "invalid_request"),
+    Draining: (503, "draining"),
+    Conflict: (409, "conflict"),
     GraphError: (409, "refused"),
 }
 """What an error means over HTTP; the nearest class counts, and its words are meant for people."""
@@ -61,6 +81,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(AlreadyDecided, _already_decided)
     app.add_exception_handler(ToolFailed, _product_said)
+    app.add_exception_handler(InvalidResume, _invalid_answer)
+    app.add_exception_handler(NotWaiting, _not_waiting)
     for kind in KINDS:
         app.add_exception_handler(kind, _known)
     app.add_exception_handler(RunFailed, _unforeseen)
@@ -97,6 +119,17 @@ async def _already_decided(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, AlreadyDecided)
     standing = exc.standing.model_dump(mode="json")
     return problem(409, "already_decided", str(exc), standing=standing)
+
+
+async def _invalid_answer(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, InvalidResume)
+    errors = [{"path": path, "message": message} for path, message in exc.problems]
+    return problem(422, "invalid_answer", str(exc), errors=errors)
+
+
+async def _not_waiting(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, NotWaiting)
+    return problem(409, "not_waiting", str(exc), pending=list(exc.pending))
 
 
 async def _product_said(request: Request, exc: Exception) -> Response:

@@ -7,14 +7,14 @@ import ipaddress
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager
 
 import uvicorn
 
 from api.presence import Serving, announced
 from api.service.app import build_app
-from api.service.service import Service, open_service
+from api.service.service import Build, Service, open_service
 from api.service.settings import LOOPBACK, ServiceSettings
 from graph.errors import GraphError
 from graph.settings import Settings
@@ -56,26 +56,28 @@ def serve_home(
     limits: ServiceSettings,
     address: tuple[str, int],
     on_ready: Callable[[str], None],
+    graphs: Mapping[str, Build] | None = None,
 ) -> None:
-    """Serve every product of the home until SIGINT or SIGTERM.
+    """Serve every product of the home, and `graphs` beside, until SIGINT or SIGTERM.
 
     Raises `CannotListen`, and `Busy` when another process works on the home.
     """
     host, port = address
     _check_open(host)
     with _listen(host, port) as listening:
-        asyncio.run(_serve(settings, limits, listening, on_ready))
+        opening = open_service(settings, limits, graphs)
+        asyncio.run(_serve(settings, opening, listening, on_ready))
 
 
 async def _serve(
     settings: Settings,
-    limits: ServiceSettings,
+    opening: AbstractAsyncContextManager[Service],
     listening: socket.socket,
     on_ready: Callable[[str], None],
 ) -> None:
     host, port = listening.getsockname()[:2]
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    async with open_service(settings, limits) as service:
+    async with opening as service:
         config = uvicorn.Config(
             build_app(service), log_level="warning", server_header=False,
             timeout_graceful_shutdown=CLOSING_SECONDS, h11_max_incomplete_event_size=65_536,

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
+import aiosqlite
 from fastapi import Depends, Request
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.store.sqlite.aio import AsyncSqliteStore
 
-from api.products import target_of
+from api.products import descriptor_of, target_of
 from api.service.access import Access
 from api.service.settings import ServiceSettings
+from api.views import save_report
+from graph.checkpoints import open_checkpoints
+from graph.engine.conductor import Conductor
+from graph.engine.engine import Engine
+from graph.engine.records import Records
+from graph.engine.registry import Compiled, PlainGraph, Registry, ServedGraph
+from graph.engine.steward_graph import StewardGraph
 from graph.ledger import Ledger
+from graph.run_store import now
 from graph.settings import Settings
 from graph.steward import Stewardship, open_steward
+
+Build = Callable[[BaseCheckpointSaver[Any], AsyncSqliteStore], Compiled]
+"""Compiles a graph over the service's checkpoints and store."""
 
 
 @dataclass
@@ -26,23 +41,84 @@ class Service:
     limits: ServiceSettings
     steward: Stewardship
     access: Access
-    draining: bool = False
+    engine: Engine
+    conductor: Conductor
+    store: AsyncSqliteStore
+    reader: BaseCheckpointSaver[Any]
+    """Checkpoints on a connection of their own: a long history holds up no run."""
+    working: asyncio.Task[None] | None = None
+    started_at: str = field(default_factory=lambda: now().isoformat())
+    _readers: dict[str, Compiled] = field(default_factory=dict)
 
     @property
     def ledger(self) -> Ledger:
         """The questions and answers of the home."""
         return self.steward.ledger
 
+    @property
+    def draining(self) -> bool:
+        """Whether it takes no more work."""
+        return self.engine.draining
+
+    def reading(self, served: ServedGraph) -> Compiled:
+        """Return a graph to read states from."""
+        if served.name not in self._readers:
+            self._readers[served.name] = served.graph.copy({"checkpointer": self.reader})
+        return self._readers[served.name]
+
     async def drain(self) -> None:
-        """Take no more work."""
-        self.draining = True
+        """Take no more work and let running steps end."""
+        await self.engine.drain(self.limits.drain_seconds)
 
 
 @asynccontextmanager
-async def open_service(settings: Settings, limits: ServiceSettings) -> AsyncIterator[Service]:
-    """Take the home and open what serves it; raises `Busy` when another process has it."""
-    async with open_steward(settings, partial(target_of, settings)) as steward:
-        yield Service(settings, limits, steward, Access(settings.person))
+async def open_service(
+    settings: Settings, limits: ServiceSettings, graphs: Mapping[str, Build] | None = None
+) -> AsyncIterator[Service]:
+    """Take the home and open what serves it; raises `Busy` when another process has it.
+
+    `graphs` are served beside the steward graph.
+    """
+    async with AsyncExitStack() as stack:
+        steward = await stack.enter_async_context(
+            open_steward(settings, partial(target_of, settings))
+        )
+        runs = await steward.runs()
+        records = stack.enter_context(closing(Records(settings.home / "service.db")))
+        path = settings.checkpoint_path
+        checkpoints = await stack.enter_async_context(aiosqlite.connect(path, timeout=30))
+        reader = await stack.enter_async_context(open_checkpoints(path))
+        store = await stack.enter_async_context(
+            AsyncSqliteStore.from_conn_string(str(settings.home / "store.db"))
+        )
+        await store.setup()
+        registry = Registry()
+        engine = Engine(registry, records, checkpoints, limits.max_runs)
+        graph = StewardGraph(runs, steward.ledger, partial(descriptor_of, settings))
+        registry.add(graph)
+        for name, build in (graphs or {}).items():
+            saver = runs.graph.checkpointer
+            assert isinstance(saver, BaseCheckpointSaver)
+            registry.add(PlainGraph(name, build(saver, store)))
+        conductor = Conductor(steward, graph, engine)
+        access = Access(settings.person)
+        service = Service(
+            settings, limits, steward, access, engine, conductor, store, reader
+        )  # fmt: skip
+
+        def after(thread_id: str) -> None:
+            save_report(settings, steward.ledger, thread_id)
+            conductor.delivered(thread_id)
+
+        graph.after = after
+        await conductor.take_up()
+        service.working = asyncio.create_task(conductor.run())
+        try:
+            yield service
+        finally:
+            service.working.cancel()
+            await asyncio.wait({service.working})
+            await service.drain()
 
 
 def service_of_request(request: Request) -> Service:

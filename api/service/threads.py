@@ -1,0 +1,151 @@
+"""LangGraph routes: threads and their states."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header
+from pydantic import Field
+from starlette.responses import Response
+
+from api.service.access import Caller, Operator, Viewer
+from api.service.service import Served
+from api.service.streams import thread_stream
+from api.service.wire import graph_of as graph_of_thread
+from api.service.wire import json_response, page_headers, selected, thread_view, visible
+from graph.engine.errors import Conflict, InvalidRequest, ThreadExists
+from graph.engine.records import ThreadRow, ThreadStatus
+from graph.engine.requests import Wire
+
+router = APIRouter(tags=["threads"], prefix="/threads")
+RESERVED = ("product", "created_by")
+"""Metadata that says who may see a thread; only the service writes it."""
+
+
+class ThreadCreate(Wire):
+    """A thread to make."""
+
+    thread_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._:-]{1,128}$")
+    metadata: dict[str, Any] = {}
+    if_exists: Literal["raise", "do_nothing"] = "raise"
+    supersteps: None = None
+
+
+class ThreadPatch(Wire):
+    """What to merge into a thread."""
+
+    metadata: dict[str, Any] = {}
+
+
+class ThreadSearch(Wire):
+    """Which threads to list."""
+
+    metadata: dict[str, Any] = {}
+    values: dict[str, Any] = {}
+    ids: list[str] | None = None
+    status: ThreadStatus | None = None
+    limit: int = Field(default=10, ge=1, le=1000)
+    offset: int = Field(default=0, ge=0)
+    sort_by: Literal["thread_id", "status", "created_at", "updated_at"] | None = None
+    sort_order: Literal["asc", "desc"] | None = None
+    select: list[str] | None = None
+
+
+def _unreserved(metadata: dict[str, Any], *more: str) -> dict[str, Any]:
+    found = [key for key in (*RESERVED, *more) if key in metadata]
+    if found:
+        raise InvalidRequest(f"metadata.{found[0]} is written by the service.")
+    return metadata
+
+
+@router.post("")
+async def create_thread(service: Served, caller: Operator, asked: ThreadCreate) -> Response:
+    """Make a thread."""
+    records = service.engine.records
+    thread_id = asked.thread_id or str(uuid.uuid4())
+    metadata = _unreserved(asked.metadata) | {"created_by": caller.principal.name}
+    if "graph_id" in metadata:
+        metadata["graph_id"] = service.engine.registry.find(str(metadata["graph_id"])).name
+    if not records.add_thread(thread_id, metadata) and asked.if_exists == "raise":
+        raise ThreadExists(thread_id)
+    return json_response(thread_view(visible(service, caller, thread_id)))
+
+
+def _found(service: Served, caller: Caller, asked: ThreadSearch) -> list[ThreadRow]:
+    sort = (asked.sort_by or "updated_at", asked.sort_order != "asc")
+    found = service.engine.records.find_threads(
+        metadata=asked.metadata, status=asked.status, ids=asked.ids, sort=sort
+    )
+    return [
+        t
+        for t in found
+        if caller.sees("viewer", t.metadata)
+        and (not asked.values or _holds(t.values, asked.values))
+    ]
+
+
+def _holds(values: Any, wanted: dict[str, Any]) -> bool:
+    return isinstance(values, dict) and all(values.get(k) == v for k, v in wanted.items())
+
+
+@router.post("/search")
+async def search_threads(service: Served, caller: Viewer, asked: ThreadSearch) -> Response:
+    """List threads, those changed last first."""
+    found = _found(service, caller, asked)
+    page = found[asked.offset : asked.offset + asked.limit]
+    headers = page_headers(len(found), asked.offset, len(page))
+    return json_response(selected(map(thread_view, page), asked.select), headers)
+
+
+@router.post("/count")
+async def count_threads(service: Served, caller: Viewer, asked: ThreadSearch) -> int:
+    """Count threads."""
+    return len(_found(service, caller, asked))
+
+
+@router.get("/{thread_id}")
+async def get_thread(service: Served, caller: Viewer, thread_id: str) -> Response:
+    """Return a thread."""
+    return json_response(thread_view(visible(service, caller, thread_id)))
+
+
+@router.patch("/{thread_id}")
+async def update_thread(
+    service: Served, caller: Operator, thread_id: str, asked: ThreadPatch
+) -> Response:
+    """Merge metadata into a thread's."""
+    visible(service, caller, thread_id, "operator")
+    service.engine.records.change_metadata(thread_id, _unreserved(asked.metadata, "graph_id"))
+    return json_response(thread_view(visible(service, caller, thread_id)))
+
+
+@router.delete("/{thread_id}", status_code=204)
+async def delete_thread(service: Served, caller: Operator, thread_id: str) -> Response:
+    """Delete a thread with its runs, events and checkpoints; what the ledger has stays."""
+    thread = visible(service, caller, thread_id, "operator")
+    served = graph_of_thread(service, thread)
+    if served is not None and not served.forgettable:
+        open_offers = [o for o in service.ledger.offers(thread_id=thread_id) if o.waiting]
+        if open_offers or service.engine.has_work(thread_id):
+            raise Conflict("The thread works or waits for answers; answer, or let it end, first.")
+    await service.engine.forget(thread_id)
+    return Response(status_code=204)
+
+
+@router.get("/{thread_id}/stream")
+async def join_thread(
+    service: Served,
+    caller: Viewer,
+    thread_id: str,
+    last_event_id: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Stream what happens in all runs of a thread, from now or from a number on."""
+    visible(service, caller, thread_id)
+    records = service.engine.records
+    if last_event_id is None:
+        after = records.latest(thread_id)
+    else:
+        after = int(last_event_id) if re.fullmatch(r"\d{1,18}", last_event_id) else 0
+    return thread_stream(service.engine, thread_id, after)

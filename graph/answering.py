@@ -1,0 +1,111 @@
+"""Answers as people and programs write them, turned into decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from graph.errors import InvalidAnswer
+from graph.ledger import Ledger, now
+from tools.messages import CHANGE, Change, Channel, Decision, Principal, Verdict
+
+WORDS = {"accept": "approve", "response": "reject", "respond": "reject", "ignore": "reject"}
+"""What other dialects of the same question say."""
+
+
+class AnsweredAction(BaseModel):
+    """An edit as chat front ends send it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    args: dict[str, Any]
+
+
+class GivenAnswer(BaseModel):
+    """One answer; without a proposal's id it is for the question at its place."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    type: Annotated[
+        Literal["approve", "edit", "reject"],
+        BeforeValidator(lambda v: WORDS.get(v, v) if isinstance(v, str) else v),
+    ]
+    proposal_id: str | None = Field(default=None, max_length=100)
+    reason: str = Field(default="", max_length=10_000)
+    message: str = Field(default="", max_length=10_000)
+    change: dict[str, Any] | None = None
+    edited_action: AnsweredAction | None = None
+
+    @property
+    def fields(self) -> dict[str, Any] | None:
+        """The fields of the change that an edit replaces."""
+        return self.edited_action.args if self.edited_action else self.change
+
+
+class GivenAnswers(BaseModel):
+    """What answers a run: one or more of its open questions."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    decisions: list[GivenAnswer] = Field(min_length=1, max_length=1000)
+
+
+def edited_change(change: Change, fields: Mapping[str, Any] | None) -> Change:
+    """Return the change with some fields replaced; kind and table stay."""
+    if fields is None:
+        raise InvalidAnswer("An edit needs the fields of the change that it replaces.")
+    body = {**CHANGE.dump_python(change, mode="json"), **fields}
+    same_table = body["table"] == CHANGE.dump_python(change, mode="json")["table"]
+    if body["kind"] != change.kind or not same_table:
+        raise InvalidAnswer("An edit keeps the kind and the table; reject it instead.")
+    try:
+        edited = CHANGE.validate_python(body)
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        path = ".".join(str(p) for p in first["loc"])
+        raise InvalidAnswer(f"The edited change is not valid at {path}: {first['msg']}.") from exc
+    if edited == change:
+        raise InvalidAnswer("That edit changes nothing; approve the proposal instead.")
+    return edited
+
+
+def build_decisions(
+    ledger: Ledger,
+    answers: GivenAnswers,
+    asked: Sequence[str],
+    by: Principal,
+    channel: Channel,
+) -> list[Decision]:
+    """Return decisions for answers to the proposals `asked`; raises `InvalidAnswer`."""
+    given = answers.decisions
+    named = [a.proposal_id for a in given if a.proposal_id is not None]
+    if named and len(named) < len(given):
+        raise InvalidAnswer("Give a proposal_id with every answer, or with none.")
+    if not named and len(given) != len(asked):
+        raise InvalidAnswer(
+            f"{len(asked)} proposals wait and {len(given)} answers came; give a proposal_id with"
+            f" each: {', '.join(asked)}."
+        )
+    ids = named or list(asked)
+    if len(set(ids)) < len(ids):
+        raise InvalidAnswer("One proposal is answered twice.")
+    return [
+        build_decision(ledger, proposal_id, answer, by, channel)
+        for proposal_id, answer in zip(ids, given, strict=True)
+    ]
+
+
+def build_decision(
+    ledger: Ledger, proposal_id: str, answer: GivenAnswer, by: Principal, channel: Channel
+) -> Decision:
+    """Return the decision that one answer makes of a proposal."""
+    verdict: Verdict = answer.type
+    edited = None
+    if verdict == "edit":
+        edited = edited_change(ledger.proposal(proposal_id).change, answer.fields)
+    return Decision(
+        proposal_id=proposal_id, verdict=verdict, reason=answer.reason or answer.message,
+        principal=by, channel=channel, decided_at=now(), edited=edited,
+    )  # fmt: skip

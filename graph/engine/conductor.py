@@ -1,0 +1,134 @@
+"""What the service does on its own: delivers answers, lets offers expire, ends what was begun."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from graph.engine.engine import Engine
+from graph.engine.records import Standing, ThreadStatus
+from graph.engine.registry import standing_of, thread_config
+from graph.engine.requests import CommandRequest, RunRequest
+from graph.engine.steward_graph import STEWARD, StewardGraph
+from graph.errors import GraphError
+from graph.ledger import Thread, UndoRequest, now
+from graph.steward import Stewardship
+
+LOG = logging.getLogger("pillion.conductor")
+LONGEST_WAIT = 30.0
+RETRY_SECONDS = 30.0
+TEMPORARY_SECONDS = 300.0
+STATUS: dict[str, ThreadStatus] = {
+    "running": "busy", "waiting": "interrupted", "done": "idle", "failed": "error",
+}  # fmt: skip
+"""What the ledger calls a run, as LangGraph's clients call its thread."""
+
+
+@dataclass
+class Conductor:
+    """The one place that starts runs nobody asked for over HTTP."""
+
+    steward: Stewardship
+    graph: StewardGraph
+    engine: Engine
+    _flag: asyncio.Event = field(default_factory=asyncio.Event)
+    _not_before: dict[str, float] = field(default_factory=dict)
+    """When the delivery to a thread is tried again."""
+
+    def wake(self) -> None:
+        """Look at once: something was answered or has ended."""
+        self._flag.set()
+
+    async def take_up(self) -> None:
+        """Continue what a crash, a stop or the command line left; called once, at the start."""
+        for thread in self.steward.ledger.threads():
+            await self._know(thread)
+        self.engine.recover()
+        for thread in self.steward.ledger.threads(status="running"):
+            await self._go_on(thread.id)
+
+    async def _know(self, thread: Thread) -> None:
+        """Bring what clients see of a run up to the ledger's word."""
+        records = self.engine.records
+        known = records.find_threads(ids=[thread.id])
+        if known and known[0].updated_at >= thread.updated_at:
+            return
+        standing = Standing(STATUS[thread.status])
+        if thread.status == "waiting":
+            standing = standing_of(await self.graph.graph.aget_state(thread_config(thread.id)))
+        about = {"graph_id": STEWARD, "product": thread.product}
+        if not records.add_thread(thread.id, about, standing):
+            records.settle(thread.id, standing)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            self._flag.clear()
+            await self._pass()
+            try:
+                async with asyncio.timeout(self._until_next()):
+                    await self._flag.wait()
+            except TimeoutError:
+                continue
+
+    def _until_next(self) -> float:
+        """Return the seconds until something is due: an offer's end, or another try."""
+        due = [
+            (offer.proposal.expires_at - now()).total_seconds()
+            for offer in self.steward.ledger.offers(waiting=True)
+        ]
+        return min([LONGEST_WAIT, *(max(0.05, seconds) for seconds in due)])
+
+    async def _pass(self) -> None:
+        if self.engine.draining:
+            return
+        self.steward.expire()
+        for thread_id in self.steward.ledger.undelivered():
+            await self._go_on(thread_id)
+        for request in self.steward.ledger.undo_requests():
+            await self._retry_undo(request)
+        for thread_id in self.engine.records.stale_temporary(
+            now() - timedelta(seconds=TEMPORARY_SECONDS)
+        ):
+            await self.engine.forget(thread_id)
+
+    async def _go_on(self, thread_id: str) -> None:
+        """Queue a run that takes what the ledger has for a thread, unless one is queued."""
+        if self.engine.has_work(thread_id) or self._too_early(thread_id):
+            return
+        await self._know(self.steward.ledger.thread(thread_id))
+        command = CommandRequest(resume="as recorded")
+        request = RunRequest(assistant_id=STEWARD, command=command, durability="sync")
+        self.engine.take_up(thread_id, STEWARD, request)
+
+    def _too_early(self, what: str) -> bool:
+        """Return whether a try that failed a moment ago would only fail again."""
+        at = time.monotonic()
+        if self._not_before.get(what, 0.0) > at:
+            return True
+        self._not_before[what] = at + RETRY_SECONDS
+        return False
+
+    def delivered(self, thread_id: str) -> None:
+        """Note that a thread took its answers: the next ones need not wait."""
+        self._not_before.pop(thread_id, None)
+        self.wake()
+
+    async def undo(self, proposal_id: str, actor: str) -> None:
+        """Take an applied change back, alone with its product; raises what the product said."""
+        async with self.graph.alone(self.steward.ledger.proposal(proposal_id).product):
+            await self.steward.undo(proposal_id, actor)
+
+    async def _retry_undo(self, request: UndoRequest) -> None:
+        gate = self.graph.alone(self.steward.ledger.proposal(request.proposal_id).product)
+        if gate.locked() or self._too_early(request.proposal_id):
+            return
+        async with gate:
+            try:
+                if request in self.steward.ledger.undo_requests():
+                    await self.steward.take_back(request)
+            except GraphError as exc:
+                LOG.warning("undo of %s has to wait: %s", request.proposal_id, exc)

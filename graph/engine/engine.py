@@ -1,0 +1,276 @@
+"""The engine: one run at a time in a thread, many threads at once, none lost by a crash."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import aiosqlite
+from langgraph.errors import GraphDrained, GraphRecursionError
+
+from graph.engine.errors import Conflict, Draining, NotWaiting, ThreadBusy
+from graph.engine.event_log import Entry
+from graph.engine.execution import Execution
+from graph.engine.plain import encode
+from graph.engine.records import Records, RunRow, RunStatus, Standing
+from graph.engine.registry import Registry, ServedGraph, checkpoint_of, standing_of, thread_config
+from graph.engine.requests import RunRequest
+from graph.errors import GraphError, RunFailed
+from graph.run_store import now
+from tools.messages import Principal
+
+LOG = logging.getLogger("pillion.engine")
+CancelAction = Literal["interrupt", "rollback"]
+
+
+class RunEnded(Conflict):
+    """The run has ended, so it cannot be cancelled."""
+
+
+@dataclass
+class _Active:
+    """A run that this process is at."""
+
+    run: RunRow
+    execution: Execution
+    worker: asyncio.Task[None] | None = None
+    work: asyncio.Task[None] | None = None
+    action: CancelAction | Literal["drain"] | None = None
+
+
+@dataclass
+class Engine:
+    """Runs of the registered graphs, queued by thread."""
+
+    registry: Registry
+    records: Records
+    checkpoints: aiosqlite.Connection
+    max_runs: int = 16
+    on_ended: Callable[[RunRow], None] = lambda run: None
+    draining: bool = False
+    closed: bool = False
+    _active: dict[str, _Active] = field(default_factory=dict)
+    _gates: defaultdict[str, asyncio.Lock] = field(
+        default_factory=lambda: defaultdict(asyncio.Lock)
+    )
+    _timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._slots = asyncio.Semaphore(self.max_runs)
+
+    def recover(self) -> None:
+        """Take up the runs that a crash or a stop left, in their order."""
+        for thread_id in dict.fromkeys(run.thread_id for run in self.records.open_runs()):
+            self._schedule(thread_id)
+
+    async def submit(self, thread_id: str, request: RunRequest, caller: Principal) -> RunRow:
+        """Queue a run in an existing thread; raises `GraphError` when it cannot be taken."""
+        if self.draining:
+            raise Draining
+        served = self.registry.find(request.assistant_id)
+        async with self._gates[thread_id]:
+            thread = self.records.thread_row(thread_id)
+            graph = thread.metadata.get("graph_id", served.name)
+            if graph != served.name:
+                raise Conflict(f"Thread {thread_id!r} belongs to the graph {graph!r}.")
+            busy = await self._make_room(thread_id, request, served)
+            request = await served.accept(request, thread, caller, busy)
+            if "graph_id" not in thread.metadata:
+                named = {"graph_id": served.name}
+                product = served.product_of(request, thread)
+                self.records.change_metadata(
+                    thread_id, named | ({"product": product} if product else {})
+                )
+            run = self.records.add_run(thread_id, served.name, request)
+        self._schedule(thread_id)
+        return run
+
+    def take_up(self, thread_id: str, graph: str, request: RunRequest) -> RunRow:
+        """Queue a run that needs no check, because it only does what is recorded already."""
+        run = self.records.add_run(thread_id, graph, request)
+        self._schedule(thread_id)
+        return run
+
+    async def _make_room(self, thread_id: str, request: RunRequest, served: ServedGraph) -> bool:
+        """Deal with the runs that are there already; returns whether some stay."""
+        others = self.records.open_runs(thread_id)
+        strategy = request.multitask_strategy
+        if not others or strategy == "enqueue":
+            return bool(others)
+        if strategy == "reject":
+            raise ThreadBusy(thread_id)
+        for run in others:
+            await self.cancel(run, strategy)
+        return False
+
+    def has_work(self, thread_id: str) -> bool:
+        """Return whether a run waits or runs in a thread."""
+        return bool(self.records.open_runs(thread_id))
+
+    def _schedule(self, thread_id: str) -> None:
+        """Start the next run of a thread, unless one runs or its time has not come."""
+        timer = self._timers.pop(thread_id, None)
+        if timer is not None:
+            timer.cancel()
+        waiting = [] if self.draining else self.records.open_runs(thread_id)
+        if not waiting or thread_id in self._active:
+            return
+        run = waiting[0]
+        wait = (run.due_at - now()).total_seconds()
+        if wait > 0:
+            later = asyncio.get_running_loop().call_later(wait, self._schedule, thread_id)
+            self._timers[thread_id] = later
+            return
+        active = _Active(run, Execution(self.records, run))
+        self._active[thread_id] = active
+        active.worker = asyncio.create_task(self._work(active))
+
+    async def _work(self, active: _Active) -> None:
+        """Do one run; whatever becomes of it is written down before the next one starts."""
+        thread_id = active.run.thread_id
+        try:
+            async with self._slots:
+                served = self.registry.find(active.run.graph)
+                snapshot = await served.graph.aget_state(thread_config(thread_id))
+                if active.action is not None:
+                    return
+                active.run = self.records.start_run(active.run, checkpoint_of(snapshot))
+                active.work = asyncio.create_task(served.execute(active.run, active.execution))
+                await asyncio.wait({active.work})
+                await self._settle(active, served)
+        finally:
+            del self._active[thread_id]
+            self._schedule(thread_id)
+
+    async def _settle(self, active: _Active, served: ServedGraph) -> None:
+        """Write down how a run ended."""
+        run, work = active.run, active.work
+        assert work is not None
+        error = None if work.cancelled() else work.exception()
+        if isinstance(error, GraphDrained) or active.action == "drain":
+            # It goes on from its last checkpoint when the service is back.
+            self.records.set_run(run, "pending")
+            return
+        if active.action == "rollback" and served.forgettable:
+            await self._roll_back(run)
+        standing = standing_of(await served.graph.aget_state(thread_config(run.thread_id)))
+        if active.action == "rollback" and served.forgettable:
+            self.records.remove_run(run)
+            self.records.settle(run.thread_id, standing)
+        else:
+            self._record(run, standing, error, cancelled=work.cancelled())
+        self.on_ended(run)
+
+    def _record(
+        self, run: RunRow, standing: Standing, error: BaseException | None, *, cancelled: bool
+    ) -> None:
+        if error is not None:
+            told = told_of(error)
+            if not isinstance(error, GraphError) or isinstance(error, RunFailed):
+                LOG.error("run %s of thread %s", run.run_id, run.thread_id, exc_info=error)
+            if not isinstance(error, NotWaiting):
+                standing = standing._replace(status="error", error=told)
+            self.records.set_run(run, "error", standing, told)
+            return
+        status: RunStatus = "interrupted" if cancelled else "success"
+        asked = [i for each in standing.interrupts.values() for i in each]
+        if len(asked) > 1:
+            # Each question was streamed as it came up; who reads only the last values needs all.
+            whole = {**(standing.values or {}), "__interrupt__": asked}
+            entry = Entry("values", "values", encode(whole))
+            self.records.append(run.thread_id, run.run_id, entry)
+        if any(r.run_id != run.run_id for r in self.records.open_runs(run.thread_id)):
+            standing = standing._replace(status="busy")
+        self.records.set_run(run, status, standing)
+
+    async def cancel(self, run: RunRow, action: CancelAction = "interrupt") -> None:
+        """End a run now; with rollback, forget it and what it did to its thread.
+
+        Returns when it has ended; raises `RunEnded` when it had before.
+        """
+        active = self._active.get(run.thread_id)
+        if active is not None and active.run.run_id == run.run_id:
+            active.action = action
+            if active.work is not None:
+                active.work.cancel()
+                assert active.worker is not None
+                await asyncio.wait({active.worker})
+                return
+        if self.records.run_row(run.run_id).ended:
+            raise RunEnded(f"Run {run.run_id} has ended.")
+        served = self.registry.find(run.graph)
+        standing = standing_of(await served.graph.aget_state(thread_config(run.thread_id)))
+        if action == "rollback" and served.forgettable:
+            self.records.remove_run(run)
+            self.records.settle(run.thread_id, standing)
+        else:
+            self.records.set_run(run, "interrupted", standing)
+        if active is None or active.run.run_id != run.run_id:
+            self._schedule(run.thread_id)
+
+    async def _roll_back(self, run: RunRow) -> None:
+        """Take away the checkpoints and answers that a run wrote."""
+        base = run.base or ""
+        for table in ("checkpoints", "writes"):
+            await self.checkpoints.execute(
+                f"DELETE FROM {table} WHERE thread_id = ? AND checkpoint_id > ?",  # noqa: S608 - ours
+                (run.thread_id, base),
+            )
+        if run.request.command is not None:
+            await self.checkpoints.execute(
+                "DELETE FROM writes WHERE thread_id = ? AND checkpoint_id = ?"
+                " AND channel = '__resume__'",
+                (run.thread_id, base),
+            )
+        await self.checkpoints.commit()
+
+    async def forget(self, thread_id: str) -> None:
+        """Delete a thread with its runs, events and checkpoints; what runs in it is ended."""
+        for run in self.records.open_runs(thread_id):
+            await self.cancel(run)
+        for table in ("checkpoints", "writes"):
+            await self.checkpoints.execute(
+                f"DELETE FROM {table} WHERE thread_id = ?",  # noqa: S608 - ours
+                (thread_id,),
+            )
+        await self.checkpoints.commit()
+        self.records.remove_thread(thread_id)
+        self._gates.pop(thread_id, None)
+
+    async def drain(self, seconds: float) -> None:
+        """Let running steps end, and stop before the next; all runs go on at the next start."""
+        self.draining = True
+        for timer in self._timers.values():
+            timer.cancel()
+        active = list(self._active.values())
+        for one in active:
+            one.execution.control.request_drain()
+            if one.work is None:
+                one.action = "drain"
+        workers = {a.worker for a in active if a.worker is not None and a.work is not None}
+        if workers:
+            _, late = await asyncio.wait(workers, timeout=seconds)
+            for one in active:
+                if one.worker in late and one.work is not None:
+                    one.action = "drain"
+                    one.work.cancel()
+            if late:
+                await asyncio.wait(late)
+        self.closed = True
+        self.records.wake()
+
+
+def told_of(error: BaseException) -> dict[str, Any]:
+    """Return what clients may know of an error: words that are meant for people, or its class."""
+    if isinstance(error, GraphError) and not isinstance(error, RunFailed):
+        return {"error": type(error).__name__, "message": str(error)}
+    cause = error.__cause__ if isinstance(error, RunFailed) and error.__cause__ else error
+    if isinstance(cause, GraphRecursionError):
+        message = "The run took more steps than its recursion_limit allows."
+    else:
+        message = "The run failed; its operator finds why in the log, under the run's id."
+    return {"error": type(cause).__name__, "message": message}
