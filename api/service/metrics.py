@@ -25,10 +25,13 @@ async def metrics(service: Served, caller: Auditor) -> PlainTextResponse:
 
 
 def _families(service: Service) -> Iterable[list[str]]:
-    runs = {(("status", k),): float(n) for k, n in service.engine.records.counts().items()}
+    counts = service.engine.records.counts()
+    runs: Samples = {(("status", status),): count for status, count in counts.items()}
     yield _family("pillion_runs", "gauge", "Runs by status.", runs)
     ledger = service.ledger
-    threads = Counter((("product", t.product), ("status", t.status)) for t in ledger.threads())
+    threads: Counter[Labels] = Counter(
+        (("product", t.product), ("status", t.status)) for t in ledger.threads()
+    )
     yield _family("pillion_threads", "gauge", "Steward runs by product and status.", threads)
     waiting: Counter[Labels] = Counter()
     answered: Counter[Labels] = Counter()
@@ -45,7 +48,9 @@ def _families(service: Service) -> Iterable[list[str]]:
             outcomes[product, ("status", outcome.status)] += 1
     yield _family("pillion_proposals_waiting", "gauge", "Proposals without an answer.", waiting)
     yield _family("pillion_decisions", "gauge", "Standing answers by verdict.", answered)
-    yield _family("pillion_decision_seconds_sum", "gauge", "From offer to answer.", seconds)
+    yield _family(
+        "pillion_decision_seconds", "gauge", "Seconds from offer to answer, summed.", seconds
+    )
     yield _family("pillion_outcomes", "gauge", "What became of changes.", outcomes)
     undelivered = sum(map(len, ledger.undelivered().values()))
     yield _family(
