@@ -1,0 +1,91 @@
+"""One product from the first request to its undo, in a served process with a real product child."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from langgraph_sdk import get_client
+from langgraph_sdk.client import LangGraphClient
+from langgraph_sdk.errors import ConflictError, UnprocessableEntityError
+
+from tests.api.service.served import running
+from tests.commands import make_home
+from tests.crash.flow import QUERIES
+
+pytestmark = pytest.mark.timeout(180)
+COSTS = (
+    "CREATE TABLE costs AS SELECT i AS id, CAST(hash(i) % 900 AS VARCHAR) AS cost"
+    " FROM range(60000) AS r(i)"
+)
+MORE = "SELECT sum(CAST(cost AS INTEGER)) FROM costs WHERE CAST(cost AS INTEGER) > 9;"
+
+
+def until(found: Callable[[], Any], seconds: float = 60) -> Any:
+    """Return what is there sooner or later."""
+    ends = time.monotonic() + seconds
+    while not (value := found()):
+        assert time.monotonic() < ends
+        time.sleep(0.1)
+    return value
+
+
+async def test_a_product_is_improved_over_http(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home", rows=60_000, queries=QUERIES + MORE, more=COSTS)
+    with running(home) as (child, url), httpx.Client(base_url=url, timeout=60) as http:
+        client = get_client(url=url, api_key=None)
+        thread = await look(http, client)
+        waiting = http.get("/v1/proposals", params={"status": "waiting", "sort": "gain"}).json()
+        first, second = waiting[0]["id"], waiting[1]["id"]
+        approve(http, thread, first)
+        await reject_as_a_chat_does(client, thread, second)
+        decision = http.get(f"/v1/proposals/{second}").json()["decision"]
+        assert (decision["verdict"], decision["reason"]) == ("reject", "not in June")
+        undone = http.post(f"/v1/proposals/{first}/undo")
+        assert undone.json()["outcomes"][-1]["status"] == "undone"
+        assert http.post(f"/v1/proposals/{second}/undo").status_code == 409
+        changes = http.get("/v1/products/sales/changes").json()
+        assert [c["status"] for c in changes] == ["undone"]
+        assert http.get("/v1/audit/verify").json()["ok"]
+        child.terminate()
+        assert child.wait(30) == 0
+
+
+async def look(http: httpx.Client, client: LangGraphClient) -> str:
+    """Start a run and follow it to its question."""
+    asked = {"agents": ["schema"], "budget_seconds": 8}
+    started = http.post("/v1/products/sales/runs", json=asked)
+    assert started.status_code == 202
+    thread: str = started.json()["thread"]
+    told = [p async for p in client.runs.join_stream(thread, started.json()["run"])]
+    assert told[-1].event == "end"
+    nodes = {name for p in told if p.event == "updates" for name in p.data}
+    assert {"supervise", "schema", "measure", "gate", "rank", "__interrupt__"} <= nodes
+    assert {p.data["kind"] for p in told if p.event == "custom"} == {"progress"}
+    found = await client.threads.get(thread)
+    assert (found["status"], found["metadata"]["product"]) == ("interrupted", "sales")
+    return thread
+
+
+def approve(http: httpx.Client, thread: str, proposal: str) -> None:
+    """Answer over the own route; the run goes on by itself and waits again."""
+    answered = http.post(f"/v1/proposals/{proposal}/decision", json={"verdict": "approve"})
+    assert answered.status_code == 201
+    outcomes = until(lambda: http.get(f"/v1/proposals/{proposal}").json()["outcomes"][1:])
+    assert outcomes[0]["status"] == "verified"
+    until(lambda: http.get(f"/threads/{thread}").json()["status"] == "interrupted")
+
+
+async def reject_as_a_chat_does(client: LangGraphClient, thread: str, proposal: str) -> None:
+    """Answer through the graph's own question; what does not fit it is refused."""
+    with pytest.raises(UnprocessableEntityError):
+        await client.runs.create(thread, "steward", command={"resume": {"decisions": [{}]}})
+    answer = {"type": "reject", "message": "not in June", "proposal_id": proposal}
+    command: Any = {"resume": {"decisions": [answer]}}
+    await client.runs.wait(thread, "steward", command=command)
+    with pytest.raises(ConflictError):
+        await client.runs.create(thread, "steward", command=command)
