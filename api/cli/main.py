@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli import answering, inspecting, serving, working
+from api.cli import answering, inspecting, keys, serving, working
 from api.cli.boundary import Guarded
 from api.cli.shell import EXIT_CODES
 
@@ -55,11 +55,12 @@ def options(
 for command in COMMANDS:
     app.command(cls=Guarded)(command)
 # Packages beside this one bring groups of commands, under the same boundary.
-for found in metadata.entry_points(group="pillion.commands"):
-    group: typer.Typer = found.load()
+brought = {found.name: found.load() for found in metadata.entry_points(group="pillion.commands")}
+groups: dict[str, typer.Typer] = {"keys": keys.app, **brought}
+for name, group in groups.items():
     for info in group.registered_commands:
         info.cls = Guarded
-    app.add_typer(group, name=found.name)
+    app.add_typer(group, name=name)
 
 
 def main() -> None:

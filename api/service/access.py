@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, cast, get_args
+from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request
 
+from api.service.keys import EVERY, ROLES, Keys, Role
 from api.service.problems import Refused
 from tools.messages import Principal
-
-Role = Literal["viewer", "operator", "approver", "admin"]
-ROLES: tuple[Role, ...] = get_args(Role)
-"""Each may do what those before it may."""
-EVERY = "*"
-"""All products, those of tomorrow included."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +77,22 @@ Admin = Annotated[Caller, Depends(Needs("admin", everywhere=True))]
 
 @dataclass(frozen=True)
 class Access:
-    """Identifies callers; on a loopback address without keys everybody is the local person."""
+    """Identifies callers by their keys; while none was ever made, they are the local person."""
 
     person: str
+    keys: Keys
 
     def identify(self, headers: Mapping[str, str]) -> Caller:
-        """Return who sent a request with these headers."""
-        everything = cast(dict[str, Role], {EVERY: "admin"})
-        return Caller(Principal(kind="person", name=self.person), everything)
+        """Return who sent a request with these headers; refuses with 401."""
+        if not self.keys.asked_for:
+            everything = cast(dict[str, Role], {EVERY: "admin"})
+            return Caller(Principal(kind="person", name=self.person), everything)
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        secret = token.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+        found = self.keys.find(secret) if secret else None
+        if found is None:
+            raise Refused(
+                401, "unauthorized", "Send `Authorization: Bearer KEY` or `X-Api-Key: KEY`; its"
+                " operator makes keys with `pillion keys add`.",
+            )  # fmt: skip
+        return Caller(Principal(kind=found.kind, name=found.name), found.roles)

@@ -8,14 +8,15 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, closing, contextmanager
 
 import uvicorn
 
 from api.presence import Serving, announced
 from api.service.app import build_app
+from api.service.keys import KEYS, Keys
 from api.service.service import Build, Service, open_service
-from api.service.settings import LOOPBACK, ServiceSettings
+from api.service.settings import ServiceSettings
 from graph.errors import GraphError
 from graph.settings import Settings
 
@@ -63,7 +64,7 @@ def serve_home(
     Raises `CannotListen`, and `Busy` when another process works on the home.
     """
     host, port = address
-    _check_open(host)
+    _check_open(settings, host)
     with _listen(host, port) as listening:
         opening = open_service(settings, limits, graphs)
         asyncio.run(_serve(settings, opening, listening, on_ready))
@@ -87,18 +88,18 @@ async def _serve(
             await _Server(config, service).serve(sockets=[listening])
 
 
-def _check_open(host: str) -> None:
+def _check_open(settings: Settings, host: str) -> None:
     """Refuse an address that others reach while nobody has to say who they are."""
-    if host in LOOPBACK or host == "::1":
-        return
     try:
-        loopback = ipaddress.ip_address(host).is_loopback
+        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         loopback = False
-    if not loopback:
-        raise CannotListen(
-            f"{host} can be reached from other machines, and no key is asked for: use 127.0.0.1."
-        )
+    with closing(Keys(settings.home / KEYS)) as keys:
+        if not loopback and not keys.asked_for:
+            raise CannotListen(
+                f"{host} can be reached from other machines, and no key is asked for: make one"
+                " with `pillion keys add`, or use 127.0.0.1."
+            )
 
 
 def _listen(host: str, port: int) -> socket.socket:

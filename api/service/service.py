@@ -16,6 +16,7 @@ from langgraph.store.sqlite.aio import AsyncSqliteStore
 
 from api.products import descriptor_of, target_of
 from api.service.access import Access
+from api.service.keys import KEYS, Keys
 from api.service.settings import ServiceSettings
 from api.views import save_report
 from graph.checkpoints import open_checkpoints
@@ -101,7 +102,8 @@ async def open_service(
             assert isinstance(saver, BaseCheckpointSaver)
             registry.add(PlainGraph(name, build(saver, store)))
         conductor = Conductor(steward, graph, engine)
-        access = Access(settings.person)
+        keys = stack.enter_context(closing(Keys(settings.home / KEYS)))
+        access = Access(settings.person, keys)
         service = Service(
             settings, limits, steward, access, engine, conductor, store, reader
         )  # fmt: skip

@@ -8,7 +8,8 @@ from typing import Any
 from langgraph.types import StateSnapshot
 from starlette.responses import Response
 
-from api.service.access import Caller, Role, forbidden
+from api.service.access import Caller, forbidden
+from api.service.keys import Role
 from api.service.service import Service
 from graph.engine.plain import encode, error_name, shown_metadata
 from graph.engine.records import RunRow, ThreadRow

@@ -39,12 +39,3 @@ CREATE TABLE IF NOT EXISTS run_events (
     PRIMARY KEY (thread_id, seq)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS events_of_run ON run_events (run_id, seq);
-CREATE TABLE IF NOT EXISTS api_keys (
-    id TEXT PRIMARY KEY,
-    sha256 TEXT NOT NULL UNIQUE,
-    name TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    roles TEXT NOT NULL,
-    created_at TEXT NOT NULL,
-    revoked_at TEXT
-);

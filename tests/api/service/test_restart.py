@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sqlite3
 import subprocess
-from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,10 +13,17 @@ import pytest
 from langgraph_sdk import get_client
 from langgraph_sdk.schema import StreamPart
 
-from graph.ledger import Ledger, now
+from api.service.service import Service, open_service
+from api.service.settings import ServiceSettings
+from graph.engine.records import RunRow
+from graph.engine.requests import RunRequest
+from graph.ledger import now
+from graph.settings import Settings
+from tests.api.service.graphs import GRAPHS
 from tests.api.service.served import running
 from tests.api.service.test_server import free_port
 from tests.factories import make_proposal
+from tools.messages import Principal
 
 pytestmark = pytest.mark.timeout(180)
 STEPS = 12
@@ -69,41 +74,45 @@ async def test_a_run_and_its_reader_go_on_after_a_restart(tmp_path: Path, number
 
 
 async def test_runs_that_wait_survive_and_keep_their_order(tmp_path: Path) -> None:
-    with running(tmp_path) as (child, url):
-        client = get_client(url=url, api_key=None)
-        thread = (await client.threads.create())["thread_id"]
-        slow: Any = {"left": 40, "pause": 0.25}
-        first = await client.runs.create(thread, "counter", input=slow)
-        second = await client.runs.create(thread, "counter", input={"left": 1})
-        later = await client.runs.create(None, "counter", input={"left": 1}, after_seconds=1)
-        await stop(child, signal.SIGKILL)
-    with running(tmp_path) as (child, url):
-        client = get_client(url=url, api_key=None)
-        await client.runs.join(later["thread_id"], later["run_id"])
-        await client.runs.cancel(thread, first["run_id"], wait=True)
-        await client.runs.join(thread, second["run_id"])
-        statuses = {r["run_id"]: r["status"] for r in await client.runs.list(thread)}
-        assert statuses == {first["run_id"]: "interrupted", second["run_id"]: "success"}
-        await stop(child, signal.SIGTERM)
+    settings, limits = Settings(home=tmp_path), ServiceSettings(drain_seconds=0)
+    async with open_service(settings, limits, GRAPHS) as service:
+        slow = await queue(service, left=400, pause=0.05)
+        quick = await queue(service, left=1)
+        await until_status(service, slow, "running")
+    async with open_service(settings, limits, GRAPHS) as service:
+        rows = service.engine.records
+        assert [r.run_id for r in rows.open_runs("t")] == [slow.run_id, quick.run_id]
+        await until_status(service, slow, "running")
+        await service.engine.cancel(slow)
+        await until_status(service, quick, "success")
+        assert rows.run_row(slow.run_id).status == "interrupted"
+
+
+async def queue(service: Service, **given: Any) -> RunRow:
+    service.engine.records.add_thread("t", {})
+    request = RunRequest(assistant_id="counter", input=given)
+    return await service.engine.submit("t", request, Principal(kind="person", name="ada"))
+
+
+async def until_status(service: Service, run: RunRow, status: str) -> None:
+    async with asyncio.timeout(60):
+        while service.engine.records.run_row(run.run_id).status != status:
+            await asyncio.sleep(0.02)
 
 
 async def test_an_offer_expires_by_itself_even_after_a_restart(tmp_path: Path) -> None:
-    at = now()
-    with closing(Ledger(tmp_path / "ledger.db")) as ledger:
-        ledger.open_thread("flights-1", "flights", "all")
-        soon = make_proposal(created_at=at, expires_at=at + timedelta(seconds=1))
-        ledger.offer("flights-1", [soon], "agent:rank")
-        ledger.set_thread("flights-1", "waiting")
-    with running(tmp_path) as (child, _):
-        for _ in range(200):
-            if decided(tmp_path):
-                break
-            await asyncio.sleep(0.1)
-        await stop(child, signal.SIGTERM)
-    assert decided(tmp_path) == ["expire"]
-
-
-def decided(home: Path) -> list[str]:
-    with closing(sqlite3.connect(home / "ledger.db")) as con:
-        found = con.execute("SELECT body ->> '$.verdict' FROM decisions").fetchall()
-    return [row[0] for row in found]
+    settings = Settings(home=tmp_path)
+    async with open_service(settings, ServiceSettings()) as service:
+        service.ledger.open_thread("flights-1", "flights", "all")
+        at = now()
+        soon = make_proposal(created_at=at, expires_at=at + timedelta(seconds=0.5))
+        service.ledger.offer("flights-1", [soon], "agent:rank")
+        service.ledger.set_thread("flights-1", "waiting")
+    async with open_service(settings, ServiceSettings()) as service:
+        async with asyncio.timeout(60):
+            while (offer := service.ledger.offer_of(soon.id)).decision is None:
+                await asyncio.sleep(0.05)
+        assert offer.decision.verdict == "expire"
+        async with asyncio.timeout(60):
+            while service.ledger.undelivered():
+                await asyncio.sleep(0.05)

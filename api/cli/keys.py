@@ -1,0 +1,89 @@
+"""Commands about who may call the service: keys add, list, revoke."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import Annotated, cast, get_args
+
+import typer
+
+from api.cli.shell import Json, err, load_settings, print_json, tell
+from api.products import check_writable
+from api.service.keys import EVERY, KEYS, ROLES, Keys, Kind, Role
+from graph.settings import Settings
+
+app = typer.Typer(help="Keys of the service: who may call it, and what they may do.")
+Name = Annotated[str, typer.Argument(help="Who or what holds the key.")]
+
+
+def _keys(settings: Settings) -> Keys:
+    check_writable(settings.home)
+    return Keys(settings.home / KEYS)
+
+
+@app.command()
+def add(
+    name: Name,
+    role: Annotated[
+        list[str],
+        typer.Option(help=f"ROLE for every product, or PRODUCT=ROLE; {', '.join(ROLES)}."),
+    ],
+    agent: Annotated[
+        bool, typer.Option("--agent", help="A program: it may never decide, whatever its role.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Make a key; its secret is shown once. From the first key on the service asks for one.
+
+    Example: `pillion keys add ada --role viewer --role sales=approver`
+    """
+    settings = load_settings()
+    roles = dict(_role(text) for text in role)
+    kind: Kind = "agent" if agent else "person"
+    with closing(_keys(settings)) as keys:
+        secret = keys.add(name, kind, roles)
+    if json:
+        print_json({"name": name, "kind": kind, "roles": roles, "secret": secret})
+    else:
+        tell(f"{secret}")
+        tell("This is the only time it is shown.", to=err)
+
+
+def _role(text: str) -> tuple[str, Role]:
+    product, equals, role = text.rpartition("=")
+    if role not in get_args(Role) or (equals and not product):
+        tell(f"--role takes ROLE or PRODUCT=ROLE with {', '.join(ROLES)}, not {text!r}.", to=err)
+        raise typer.Exit(2)
+    return product or EVERY, cast(Role, role)
+
+
+@app.command("list")
+def list_keys(json: Json = False) -> None:
+    """Show every key that was made, without its secret.
+
+    Example: `pillion keys list`
+    """
+    settings = load_settings()
+    with closing(_keys(settings)) as keys:
+        found = keys.all()
+    if json:
+        print_json([key._asdict() for key in found])
+        return
+    if not found:
+        tell("No keys: on this machine everybody may call the service, and nobody else can.")
+    for key in found:
+        roles = ", ".join(f"{product}={role}" for product, role in key.roles.items())
+        state = f"revoked {key.revoked_at}" if key.revoked_at else f"since {key.created_at}"
+        tell(f"{key.name} ({key.kind}): {roles}; {state}")
+
+
+@app.command()
+def revoke(name: Name) -> None:
+    """End a key at once, also in a running service.
+
+    Example: `pillion keys revoke ada`
+    """
+    settings = load_settings()
+    with closing(_keys(settings)) as keys:
+        keys.revoke(name)
+    tell(f"{name} may not call the service any more.")
