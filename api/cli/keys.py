@@ -12,7 +12,12 @@ from api.products import check_writable
 from api.service.keys import EVERY, KEYS, ROLES, Keys, Kind, Role
 from graph.settings import Settings
 
-app = typer.Typer(help="Keys of the service: who may call it, and what they may do.")
+app = typer.Typer(
+    help="""Keys of the service: who may call it, and what they may do.
+
+    Example: `pillion keys add ada --role viewer`
+    """
+)
 Name = Annotated[str, typer.Argument(help="Who or what holds the key.")]
 
 

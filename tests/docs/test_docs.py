@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 import typer.main
+from fastapi.routing import APIRoute
 from pydantic_settings import BaseSettings
 
 from api.cli.main import app
 from api.cli.shell import EXIT_CODES
+from api.service.app import ROUTERS
 from api.service.settings import ServiceSettings
 from evals.settings import EvalSettings
 from graph.build import NODES, build_graph
@@ -84,6 +86,16 @@ async def test_every_tool_is_documented_and_described(tmp_path: Path) -> None:
     for tool in await server.list_tools():
         assert f"`{tool.name}`" in REFERENCE
         assert tool.description
+
+
+@pytest.mark.parametrize(
+    "path", sorted({r.path for router in ROUTERS for r in router.routes if isinstance(r, APIRoute)})
+)
+def test_every_route_is_documented(path: str) -> None:
+    below = path.removeprefix("/assistants/{assistant_id}").removeprefix(
+        "/threads/{thread_id}/runs/{run_id}"
+    )
+    assert any(f"{lead}{below or path}`" in REFERENCE for lead in ("`", "T ", "E "))
 
 
 @pytest.mark.parametrize("code", sorted(ERRORS))
