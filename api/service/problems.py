@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from langgraph.store.base import InvalidNamespaceError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -58,6 +59,7 @@ KINDS: dict[type[Exception], tuple[int, str]] = {
     UnknownItem: (404, "unknown_item"),
     RunEnded: (404, "run_ended"),
     InvalidRequest: (422, "invalid_request"),
+    InvalidNamespaceError: (422, "invalid_request"),
     Draining: (503, "draining"),
     Conflict: (409, "conflict"),
     GraphError: (409, "refused"),

@@ -63,8 +63,6 @@ class NamespaceSearch(Wire):
 @router.put("/items", status_code=204, dependencies=[WRITES])
 async def put_item(service: Served, asked: Item) -> Response:
     """Store a value under a namespace and a key."""
-    if asked.namespace[0] == "langgraph":
-        raise InvalidRequest("The namespace langgraph is langgraph's own.")
     await service.store.aput(tuple(asked.namespace), asked.key, asked.value)
     return Response(status_code=204)
 

@@ -20,6 +20,7 @@ from graph.steward import Stewardship
 LOG = logging.getLogger("pillion.conductor")
 LONGEST_WAIT = 30.0
 RETRY_SECONDS = 30.0
+LONGEST_RETRY = 3600.0
 TEMPORARY_SECONDS = 300.0
 STATUS: dict[str, ThreadStatus] = {
     "running": "busy", "waiting": "interrupted", "done": "idle", "failed": "error",
@@ -35,8 +36,8 @@ class Conductor:
     graph: StewardGraph
     engine: Engine
     _flag: asyncio.Event = field(default_factory=asyncio.Event)
-    _not_before: dict[str, float] = field(default_factory=dict)
-    """When the delivery to a thread is tried again."""
+    _waits: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """When what failed is tried again, and how long it waited for that."""
 
     def wake(self) -> None:
         """Look at once: something was answered or has ended."""
@@ -107,14 +108,16 @@ class Conductor:
     def _too_early(self, what: str) -> bool:
         """Return whether a try that failed a moment ago would only fail again."""
         at = time.monotonic()
-        if self._not_before.get(what, 0.0) > at:
+        until, waited = self._waits.get(what, (0.0, 0.0))
+        if until > at:
             return True
-        self._not_before[what] = at + RETRY_SECONDS
+        wait = min(max(RETRY_SECONDS, 2 * waited), LONGEST_RETRY)
+        self._waits[what] = at + wait, wait
         return False
 
     def delivered(self, thread_id: str) -> None:
         """Note that a thread took its answers: the next ones need not wait."""
-        self._not_before.pop(thread_id, None)
+        self._waits.pop(thread_id, None)
         self.wake()
 
     async def undo(self, proposal_id: str, actor: str) -> None:

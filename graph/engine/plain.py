@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,14 +13,18 @@ from langchain_core.messages import BaseMessage
 from langgraph.types import Interrupt
 from pydantic import BaseModel
 
-_OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
+_OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_DATACLASS
 SHOWN = ("thread_id", "checkpoint_ns", "checkpoint_id")
 """What of a run's configuration others may see."""
 
 
 def encode(value: Any) -> bytes:
-    """Return JSON; what JSON cannot hold is written as text."""
-    return orjson.dumps(value, default=_plain, option=_OPTIONS)
+    """Return JSON; what JSON cannot hold is written as text, and NaN as null."""
+    try:
+        return orjson.dumps(value, default=_plain, option=_OPTIONS)
+    except TypeError:
+        # Integers beyond 64 bits, lone surrogates, keys of other kinds.
+        return json.dumps(_tamed(value)).encode()
 
 
 def decode(data: bytes | str) -> Any:
@@ -29,6 +35,19 @@ def decode(data: bytes | str) -> Any:
 def plain(value: Any) -> Any:
     """Return a JSON-plain copy."""
     return decode(encode(value))
+
+
+def _tamed(value: Any) -> Any:
+    """Return a copy that the standard library can write."""
+    if isinstance(value, Mapping):
+        return {str(k): _tamed(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_tamed(v) for v in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | int):
+        return value
+    return _tamed(_plain(value))
 
 
 def _plain(value: Any) -> Any:
