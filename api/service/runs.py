@@ -11,13 +11,13 @@ from starlette.responses import Response
 from api.service.access import Caller, Operator, Viewer
 from api.service.service import Served, Service
 from api.service.streams import Awaited, locations, run_stream
-from api.service.wire import json_response, run_view, selected, visible
+from api.service.wire import checked_id, json_response, run_view, selected, visible
 from graph.engine.engine import RunEnded
 from graph.engine.errors import ThreadBusy
 from graph.engine.following import cursor_of
 from graph.engine.records import OPEN, RunRow, RunStatus
 from graph.engine.requests import Mode, RunRequest, Wire
-from graph.errors import UnknownThread
+from graph.errors import GraphError, UnknownThread
 
 router = APIRouter(tags=["runs"])
 Action = Literal["interrupt", "rollback"]
@@ -35,20 +35,36 @@ async def _submit(
     records = service.engine.records
     metadata = {"graph_id": served.name, "created_by": caller.principal.name}
     if thread_id is None:
-        thread_id = str(uuid.uuid4())
-        product = served.product_of(asked, None)
-        _check(caller, served.forgettable, asked, product)
+        _check(caller, served.forgettable, asked, served.product_of(asked, None))
         temporary = asked.on_completion == "delete" and served.forgettable
-        records.add_thread(thread_id, metadata, temporary=temporary)
-        return await service.engine.submit(thread_id, asked, caller.principal)
+        return await _in_new_thread(service, caller, asked, metadata, temporary=temporary)
     try:
         thread = visible(service, caller, thread_id, "operator")
     except UnknownThread:
-        if asked.if_not_exists != "create" or not records.add_thread(thread_id, metadata):
+        if asked.if_not_exists != "create":
             raise
-        thread = records.thread_row(thread_id)
+        records.add_thread(checked_id(thread_id), metadata)
+        thread = visible(service, caller, thread_id, "operator")
     _check(caller, served.forgettable, asked, served.product_of(asked, thread))
     return await service.engine.submit(thread_id, asked, caller.principal)
+
+
+async def _in_new_thread(
+    service: Service,
+    caller: Caller,
+    asked: RunRequest,
+    metadata: dict[str, str],
+    *,
+    temporary: bool,
+) -> RunRow:
+    """Queue a run in a thread of its own, which is gone when the run is refused."""
+    thread_id = str(uuid.uuid4())
+    service.engine.records.add_thread(thread_id, metadata, temporary=temporary)
+    try:
+        return await service.engine.submit(thread_id, asked, caller.principal)
+    except GraphError:
+        service.engine.records.remove_thread(thread_id)
+        raise
 
 
 def _check(caller: Caller, forgettable: bool, asked: RunRequest, product: str | None) -> None:

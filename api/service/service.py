@@ -113,6 +113,7 @@ async def open_service(
             conductor.delivered(thread_id)
 
         graph.after = after
+        engine.on_ended = conductor.ended
         await conductor.take_up()
         service.working = asyncio.create_task(conductor.run())
         try:

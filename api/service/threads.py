@@ -13,8 +13,8 @@ from starlette.responses import Response
 from api.service.access import Caller, Operator, Viewer
 from api.service.service import Served
 from api.service.streams import thread_stream
+from api.service.wire import checked_id, json_response, page_headers, selected, thread_view, visible
 from api.service.wire import graph_of as graph_of_thread
-from api.service.wire import json_response, page_headers, selected, thread_view, visible
 from graph.engine.errors import Conflict, InvalidRequest, ThreadExists
 from graph.engine.records import ThreadRow, ThreadStatus
 from graph.engine.requests import Wire
@@ -27,7 +27,7 @@ RESERVED = ("product", "created_by")
 class ThreadCreate(Wire):
     """A thread to make."""
 
-    thread_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._:-]{1,128}$")
+    thread_id: str | None = None
     metadata: dict[str, Any] = {}
     if_exists: Literal["raise", "do_nothing"] = "raise"
     supersteps: None = None
@@ -64,7 +64,7 @@ def _unreserved(metadata: dict[str, Any], *more: str) -> dict[str, Any]:
 async def create_thread(service: Served, caller: Operator, asked: ThreadCreate) -> Response:
     """Make a thread."""
     records = service.engine.records
-    thread_id = asked.thread_id or str(uuid.uuid4())
+    thread_id = str(uuid.uuid4()) if asked.thread_id is None else checked_id(asked.thread_id)
     metadata = _unreserved(asked.metadata) | {"created_by": caller.principal.name}
     if "graph_id" in metadata:
         metadata["graph_id"] = service.engine.registry.find(str(metadata["graph_id"])).name

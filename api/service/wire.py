@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,6 +12,7 @@ from starlette.responses import Response
 from api.service.access import Caller, forbidden
 from api.service.keys import Role
 from api.service.service import Service
+from graph.engine.errors import InvalidRequest
 from graph.engine.plain import encode, error_name, shown_metadata
 from graph.engine.records import RunRow, ThreadRow
 from graph.engine.registry import ServedGraph, assistant_id
@@ -38,6 +40,13 @@ def selected(views: Iterable[dict[str, Any]], select: list[str] | None) -> list[
     if select is None:
         return list(views)
     return [{k: v for k, v in view.items() if k in select} for view in views]
+
+
+def checked_id(thread_id: str) -> str:
+    """Return a thread's id that a caller chose; it names files, so it is plain."""
+    if not re.fullmatch(r"[A-Za-z0-9._:-]{1,128}", thread_id):
+        raise InvalidRequest("A thread_id is 1 to 128 letters, digits, dots, colons, - and _.")
+    return thread_id
 
 
 def visible(service: Service, caller: Caller, thread_id: str, role: Role = "viewer") -> ThreadRow:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from graph.engine.engine import Engine
-from graph.engine.records import Standing, ThreadStatus
+from graph.engine.records import RunRow, Standing, ThreadStatus
 from graph.engine.registry import standing_of, thread_config
 from graph.engine.requests import CommandRequest, RunRequest
 from graph.engine.steward_graph import STEWARD, StewardGraph
@@ -57,9 +57,13 @@ class Conductor:
         known = records.find_threads(ids=[thread.id])
         if known and known[0].updated_at >= thread.updated_at:
             return
-        standing = Standing(STATUS[thread.status])
+        snapshot = await self.graph.graph.aget_state(thread_config(thread.id))
+        if not known and thread.status in ("done", "failed") and snapshot.created_at is None:
+            # Its checkpoints are gone: somebody deleted it.
+            return
+        standing = Standing(STATUS[thread.status], snapshot.values or None)
         if thread.status == "waiting":
-            standing = standing_of(await self.graph.graph.aget_state(thread_config(thread.id)))
+            standing = standing_of(snapshot)
         about = {"graph_id": STEWARD, "product": thread.product}
         if not records.add_thread(thread.id, about, standing):
             records.settle(thread.id, standing)
@@ -119,6 +123,14 @@ class Conductor:
         """Note that a thread took its answers: the next ones need not wait."""
         self._waits.pop(thread_id, None)
         self.wake()
+
+    def ended(self, run: RunRow) -> None:
+        """Give up a run that somebody cancelled; the answers it did not take are delivered anew."""
+        if run.graph != STEWARD or self.engine.records.run_row(run.run_id).status != "interrupted":
+            return
+        for thread in self.steward.ledger.threads(status="running"):
+            if thread.id == run.thread_id:
+                self.steward.ledger.set_thread(thread.id, "failed")
 
     async def undo(self, proposal_id: str, actor: str) -> None:
         """Take an applied change back, alone with its product; raises what the product said."""

@@ -12,7 +12,14 @@ from typing import Any, Literal
 import aiosqlite
 from langgraph.errors import GraphDrained, GraphRecursionError
 
-from graph.engine.errors import Conflict, Draining, NotWaiting, ThreadBusy
+from graph.engine.errors import (
+    Conflict,
+    Draining,
+    InvalidRequest,
+    InvalidResume,
+    NotWaiting,
+    ThreadBusy,
+)
 from graph.engine.event_log import Entry
 from graph.engine.execution import Execution
 from graph.engine.plain import encode
@@ -155,10 +162,10 @@ class Engine:
             # It goes on from its last checkpoint when the service is back.
             self.records.set_run(run, "pending")
             return
-        if active.action == "rollback" and served.forgettable:
+        if active.action == "rollback":
             await self._roll_back(run)
         standing = standing_of(await served.graph.aget_state(thread_config(run.thread_id)))
-        if active.action == "rollback" and served.forgettable:
+        if active.action == "rollback":
             self.records.remove_run(run)
             self.records.settle(run.thread_id, standing)
         else:
@@ -172,7 +179,8 @@ class Engine:
             told = told_of(error)
             if not isinstance(error, GraphError) or isinstance(error, RunFailed):
                 LOG.error("run %s of thread %s", run.run_id, run.thread_id, exc_info=error)
-            if not isinstance(error, NotWaiting):
+            if not isinstance(error, NotWaiting | InvalidResume):
+                # After an answer that does not fit, the question is still open.
                 standing = standing._replace(status="error", error=told)
             self.records.set_run(run, "error", standing, told)
             return
@@ -190,8 +198,12 @@ class Engine:
     async def cancel(self, run: RunRow, action: CancelAction = "interrupt") -> None:
         """End a run now; with rollback, forget it and what it did to its thread.
 
-        Returns when it has ended; raises `RunEnded` when it had before.
+        Returns when it has ended; raises `RunEnded` when it had before, and `InvalidRequest`
+        where a graph's runs cannot be forgotten.
         """
+        served = self.registry.find(run.graph)
+        if action == "rollback" and not served.forgettable:
+            raise InvalidRequest(f"Runs of {run.graph} are not rolled back; interrupt instead.")
         active = self._active.get(run.thread_id)
         if active is not None and active.run.run_id == run.run_id:
             active.action = action
@@ -202,13 +214,13 @@ class Engine:
                 return
         if self.records.run_row(run.run_id).ended:
             raise RunEnded(f"Run {run.run_id} has ended.")
-        served = self.registry.find(run.graph)
         standing = standing_of(await served.graph.aget_state(thread_config(run.thread_id)))
-        if action == "rollback" and served.forgettable:
+        if action == "rollback":
             self.records.remove_run(run)
             self.records.settle(run.thread_id, standing)
         else:
             self.records.set_run(run, "interrupted", standing)
+            self.on_ended(run)
         if active is None or active.run.run_id != run.run_id:
             self._schedule(run.thread_id)
 

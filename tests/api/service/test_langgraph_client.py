@@ -6,12 +6,18 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
 from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
-from langgraph_sdk.errors import APIStatusError, ConflictError, NotFoundError
+from langgraph_sdk.errors import (
+    APIStatusError,
+    ConflictError,
+    NotFoundError,
+    UnprocessableEntityError,
+)
 
 from tests.api.service.served import running
 
@@ -305,8 +311,42 @@ async def test_the_steward_takes_no_detours(client: LangGraphClient, thread: str
         {"input": given, "multitask_strategy": "rollback"},
         {},
     ]
+    before = await client.threads.count()
     for detour in detours:
-        with pytest.raises(APIStatusError) as caught:
-            await client.runs.create(thread, "steward", **detour)
-        assert caught.value.status_code in (404, 422)
+        for where in (thread, None):
+            with pytest.raises(APIStatusError) as caught:
+                await client.runs.create(where, "steward", **detour)
+            assert caught.value.status_code in (404, 422)
     assert await client.runs.list(thread) == []
+    assert await client.threads.count() == before
+
+
+@pytest.mark.parametrize("thread_id", ["a b", "x" * 129, "a/b", "\x00", "\u202e"])
+async def test_a_thread_is_not_called_anything(client: LangGraphClient, thread_id: str) -> None:
+    with pytest.raises(UnprocessableEntityError):
+        await client.threads.create(thread_id=thread_id)
+    with pytest.raises(APIStatusError):
+        await client.runs.create(
+            quote(thread_id, safe=""), "counter", input=COUNT, if_not_exists="create"
+        )
+
+
+async def test_a_run_may_bring_its_thread_along(client: LangGraphClient) -> None:
+    run = await client.runs.create("brought:1", "counter", input=COUNT, if_not_exists="create")
+    assert (await client.runs.join("brought:1", run["run_id"]))["left"] == 0
+    with pytest.raises(NotFoundError):
+        await client.runs.create("not-brought", "counter", input=COUNT)
+
+
+async def test_an_answer_queued_behind_a_run_is_checked_when_its_turn_comes(
+    client: LangGraphClient, thread: str
+) -> None:
+    await client.runs.wait(thread, "asker", input={"names": ["a"]})
+    (question,) = (await asked(client, thread)).values()
+    command: Any = {"resume": {question: {"ok": True}}}
+    first = await client.runs.create(thread, "asker", command=command)
+    second = await client.runs.create(thread, "asker", command=command)
+    await client.runs.join(thread, first["run_id"])
+    late: Any = await client.runs.join(thread, second["run_id"])
+    assert late["__error__"]["error"] == "NotWaiting"
+    assert (await client.threads.get(thread))["status"] == "idle"

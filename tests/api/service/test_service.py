@@ -1,0 +1,103 @@
+"""What the service takes up, gives up and cleans up, without a product."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from api.service.service import Service, open_service
+from api.service.settings import ServiceSettings
+from graph.engine import conductor
+from graph.engine.requests import RunRequest
+from graph.ledger import now
+from graph.settings import Settings
+from tests.api.service.test_guard import problem_of
+from tests.factories import make_decision, make_proposal
+
+ABOUT = {"graph_id": "steward", "product": "flights"}
+
+
+def offer(service: Service, thread: str) -> str:
+    """Offer a proposal in a run that waits; returns its id."""
+    at = now()
+    proposal = make_proposal(created_at=at, expires_at=at + timedelta(days=1))
+    service.ledger.open_thread(thread, "flights", "all")
+    service.ledger.offer(thread, [proposal], "agent:rank")
+    service.ledger.set_thread(thread, "waiting")
+    return proposal.id
+
+
+async def until(found: Any) -> None:
+    async with asyncio.timeout(30):
+        while not found():
+            await asyncio.sleep(0.02)
+
+
+async def test_what_the_command_line_left_is_there_at_the_next_start(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    async with open_service(settings, ServiceSettings()) as service:
+        proposal = offer(service, "flights-1")
+    async with open_service(settings, ServiceSettings()) as service:
+        thread = service.engine.records.thread_row("flights-1")
+        assert thread.metadata == ABOUT
+        service.ledger.decide(make_decision(proposal, decided_at=now()))
+    async with open_service(settings, ServiceSettings()) as service:
+        runs = service.engine.records.runs_of
+        await until(lambda: [r.status for r in runs("flights-1")] == ["success"])
+        assert not service.ledger.undelivered()
+
+
+async def test_a_cancelled_run_is_given_up_and_is_not_rolled_back(
+    service: Service, http: httpx.AsyncClient
+) -> None:
+    records = service.engine.records
+    service.ledger.open_thread("flights-1", "flights", "all")
+    records.add_thread("flights-1", ABOUT)
+    request = RunRequest(assistant_id="steward", after_seconds=60)
+    run = service.engine.take_up("flights-1", "steward", request)
+    where = f"/threads/flights-1/runs/{run.run_id}/cancel"
+    refused = await http.post(where, params={"action": "rollback"})
+    assert problem_of(refused) == (422, "invalid_request")
+    assert (await http.post(where)).status_code == 204
+    assert service.ledger.thread("flights-1").status == "failed"
+    assert problem_of(await http.post(where)) == (404, "run_ended")
+
+
+async def test_a_thread_with_open_questions_is_not_deleted_and_a_deleted_one_stays_away(
+    tmp_path: Path,
+) -> None:
+    settings = Settings(home=tmp_path)
+    async with open_service(settings, ServiceSettings()) as service:
+        offer(service, "flights-1")
+        await service.conductor.take_up()
+        assert service.engine.records.thread_row("flights-1")
+        service.ledger.set_thread("flights-1", "done")
+        await service.engine.forget("flights-1")
+    async with open_service(settings, ServiceSettings()) as service:
+        assert service.engine.records.find_threads() == []
+
+
+async def test_deleting_waits_for_the_answers(service: Service, http: httpx.AsyncClient) -> None:
+    offer(service, "flights-1")
+    service.engine.records.add_thread("flights-1", ABOUT)
+    assert problem_of(await http.delete("/threads/flights-1")) == (409, "conflict")
+
+
+async def test_what_could_not_be_delivered_is_tried_again_later_and_later(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = [1000.0]
+    monkeypatch.setattr(conductor.time, "monotonic", lambda: at[0])
+    tried = []
+    for _ in range(400):
+        if not service.conductor._too_early("flights-1"):
+            tried.append(at[0])
+        at[0] += 30
+    assert [b - a for a, b in zip(tried, tried[1:], strict=False)][:4] == [30, 60, 120, 240]
+    service.conductor.delivered("flights-1")
+    assert not service.conductor._too_early("flights-1")
