@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Header, Query
 from starlette.responses import Response
 
 from api.service.access import Caller, Operator, Viewer
@@ -120,22 +120,20 @@ async def stream_stateless_run(service: Served, caller: Operator, asked: RunRequ
 
 @router.post("/threads/{thread_id}/runs/wait")
 async def wait_run(
-    service: Served, caller: Operator, thread_id: str, asked: RunRequest, request: Request
+    service: Served, caller: Operator, thread_id: str, asked: RunRequest
 ) -> Response:
     """Queue a run and return its last values, with what it asks."""
     run = await _submit(service, caller, thread_id, asked)
     leave = asked.on_disconnect == "cancel"
-    return Awaited(service.engine, run, request, cancel_on_disconnect=leave)
+    return Awaited(service.engine, run, cancel_on_disconnect=leave)
 
 
 @router.post("/runs/wait")
-async def wait_stateless_run(
-    service: Served, caller: Operator, asked: RunRequest, request: Request
-) -> Response:
+async def wait_stateless_run(service: Served, caller: Operator, asked: RunRequest) -> Response:
     """Queue a run in a thread of its own and return its last values."""
     run = await _submit(service, caller, None, asked)
     leave = asked.on_disconnect == "cancel"
-    return Awaited(service.engine, run, request, cancel_on_disconnect=leave)
+    return Awaited(service.engine, run, cancel_on_disconnect=leave)
 
 
 @router.get("/threads/{thread_id}/runs")
@@ -173,13 +171,11 @@ async def delete_run(service: Served, caller: Operator, thread_id: str, run_id: 
 
 
 @router.get("/threads/{thread_id}/runs/{run_id}/join")
-async def join_run(
-    service: Served, caller: Viewer, thread_id: str, run_id: str, request: Request
-) -> Response:
+async def join_run(service: Served, caller: Viewer, thread_id: str, run_id: str) -> Response:
     """Wait for a run and return its last values."""
     visible(service, caller, thread_id)
     run = service.engine.records.run_row(run_id, thread_id)
-    return Awaited(service.engine, run, request)
+    return Awaited(service.engine, run)
 
 
 @router.get("/threads/{thread_id}/runs/{run_id}/stream")

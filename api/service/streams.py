@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection
 
-from fastapi import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -106,12 +105,10 @@ class Awaited(Response):
 
     media_type = "application/json"
 
-    def __init__(
-        self, engine: Engine, run: RunRow, request: Request, *, cancel_on_disconnect: bool = False
-    ) -> None:
+    def __init__(self, engine: Engine, run: RunRow, *, cancel_on_disconnect: bool = False) -> None:
         super().__init__(headers=locations(run, "join"))
         del self.headers["content-length"]
-        self._engine, self._run, self._request = engine, run, request
+        self._engine, self._run = engine, run
         self._cancel = cancel_on_disconnect
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
