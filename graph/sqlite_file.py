@@ -42,6 +42,12 @@ class SqliteFile:
                 f"BEGIN IMMEDIATE; {self.schema} PRAGMA user_version = {self.version}; COMMIT;"
             )
 
+    @property
+    def written_elsewhere(self) -> int:
+        """A number that is another one after somebody else wrote to the file."""
+        found: int = self._con.execute("PRAGMA data_version").fetchone()[0]
+        return found
+
     def close(self) -> None:
         """Release the file."""
         self._con.close()

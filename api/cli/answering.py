@@ -11,10 +11,11 @@ from rich.prompt import Prompt
 from api.cli.charts import before_after_bars
 from api.cli.evidence import evidence_panel
 from api.cli.render import outcome_table
-from api.cli.shell import Json, err, load_settings, out, print_json, tell, with_steward
+from api.cli.shell import Json, err, load_settings, out, print_json, tell, with_queue, with_steward
 from api.products import descriptor_of
 from api.views import offer_view, save_report
 from graph.answering import edited_change
+from graph.beside import Queue
 from graph.errors import AlreadyDecided, InvalidAnswer
 from graph.ledger import Ledger, Offer, now
 from graph.settings import Settings
@@ -72,11 +73,11 @@ def review(
         descriptor_of(settings, product)
     if json:
 
-        async def listed(steward: Stewardship) -> list[dict[str, Any]]:
-            await steward.recover()
-            return [offer_view(o) for o in steward.ledger.offers(product, waiting=True)]
+        async def listed(queue: Queue) -> list[dict[str, Any]]:
+            await queue.recover()
+            return [offer_view(o) for o in queue.ledger.offers(product, waiting=True)]
 
-        print_json(with_steward(listed, settings=settings, quiet=True))
+        print_json(with_queue(listed, settings=settings, quiet=True))
         return
     ask_all(settings, product=product)
 
@@ -99,15 +100,15 @@ def decide(
         tell(f"{verdict!r} is no answer; give {', '.join(ANSWERS)}.", to=err)
         raise typer.Exit(2)
 
-    async def work(steward: Stewardship) -> _Answered:
-        offer = steward.ledger.offer_of(proposal)
+    async def work(queue: Queue) -> _Answered:
+        offer = queue.ledger.offer_of(proposal)
         edited = merge_change(offer.proposal.change, change) if verdict == "edit" else None
-        answer(steward, proposal, verdict, reason, edited)
-        await steward.deliver(offer.thread_id)
-        save_report(settings, steward.ledger, offer.thread_id)
-        return _Answered.read(steward.ledger, [proposal])
+        answer(queue, proposal, verdict, reason, edited)
+        await queue.deliver(offer.thread_id)
+        save_report(settings, queue.ledger, offer.thread_id)
+        return _Answered.read(queue.ledger, [proposal])
 
-    _show_answers(with_steward(work, settings=settings, quiet=json), json=json)
+    _show_answers(with_queue(work, settings=settings, quiet=json), json=json)
 
 
 def undo(
@@ -144,15 +145,15 @@ def merge_change(change: Change, text: str | None) -> Change:
 
 
 def answer(
-    steward: Stewardship, proposal: str, verdict: str, reason: str, edited: Change | None = None
+    queue: Queue, proposal: str, verdict: str, reason: str, edited: Change | None = None
 ) -> None:
     """Record one answer of the person at this terminal."""
-    steward.ledger.decide(
+    queue.ledger.decide(
         Decision(
             proposal_id=proposal,
             verdict=cast(Verdict, verdict),
             reason=reason,
-            principal=Principal(kind="person", name=steward.settings.person),
+            principal=Principal(kind="person", name=queue.settings.person),
             channel="terminal",
             decided_at=now(),
             edited=edited,
@@ -165,11 +166,11 @@ def ask_all(
 ) -> None:
     """Show each waiting proposal and take an answer; changes are applied at the end, together."""
 
-    async def waiting(steward: Stewardship) -> list[Offer]:
-        await steward.recover()
-        return steward.ledger.offers(product, thread_id, waiting=True)
+    async def waiting(queue: Queue) -> list[Offer]:
+        await queue.recover()
+        return queue.ledger.offers(product, thread_id, waiting=True)
 
-    offers = with_steward(waiting, settings=settings)
+    offers = with_queue(waiting, settings=settings)
     if not offers:
         tell("Nothing waits for an answer.")
         return
@@ -182,14 +183,14 @@ def ask_all(
     except EOFError:
         tell("\nNo more input; the rest waits.")
 
-    async def deliver(steward: Stewardship) -> _Answered:
+    async def deliver(queue: Queue) -> _Answered:
         for thread in dict.fromkeys(o.thread_id for o in answered):
-            await steward.deliver(thread)
-            save_report(settings, steward.ledger, thread)
-        return _Answered.read(steward.ledger, [o.proposal.id for o in answered])
+            await queue.deliver(thread)
+            save_report(settings, queue.ledger, thread)
+        return _Answered.read(queue.ledger, [o.proposal.id for o in answered])
 
     if answered:
-        _show_answers(with_steward(deliver, settings=settings), json=False)
+        _show_answers(with_queue(deliver, settings=settings), json=False)
 
 
 def _ask(settings: Settings, offer: Offer) -> bool:
@@ -220,10 +221,10 @@ def _take(settings: Settings, offer: Offer, choice: str) -> None:
     edited = merge_change(offer.proposal.change, text) if choice == "e" else None
     verdict = {"a": "approve", "r": "reject", "e": "edit"}[choice]
 
-    async def work(steward: Stewardship) -> None:
-        answer(steward, offer.proposal.id, verdict, reason, edited)
+    async def work(queue: Queue) -> None:
+        answer(queue, offer.proposal.id, verdict, reason, edited)
 
-    with_steward(work, settings=settings, quiet=True)
+    with_queue(work, settings=settings, quiet=True)
 
 
 def _show_answers(answered: _Answered, *, json: bool) -> None:

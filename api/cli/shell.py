@@ -18,6 +18,7 @@ from rich.console import Console
 from api.cli.progress import RunProgress
 from api.products import check_writable, service_of, target_of
 from api.service.settings import ServiceSettings
+from graph.beside import Queue, open_beside
 from graph.errors import Busy
 from graph.settings import Settings
 from graph.steward import Stewardship, open_steward
@@ -81,8 +82,8 @@ def refuse_while_served(settings: Settings) -> None:
     if serving is not None:
         raise Busy(
             f"The service at {serving.url} (PID {serving.pid}) works in {settings.home}. Use its"
-            f" routes ({serving.url}/docs), or stop it to use this command; `pillion status` and"
-            " `pillion log` work beside it."
+            f" routes ({serving.url}/docs), or stop it to use this command; `pillion review`,"
+            " `decide`, `status` and `log` work beside it."
         )
 
 
@@ -126,5 +127,19 @@ def with_steward(
             targets = partial(target_of, settings)
             async with open_steward(settings, targets, progress.handle) as steward:
                 return await work(steward)
+
+    return asyncio.run(main())
+
+
+def with_queue(
+    work: Callable[[Queue], Coroutine[Any, Any, T]], *, settings: Settings, quiet: bool = False
+) -> T:
+    """Run async work on the queue: beside the service while it holds the home, else holding it."""
+    if service_of(settings) is None:
+        return with_steward(work, settings=settings, quiet=quiet)
+
+    async def main() -> T:
+        async with open_beside(settings) as queue:
+            return await work(queue)
 
     return asyncio.run(main())

@@ -19,6 +19,7 @@ from graph.steward import Stewardship
 
 LOG = logging.getLogger("pillion.conductor")
 LONGEST_WAIT = 30.0
+LOOK_EVERY = 0.5
 RETRY_SECONDS = 30.0
 LONGEST_RETRY = 3600.0
 TEMPORARY_SECONDS = 300.0
@@ -73,11 +74,20 @@ class Conductor:
         while True:
             self._flag.clear()
             await self._pass()
-            try:
-                async with asyncio.timeout(self._until_next()):
-                    await self._flag.wait()
-            except TimeoutError:
-                continue
+            seen = self.steward.ledger.written_elsewhere
+            ends = time.monotonic() + self._until_next()
+            while not self._flag.is_set() and (left := ends - time.monotonic()) > 0:
+                # The command line may answer beside us; it cannot wake us.
+                await self._wait(min(left, LOOK_EVERY))
+                if self.steward.ledger.written_elsewhere != seen:
+                    break
+
+    async def _wait(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._flag.wait()
+        except TimeoutError:
+            return
 
     def _until_next(self) -> float:
         """Return the seconds until something is due: an offer's end, or another try."""

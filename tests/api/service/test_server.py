@@ -15,7 +15,7 @@ import pytest
 from api.service.server import CannotListen, serve_home
 from api.service.settings import ServiceSettings
 from graph.settings import Settings
-from tests.commands import invoke, refusal, started
+from tests.commands import document, invoke, refusal, started
 
 
 @contextmanager
@@ -36,7 +36,8 @@ def free_port() -> int:
 def test_it_serves_until_told_to_stop_and_other_commands_are_sent_to_it(tmp_path: Path) -> None:
     with served(tmp_path) as (child, url):
         assert httpx.get(url + "/ready").json()["status"] == "ready"
-        said = refusal(invoke(tmp_path, "review"))
+        said = refusal(invoke(tmp_path, "undo", "p1"))
+        assert document(tmp_path, "review") == []
         assert url in said and f"PID {child.pid}" in said
         assert url in refusal(invoke(tmp_path, "serve", "--port", free_port()))
         assert invoke(tmp_path, "status").exit_code == 0

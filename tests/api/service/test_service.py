@@ -12,6 +12,7 @@ import pytest
 
 from api.service.service import Service, open_service
 from api.service.settings import ServiceSettings
+from graph.beside import open_beside
 from graph.engine import conductor
 from graph.engine.requests import RunRequest
 from graph.ledger import now
@@ -50,6 +51,18 @@ async def test_what_the_command_line_left_is_there_at_the_next_start(tmp_path: P
         runs = service.engine.records.runs_of
         await until(lambda: [r.status for r in runs("flights-1")] == ["success"])
         assert not service.ledger.undelivered()
+
+
+async def test_an_answer_of_the_command_line_is_delivered_by_the_service(
+    service: Service,
+) -> None:
+    proposal = offer(service, "flights-1")
+    await asyncio.sleep(0.2)
+    async with open_beside(service.settings) as queue:
+        queue.ledger.decide(make_decision(proposal, decided_at=now()))
+        async with asyncio.timeout(30):
+            await queue.deliver("flights-1")
+        assert queue.ledger.undelivered() == {}
 
 
 async def test_a_cancelled_run_is_given_up_and_is_not_rolled_back(
