@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from api.cli.views import offer_view
+from api.views import offer_view
 from evals import effort
 from evals.approvers import Answer
 from evals.effort import Recorder, by_hand, with_pillion

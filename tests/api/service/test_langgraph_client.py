@@ -22,6 +22,8 @@ from langgraph_sdk.errors import (
 from tests.api.service.served import running
 
 COUNT = {"left": 2}
+# One server for all of them, whichever worker has it.
+pytestmark = pytest.mark.xdist_group("langgraph client")
 
 
 @pytest.fixture(scope="module")
@@ -344,7 +346,7 @@ async def test_an_answer_queued_behind_a_run_is_checked_when_its_turn_comes(
     await client.runs.wait(thread, "asker", input={"names": ["a"]})
     (question,) = (await asked(client, thread)).values()
     command: Any = {"resume": {question: {"ok": True}}}
-    first = await client.runs.create(thread, "asker", command=command)
+    first = await client.runs.create(thread, "asker", command=command, after_seconds=1)
     second = await client.runs.create(thread, "asker", command=command)
     await client.runs.join(thread, first["run_id"])
     late: Any = await client.runs.join(thread, second["run_id"])
