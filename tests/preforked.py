@@ -44,18 +44,21 @@ os._exit(int(ended or b"1"))
 
 
 @contextmanager
-def preforked(folder: Path) -> Iterator[Path]:
-    """Start the process that forks; yield the path that stands for the interpreter."""
+def preforked(folder: Path, *more: str) -> Iterator[Path]:
+    """Start the process that forks; yield the path that stands for the interpreter.
+
+    `more` are modules with a `main` of their own that are forked, too.
+    """
     address, launcher = folder / "line", folder / "python"
     launcher.write_text(
-        LAUNCHER.format(python=sys.executable, modules=tuple(MODULES), address=address),
+        LAUNCHER.format(python=sys.executable, modules=(*MODULES, *more), address=address),
         encoding="utf-8",
     )
     launcher.chmod(0o755)
     for name in ("pillion", "tpcgen-cli"):
         # Found beside the interpreter.
         (folder / name).symlink_to(Path(sys.executable).with_name(name))
-    command = [sys.executable, "-m", "tests.preforked", str(address)]
+    command = [sys.executable, "-m", "tests.preforked", str(address), *more]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None and child.stdin is not None
         child.stdout.readline()
@@ -67,6 +70,7 @@ def preforked(folder: Path) -> Iterator[Path]:
 
 def main() -> None:
     """Listen until standard input ends."""
+    MODULES.update({name: name for name in sys.argv[2:]})
     for name in MODULES.values():
         importlib.import_module(name)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)

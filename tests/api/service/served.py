@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from api.service.server import serve_home
 from api.service.settings import ServiceSettings
@@ -17,13 +20,26 @@ from tests.api.service.graphs import GRAPHS
 ROOT = Path(__file__).parents[3]
 
 
+class Child(NamedTuple):
+    """A served process, which may be a fork of another one."""
+
+    launcher: subprocess.Popen[str]
+    home: Path
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send the service a signal and return what it ended with."""
+        pid = json.loads((self.home / "service.json").read_bytes())["pid"]
+        os.kill(pid, number)
+        return self.launcher.wait(60)
+
+
 @contextmanager
-def running(home: Path, port: int = 0) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def running(python: Path, home: Path, port: int = 0) -> Iterator[tuple[Child, str]]:
     """Serve a home; yields the process and where it listens."""
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.api.service.served", str(home), str(port)],
+        [python, "-m", "tests.api.service.served", str(home), str(port)],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "LAUNCHER": str(python)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -32,13 +48,14 @@ def running(home: Path, port: int = 0) -> Iterator[tuple[subprocess.Popen[str], 
             assert child.stdout is not None
             url = child.stdout.readline().strip()
             assert url, child.stderr and child.stderr.read()
-            yield child, url
+            yield Child(child, home), url
         finally:
             child.kill()
 
 
 def main() -> None:
     """Serve until told to stop."""
+    sys.executable = os.environ["LAUNCHER"]
 
     def say(url: str) -> None:
         sys.stdout.write(url + "\n")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -19,17 +18,14 @@ from langgraph_sdk.errors import (
     UnprocessableEntityError,
 )
 
-from tests.api.service.served import running
-
 COUNT = {"left": 2}
 # One server for all of them, whichever worker has it.
 pytestmark = pytest.mark.xdist_group("langgraph client")
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    home: Path = tmp_path_factory.mktemp("home")
-    with running(home) as (_, where):
+def url(tmp_path_factory: pytest.TempPathFactory, serve: Any) -> Iterator[str]:
+    with serve(tmp_path_factory.mktemp("home")) as (_, where):
         yield where
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import subprocess
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from graph.engine.requests import RunRequest
 from graph.ledger import now
 from graph.settings import Settings
 from tests.api.service.graphs import GRAPHS
-from tests.api.service.served import running
 from tests.api.service.test_server import free_port
 from tests.factories import make_proposal
 from tools.messages import Principal
@@ -42,28 +40,25 @@ async def some(parts: list[StreamPart], count: int) -> None:
         await asyncio.sleep(0.05)
 
 
-async def stop(child: subprocess.Popen[str], number: int) -> None:
-    child.send_signal(number)
-    await asyncio.to_thread(child.wait, 60)
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-async def test_a_run_and_its_reader_go_on_after_a_restart(tmp_path: Path, number: int) -> None:
+async def test_a_run_and_its_reader_go_on_after_a_restart(
+    tmp_path: Path, number: int, serve: Any
+) -> None:
     port = free_port()
     parts: list[StreamPart] = []
-    with running(tmp_path, port) as (child, url):
+    with serve(tmp_path, port) as (child, url):
         client = get_client(url=url, api_key=None)
         thread = (await client.threads.create())["thread_id"]
         reading = asyncio.create_task(read(url, thread, parts))
         await some(parts, 4)
-        await stop(child, number)
-        with running(tmp_path, port) as (again, _):
+        await asyncio.to_thread(child.stop, number)
+        with serve(tmp_path, port) as (again, _):
             await asyncio.wait_for(reading, 90)
             (run,) = await client.runs.list(thread)
             assert run["status"] == "success"
             assert (await client.threads.get(thread))["status"] == "idle"
             whole = [p async for p in client.runs.join_stream(thread, run["run_id"])]
-            await stop(again, signal.SIGTERM)
+            await asyncio.to_thread(again.stop)
     assert [(p.id, p.event, p.data) for p in parts] == [(p.id, p.event, p.data) for p in whole]
     steps = [p.data["steps"] for p in parts if p.event == "values"]
     assert steps[-1] == [f"step {n}" for n in reversed(range(STEPS))]

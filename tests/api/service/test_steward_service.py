@@ -13,7 +13,6 @@ from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import ConflictError, UnprocessableEntityError
 
-from tests.api.service.served import running
 from tests.commands import make_home
 from tests.crash.flow import QUERIES
 
@@ -34,9 +33,9 @@ def until(found: Callable[[], Any], seconds: float = 60) -> Any:
     return value
 
 
-async def test_a_product_is_improved_over_http(tmp_path: Path) -> None:
+async def test_a_product_is_improved_over_http(tmp_path: Path, serve: Any) -> None:
     home = make_home(tmp_path / "home", rows=60_000, queries=QUERIES + MORE, more=COSTS)
-    with running(home) as (child, url), httpx.Client(base_url=url, timeout=60) as http:
+    with serve(home) as (child, url), httpx.Client(base_url=url, timeout=60) as http:
         client = get_client(url=url, api_key=None)
         thread = await look(http, client)
         waiting = http.get("/v1/proposals", params={"status": "waiting", "sort": "gain"}).json()
@@ -51,8 +50,7 @@ async def test_a_product_is_improved_over_http(tmp_path: Path) -> None:
         changes = http.get("/v1/products/sales/changes").json()
         assert [c["status"] for c in changes] == ["undone"]
         assert http.get("/v1/audit/verify").json()["ok"]
-        child.terminate()
-        assert child.wait(30) == 0
+        assert child.stop() == 0
 
 
 async def look(http: httpx.Client, client: LangGraphClient) -> str:
