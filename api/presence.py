@@ -41,7 +41,7 @@ def find_serving(where: Path, mark: str, command: str) -> Serving | None:
     """Read such a file; None when there is none or the process, known by `mark`, is gone."""
     try:
         serving = Serving.model_validate_json(where.read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except ValidationError as exc:
         raise GraphError(
