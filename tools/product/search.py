@@ -11,7 +11,16 @@ from statistics import median
 
 import duckdb
 
-from tools.messages import Candidate, Change, Interval, QueryTiming, Trial, change_target
+from tools.messages import (
+    Candidate,
+    Change,
+    CreateSummary,
+    Interval,
+    QueryTiming,
+    TableName,
+    Trial,
+    change_target,
+)
 from tools.product.bench import Bench, Query, clean, text_after
 from tools.product.errors import ProductError
 from tools.product.executor import apply
@@ -109,10 +118,23 @@ def _try(bench: Bench, candidate: Candidate, left: int, report: Callable[[str], 
         budget = f"{bench.job.settings.budget_seconds:g} s"
         reason = f"the time budget of {budget} was spent before its turn"
         return Finished(trial=Trial(candidate=candidate, status="unmeasured", reason=reason))
+    rival = _accepted_summary(bench, candidate)
+    if rival is not None:
+        reason = f"{rival} was accepted, and a table can have one summary"
+        return Finished(trial=Trial(candidate=candidate, status="rejected", reason=reason))
     finished, path = run_trial(bench, candidate, max(available / left, available / 5), report)
     if path is not None:
         _accept(bench, finished, path)
     return finished
+
+
+def _accepted_summary(bench: Bench, candidate: Candidate) -> TableName | None:
+    """Return the summary of the same table that was accepted before."""
+    if not isinstance(candidate.change, CreateSummary):
+        return None
+    made = [c.change for c in bench.job.candidates if c.id in bench.accepted]
+    same = [c for c in made if isinstance(c, CreateSummary) and c.table == candidate.change.table]
+    return same[0].summary if same else None
 
 
 def _accept(bench: Bench, finished: Finished, path: Path) -> None:

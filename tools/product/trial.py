@@ -46,6 +46,8 @@ NEUTRAL_LOSS = 0.98
 PATIENCE = 10.0
 """A query may take this many times its baseline before it is stopped."""
 LEAST_SECONDS = 2.0
+WRITERS_GAIN = 0.97
+"""Inserts that take less than this of their time are a gain worth a question."""
 Report = Callable[[str], None]
 
 
@@ -279,7 +281,7 @@ def _finish(
     total = _total(bench, attempt)
     if status == "accepted" and rehearsal is not None:
         limit = bench.insert_limit(attempt.candidate.change.table)
-        refusal = _refusal(limit, total, rehearsal, cost, exact)
+        refusal = _refusal(limit, total, rehearsal, cost, exact) or _needless(attempt, total, cost)
         status, reason = ("rejected", refusal) if refusal else (status, reason)
     table = bench.catalog.table(attempt.candidate.change.table)
     evidence = Evidence(
@@ -319,6 +321,15 @@ def _refusal(
     if cost.low > 1 and total.mid - 1 < (cost.mid - 1) * limit.worth:
         return f"×{total.mid:.2f} is too little for inserts that take ×{cost.mid:.2f} as long"
     return None
+
+
+def _needless(attempt: Attempt, total: Interval, cost: Interval | None) -> str | None:
+    """Return why a column that nobody reads may as well stay: nobody gains when it goes."""
+    if attempt.candidate.change.kind != "drop_column" or cost is None or total.low > 1:
+        return None
+    if cost.high < WRITERS_GAIN:
+        return None
+    return f"nobody gains: queries keep their pace and inserts take ×{cost.mid:.2f} as long"
 
 
 def _method(attempt: Attempt) -> Method:

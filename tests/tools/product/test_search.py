@@ -9,7 +9,16 @@ import duckdb
 import pytest
 
 from tests.jobs import CASTING, LOOKUP, SALES, STATUS, TYPED, make_job
-from tools.messages import AddNotNull, DropColumn, DropIndex, SortTable
+from tools.messages import (
+    AddNotNull,
+    Aggregate,
+    CreateSummary,
+    Dimension,
+    DropColumn,
+    DropIndex,
+    SortTable,
+    TableName,
+)
 from tools.product import search as module
 from tools.product.bench import Bench
 from tools.product.measurement import MeasureResult, ShadowJob
@@ -69,13 +78,37 @@ def test_a_failing_query_after_a_change_refuses_it(tmp_path: Path) -> None:
 
 
 def test_what_costs_nothing_is_accepted_without_a_gain(tmp_path: Path) -> None:
-    setup = ("CREATE INDEX unused ON sales (region)", "ALTER TABLE sales ADD COLUMN junk INTEGER")
+    setup = ("CREATE INDEX unused ON sales (region)", "ALTER TABLE sales ADD COLUMN junk VARCHAR",
+             "UPDATE sales SET junk = repeat(md5(CAST(id AS VARCHAR)), 20)")  # fmt: skip
     drop = DropIndex(table=SALES, name="unused", definition="CREATE INDEX unused ON sales(region);")
-    changes = [drop, DropColumn(table=SALES, column="junk", type="INTEGER"),
+    changes = [drop, DropColumn(table=SALES, column="junk", type="VARCHAR"),
                AddNotNull(table=SALES, column="region")]  # fmt: skip
-    result = run(make_job(tmp_path, changes, [CASTING], setup=setup))
+    result = run(make_job(tmp_path, changes, [CASTING], setup=setup, insert_rows=5000))
     assert [t.status for t in result.trials] == ["accepted"] * 3
     assert [t.evidence.method for t in result.trials if t.evidence][-1] == "contract"
+
+
+def test_a_table_gets_one_summary_and_the_next_is_told_which(tmp_path: Path) -> None:
+    by = "SELECT {0}, count(*) AS n FROM sales GROUP BY {0} ORDER BY {0}"
+    changes = [_summary_of(by.format(column), column) for column in ("region", "status")]
+    queries = [(by.format("region"), 400), (by.format("status"), 400)]
+    first, second = run(make_job(tmp_path, changes, queries, rows=200_000)).trials
+    assert first.status == "accepted", first.reason
+    assert second.status == "rejected"
+    assert second.reason == "by_region was accepted, and a table can have one summary"
+
+
+def _summary_of(sql: str, column: str) -> CreateSummary:
+    text = (
+        f'SELECT "{column}" AS "{column}", CAST(sum("n") AS BIGINT) AS "n" FROM main."by_{column}"'
+    )
+    return CreateSummary(
+        table=SALES,
+        summary=TableName(name=f"by_{column}"),
+        dimensions=(Dimension(expression=f'"{column}"', column=column),),
+        aggregates=(Aggregate(function="count", column="n"),),
+        rewrites=((sql, f"{text} GROUP BY 1 ORDER BY 1"),),
+    )
 
 
 def test_ties_at_a_limit_are_no_difference(tmp_path: Path) -> None:

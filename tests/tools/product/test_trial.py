@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 
 from tools.messages import Interval, Rehearsal
 from tools.product.bench import INSERT_WORTH, InsertLimit
 from tools.product.measurement import ShadowSettings
-from tools.product.trial import _refusal
+from tools.product.trial import Attempt, _needless, _refusal
 
 LIMIT = InsertLimit(ShadowSettings().max_insert_cost, INSERT_WORTH)
 UNDONE = Rehearsal(ok=True, apply_ms=1.0, undo_ms=1.0, detail="equal")
@@ -42,3 +45,19 @@ def test_what_cannot_be_undone_exactly_is_refused() -> None:
 def test_a_summary_that_drifts_is_refused() -> None:
     said = _refusal(LIMIT, times(9.0), UNDONE, None, False)
     assert said is not None and "no longer agrees" in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "gain", "cost", "needless"),
+    [
+        ("drop_column", 1.0, 1.0, True), ("drop_column", 1.0, 0.8, False),
+        ("drop_column", 1.2, 1.0, False), ("drop_column", 1.0, None, False),
+        ("drop_index", 1.0, 1.0, False),
+    ],
+)  # fmt: skip
+def test_a_column_goes_only_where_somebody_gains(
+    kind: str, gain: float, cost: float | None, needless: bool
+) -> None:
+    change = SimpleNamespace(candidate=SimpleNamespace(change=SimpleNamespace(kind=kind)))
+    said = _needless(cast(Attempt, change), times(gain), None if cost is None else times(cost))
+    assert (said is not None) == needless
