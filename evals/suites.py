@@ -13,7 +13,7 @@ from evals.scenarios.families import families
 SuiteName = Literal["smoke", "dev", "full"]
 DEV_SEEDS = range(1, 1000)
 TEST_SEEDS = range(1000, 2000)
-UNSEEN = (1010, 1011, 1012, 1013, 1014)
+UNSEEN = (1011, 1012, 1013, 1014, 1015)
 """Seeds below were looked at: what they showed was mended, so they prove nothing any more."""
 SMOKE = (
     "raw_text", "repeated_totals", "nothing_to_improve", "tiny", "leading_zeros", "later_text",
