@@ -104,7 +104,7 @@ def test_an_oracle_that_is_killed_has_not_decided_and_one_that_crashes_has(
     scenario = tiny.build(1, tmp_path)
     product = Product(scenario, tmp_path, scenario.database)
     stopped_by(number, monkeypatch)
-    judging = products.judge_files(product, scenario.database, {}, tmp_path / "scratch")
+    judging = products.judge_files(product, scenario.database, tmp_path / "scratch")
     found = asyncio.run(judging)
     assert (found.verdict, said in found.reason) == (verdict, True)
 
