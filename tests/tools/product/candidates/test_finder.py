@@ -2,57 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 import duckdb
 import pytest
 
+from tests.finding import ALL, look, targets
 from tests.jobs import make_pattern
-from tools.messages import CreateIndex, CreateSummary, DropIndex, TableName, quoted
+from tools.messages import CreateIndex, CreateSummary, TableName, quoted
 from tools.product import executor
 from tools.product.candidates.context import CandidateContext, Found
-from tools.product.candidates.finder import FINDERS, MAX_CANDIDATES, find
+from tools.product.candidates.finder import MAX_CANDIDATES, find
 from tools.product.catalog import read_catalog
 from tools.product.errors import QueryFailed
-from tools.product.workload import Skipped, Workload
+from tools.product.workload import Workload
 
-ALL = frozenset(kind for kinds, _ in FINDERS for kind in kinds)
 T = TableName(name="t")
-
-
-@pytest.fixture
-def con() -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect() as connection:
-        yield connection
-
-
-def look(
-    con: duckdb.DuckDBPyConnection, queries: Iterable[str], kinds: Iterable[str] = ALL, **more: Any
-) -> Found:
-    catalog = read_catalog(con)
-    runs = more.pop("runs", 10)
-    skipped = tuple(Skipped(sql=w, reason="it writes") for w in more.pop("writes", ()))
-    workload = Workload(
-        patterns=tuple(make_pattern(q, catalog, runs) for q in queries),
-        skipped=skipped,
-        skipped_total=more.pop("skipped_total", len(skipped)),
-    )
-
-    def probe(sql: str, parameters: Any = ()) -> list[tuple[Any, ...]]:
-        try:
-            return con.execute(sql, list(parameters)).fetchall()
-        except duckdb.Error as exc:
-            raise QueryFailed(f"The engine refused a probe: {exc}") from exc
-
-    context = CandidateContext(product="p", catalog=catalog, workload=workload, probe=probe, **more)
-    return find(context, kinds)
-
-
-def targets(found: Found) -> list[str]:
-    return sorted(
-        f"{c.change.kind} {getattr(c.change, 'column', '')}".strip() for c in found.candidates
-    )
 
 
 @pytest.mark.parametrize(
@@ -232,71 +197,6 @@ def test_the_key_to_filtered_rows_is_an_order_a_key_to_all_rows_is_none(
     (found,) = look(con, queries, {"sort_table"}).candidates
     assert getattr(found.change, "order_by", ()) == ("day",)
     assert found.reason.startswith("queries join filtered rows on day")
-
-
-def test_unused_things_are_dropped_only_after_a_long_log(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute("CREATE TABLE t (used INTEGER, unused INTEGER, promised INTEGER)")
-    con.execute("CREATE TABLE gone (x INTEGER)")
-    con.execute("CREATE INDEX never ON t (promised)")
-    kinds, promised = {"drop_column", "drop_table", "drop_index"}, frozenset({(T, "promised")})
-    queries = ["SELECT used FROM t"]
-    short = look(con, queries, kinds, promised=promised)
-    assert (short.candidates, len(short.notes)) == ((), 1)
-    assert look(con, [], kinds).candidates == ()
-    long = look(con, queries, kinds, promised=promised, runs=500)
-    assert targets(long) == ["drop_column unused", "drop_index", "drop_table"]
-    starred = look(con, ["FROM t"], kinds, promised=promised, runs=500)
-    assert targets(starred) == ["drop_index", "drop_table"]
-
-
-@pytest.mark.parametrize(
-    ("write", "dropped"),
-    [
-        ("INSERT INTO t (used, a) VALUES (1, 2)", ["b", "c"]),
-        ("INSERT INTO t VALUES (1, 2, 3, 4)", []),
-        ("INSERT INTO t SELECT * FROM other", []),
-        ("INSERT INTO other SELECT a FROM t", []),
-        ("INSERT INTO other (a) SELECT c FROM t", ["b"]),
-        ("UPDATE t SET a = 1 WHERE b = 2", ["c"]),
-        ("DELETE FROM t WHERE c = 1", ["a", "b"]),
-        ("COPY t FROM 'new.csv'", []),
-        ("INSERT INTO t (used, a) VALUES (1, 'cut of", []),
-        ("INSERT INTO other VALUES (1)", ["a", "b", "c"]),
-    ],
-)
-def test_what_a_write_of_the_log_needs_is_not_dropped(
-    write: str, dropped: list[str], con: duckdb.DuckDBPyConnection
-) -> None:
-    con.execute("CREATE TABLE t (used INTEGER, a INTEGER, b INTEGER, c INTEGER)")
-    found = look(con, ["SELECT used FROM t"], {"drop_column"}, runs=500, writes=[write])
-    assert targets(found) == [f"drop_column {column}" for column in dropped]
-    assert len(found.notes) == (dropped != ["a", "b", "c"])
-
-
-def test_a_table_that_is_only_written_is_not_dropped(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute("CREATE TABLE t (a INTEGER)")
-    con.execute("CREATE TABLE kept (a INTEGER)")
-    asked: dict[str, Any] = {"kinds": {"drop_table"}, "runs": 500}
-    writes = ["INSERT INTO kept VALUES (1)"]
-    assert look(con, ["SELECT a FROM t"], **asked, writes=writes).candidates == ()
-    assert len(look(con, ["SELECT a FROM t"], **asked).candidates) == 1
-
-
-def test_nothing_is_dropped_where_not_every_write_is_known(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute("CREATE TABLE t (used INTEGER, a INTEGER)")
-    found = look(con, ["SELECT used FROM t"], {"drop_column"}, runs=500, skipped_total=1)
-    assert (found.candidates, len(found.notes)) == ((), 1)
-
-
-def test_an_index_that_repeats_another_is_redundant(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, A INTEGER)")
-    for name, column in (("on_key", "id"), ("first", "a"), ("second", "A")):
-        con.execute(f"CREATE INDEX {name} ON t ({column})")
-    con.execute("CREATE UNIQUE INDEX rule ON t (a)")
-    found = look(con, ["SELECT * FROM t WHERE a = 1"], {"drop_index"}, runs=500).candidates
-    dropped = {c.change.name for c in found if isinstance(c.change, DropIndex)}
-    assert "on_key" in dropped and "rule" not in dropped
-    assert len(dropped & {"first", "second"}) == 1
 
 
 def test_rules_are_proposed_only_where_every_row_keeps_them(
