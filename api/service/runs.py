@@ -27,6 +27,20 @@ Modes = Annotated[
 LastEventId = Annotated[str | None, Header()]
 
 
+async def _stream(
+    service: Service, caller: Caller, thread_id: str | None, asked: RunRequest
+) -> Response:
+    run = await _submit(service, caller, thread_id, asked)
+    return run_stream(service.engine, run, cancel_on_disconnect=asked.on_disconnect == "cancel")
+
+
+async def _wait(
+    service: Service, caller: Caller, thread_id: str | None, asked: RunRequest
+) -> Response:
+    run = await _submit(service, caller, thread_id, asked)
+    return Awaited(service.engine, run, cancel_on_disconnect=asked.on_disconnect == "cancel")
+
+
 async def _submit(
     service: Service, caller: Caller, thread_id: str | None, asked: RunRequest
 ) -> RunRow:
@@ -105,17 +119,13 @@ async def stream_run(
     service: Served, caller: Operator, thread_id: str, asked: RunRequest
 ) -> Response:
     """Queue a run and stream its events."""
-    run = await _submit(service, caller, thread_id, asked)
-    leave = asked.on_disconnect == "cancel"
-    return run_stream(service.engine, run, cancel_on_disconnect=leave)
+    return await _stream(service, caller, thread_id, asked)
 
 
 @router.post("/runs/stream")
 async def stream_stateless_run(service: Served, caller: Operator, asked: RunRequest) -> Response:
     """Queue a run in a thread of its own and stream its events."""
-    run = await _submit(service, caller, None, asked)
-    leave = asked.on_disconnect == "cancel"
-    return run_stream(service.engine, run, cancel_on_disconnect=leave)
+    return await _stream(service, caller, None, asked)
 
 
 @router.post("/threads/{thread_id}/runs/wait")
@@ -123,17 +133,13 @@ async def wait_run(
     service: Served, caller: Operator, thread_id: str, asked: RunRequest
 ) -> Response:
     """Queue a run and return its last values, with what it asks."""
-    run = await _submit(service, caller, thread_id, asked)
-    leave = asked.on_disconnect == "cancel"
-    return Awaited(service.engine, run, cancel_on_disconnect=leave)
+    return await _wait(service, caller, thread_id, asked)
 
 
 @router.post("/runs/wait")
 async def wait_stateless_run(service: Served, caller: Operator, asked: RunRequest) -> Response:
     """Queue a run in a thread of its own and return its last values."""
-    run = await _submit(service, caller, None, asked)
-    leave = asked.on_disconnect == "cancel"
-    return Awaited(service.engine, run, cancel_on_disconnect=leave)
+    return await _wait(service, caller, None, asked)
 
 
 @router.get("/threads/{thread_id}/runs")
