@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from langgraph.runtime import Runtime
@@ -22,6 +23,10 @@ from tools.messages import (
     change_target,
 )
 
+CLEARLY = 1.5
+"""How many times larger a certain gain must be to be offered before what was tried earlier."""
+LEAST_GAIN = 0.01
+"""Log of a gain below which none is told from another."""
 VERBS = {
     "change_type": "Store {target} as {to}",
     "create_index": "Index {target}",
@@ -37,13 +42,13 @@ VERBS = {
 
 
 async def rank(state: State, runtime: Runtime[Context]) -> Update:
-    """Offer the proposals, most certain gain first; contract breakers never get here."""
+    """Offer the proposals, clearly greater gains first; contract breakers never get here."""
     context = runtime.context
     trials = {t.candidate.id: t for t in context.records.trials(state["thread_id"])}
     offered = set(state.get("offered", ()))
     chosen = [trials[i] for i in state.get("passed", {}) if i not in offered]
     proposals, broken = [], []
-    for trial in sorted(chosen, key=certain_saving, reverse=True):
+    for trial in ordered(chosen):
         checked = await _check(context, trial)
         if isinstance(checked, str):
             broken.append(trial.model_copy(update={"status": "refused", "reason": checked}))
@@ -67,6 +72,21 @@ async def _check(context: Context, trial: Trial) -> ChangeCheck | str:
         return check
     paths = "; ".join(f.path for f in check.verdict.findings if f.severity == "breaking")
     return f"breaks the contract at {paths}"
+
+
+def ordered(trials: Iterable[Trial]) -> list[Trial]:
+    """Return the trials as they were measured, clearly greater gains moved to the front.
+
+    Each was measured on top of those accepted before it, so in this order its numbers hold. Gains
+    that are close swap places from one measurement to the next, which helps nobody.
+    """
+    placed: list[Trial] = []
+    for trial in sorted(trials, key=lambda t: (-t.candidate.promise, t.candidate.id)):
+        at, gain = len(placed), certain_saving(trial)
+        while at and gain > CLEARLY * max(certain_saving(placed[at - 1]), LEAST_GAIN):
+            at -= 1
+        placed.insert(at, trial)
+    return placed
 
 
 def certain_saving(trial: Trial) -> float:
