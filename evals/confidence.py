@@ -12,7 +12,10 @@ from tools.messages import Interval
 
 
 class Point(NamedTuple):
-    """One proposal's gain as the advisor measured it and as the oracle did."""
+    """One proposal's gain for queries as the advisor measured it and as the oracle did.
+
+    What writes cost stands beside a proposal's gain, not in it, so it is left out on both sides.
+    """
 
     name: str
     predicted: Interval
@@ -23,8 +26,8 @@ def points(scenarios: Sequence[ScenarioResult]) -> Iterator[Point]:
     """Yield every proposal that both measured."""
     for s in scenarios:
         for p in s.proposals:
-            if p.predicted is not None and p.judgement.gain is not None:
-                yield Point(f"{s.name} {p.kind} {p.target}", p.predicted, p.judgement.gain)
+            if p.predicted is not None and p.judgement.reads is not None:
+                yield Point(f"{s.name} {p.kind} {p.target}", p.predicted, p.judgement.reads)
 
 
 def covered(scenarios: Sequence[ScenarioResult]) -> Estimate | None:

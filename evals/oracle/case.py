@@ -38,3 +38,5 @@ class Judgement(BaseModel):
     verdict: OracleVerdict
     reason: str
     gain: Estimate | None = None
+    reads: Estimate | None = None
+    """The gain of the queries alone, without what later writes cost."""

@@ -40,20 +40,26 @@ def _open(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 def judge(case: Case) -> Judgement:
     """Judge one change; both files are disposable and end with the later rows in them."""
-    gain: Estimate | None = None
+    found: timing.Timing | None = None
     try:
         _check_answers(case, "")
         _check_promises(case)
-        gain = measure(case)
+        found = measure(case)
         _check_later_data(case)
         _check_answers(case, " on later data")
         _check_promises(case)
         _check_texts(case)
     except Harmful as exc:
-        return Judgement(verdict="harmful", reason=str(exc), gain=gain)
+        return _timed(Judgement(verdict="harmful", reason=str(exc)), found)
     except Undecidable as exc:
-        return Judgement(verdict="undecided", reason=str(exc), gain=gain)
-    return _by_contract(case, _by_time(gain))
+        return _timed(Judgement(verdict="undecided", reason=str(exc)), found)
+    return _timed(_by_contract(case, _by_time(found.total)), found)
+
+
+def _timed(judgement: Judgement, found: timing.Timing | None) -> Judgement:
+    if found is None:
+        return judgement
+    return judgement.model_copy(update={"gain": found.total, "reads": found.reads})
 
 
 def _by_contract(case: Case, judgement: Judgement) -> Judgement:
@@ -67,7 +73,7 @@ def _by_contract(case: Case, judgement: Judgement) -> Judgement:
     return judgement.model_copy(update={"verdict": "good", "reason": reason})
 
 
-def measure(case: Case) -> Estimate:
+def measure(case: Case) -> timing.Timing:
     """Time the later queries and writes on both products by turns."""
     with _open(case.before) as old, _open(case.after) as new:
         works = [

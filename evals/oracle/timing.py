@@ -52,8 +52,16 @@ def batch(con: duckdb.DuckDBPyConnection, statements: Sequence[str]) -> Callable
     return run
 
 
-def compare(works: Sequence[Work]) -> Estimate:
-    """Return weighted total time before / after; which side goes first changes every turn."""
+class Timing(NamedTuple):
+    """Weighted total time before / after."""
+
+    total: Estimate
+    reads: Estimate | None
+    """The same of what only reads; None where nothing does."""
+
+
+def compare(works: Sequence[Work]) -> Timing:
+    """Time both sides by turns; which side goes first changes every turn."""
     loops = [_loops(work) for work in works]
     old: list[list[float]] = []
     new: list[list[float]] = []
@@ -69,7 +77,12 @@ def compare(works: Sequence[Work]) -> Estimate:
             after.append(took[1 - len(old) % 2])
         old.append(before)
         new.append(after)
-    return gain(old, new)
+    read = [at for at, work in enumerate(works) if not work.writes]
+    return Timing(gain(old, new), gain(_of(old, read), _of(new, read)) if read else None)
+
+
+def _of(turns: Sequence[Sequence[float]], columns: Sequence[int]) -> list[list[float]]:
+    return [[turn[at] for at in columns] for turn in turns]
 
 
 def _goes_on(old: Sequence[Sequence[float]], new: Sequence[Sequence[float]], took: float) -> bool:

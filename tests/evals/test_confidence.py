@@ -12,7 +12,7 @@ from tests.factories import make_interval
 
 def measured(predicted: float, later: float, spread: float = 0.2) -> Judged:
     gain = Estimate(value=later, low=later * (1 - spread), high=later * (1 + spread), of=9)
-    judgement = Judgement(verdict="good", reason="planted", gain=gain)
+    judgement = Judgement(verdict="good", reason="planted", reads=gain)
     return make_judged(predicted=make_interval(predicted), judgement=judgement)
 
 
