@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from tools.messages import (
     Aggregate,
@@ -17,6 +16,7 @@ from tools.messages import (
 )
 from tools.product.candidates.answers import answer_from_summary
 from tools.product.candidates.context import CandidateContext, Found, weight
+from tools.product.candidates.group_counts import MAX_SHARE, GroupCounts
 from tools.product.candidates.grouped import (
     folded,
 )
@@ -26,11 +26,7 @@ from tools.product.errors import ProductError
 
 MAX_PATTERNS = 60
 MAX_SUMMARIES = 4
-MAX_SHARE = 1 / 20
-"""Most groups a summary may have, as a share of the base table's rows."""
 MAX_DIMENSIONS = 6
-MAX_COUNTS = 16
-"""Most sets of dimensions whose groups are counted, each by a scan of the product's table."""
 
 
 _Wanted = tuple[TableName, frozenset[str]]
@@ -40,7 +36,7 @@ def find_summaries(context: CandidateContext) -> Found:
     """Propose the summaries that answer most of the workload, each with its rewritten queries."""
     asked = (p for p in context.workload.patterns[:MAX_PATTERNS] if not p.rewritten)
     shapes = [s for p in asked if (s := shape_of(context, p)) is not None]
-    groups = _Groups(context)
+    groups = GroupCounts(context)
     single = {(s.table, s.dimensions) for s in shapes}
     wanted = single | set(_unions(shapes, groups))
     found: list[Candidate] = []
@@ -57,34 +53,7 @@ def find_summaries(context: CandidateContext) -> Found:
     return Found(tuple(found[:MAX_SUMMARIES]), tuple(notes))
 
 
-@dataclass
-class _Groups:
-    """Counts groups on the product, each set of dimensions once."""
-
-    context: CandidateContext
-    counted: dict[_Wanted, int] = field(default_factory=dict)
-
-    def count(self, table: TableName, dimensions: frozenset[str]) -> int:
-        """Return how many groups there are; raises `ProductError`."""
-        key = (table, dimensions)
-        if key not in self.counted:
-            keys = ", ".join(sorted(dimensions)) or "1"
-            sql = f"SELECT count(*) FROM (SELECT DISTINCT {keys} FROM {table.sql})"
-            self.counted[key] = int(self.context.probe(sql)[0][0])
-        return self.counted[key]
-
-    def few(self, table: TableName, dimensions: frozenset[str]) -> bool:
-        """Whether a summary would be much smaller than its table, as far as may be asked."""
-        if (table, dimensions) not in self.counted and len(self.counted) >= MAX_COUNTS:
-            return False
-        try:
-            found = self.context.catalog.table(table)
-            return found is not None and self.count(table, dimensions) <= found.rows * MAX_SHARE
-        except ProductError:
-            return False
-
-
-def _unions(shapes: list[SummaryShape], groups: _Groups) -> Iterator[_Wanted]:
+def _unions(shapes: list[SummaryShape], groups: GroupCounts) -> Iterator[_Wanted]:
     """Yield what several queries need together, heaviest first: a table can have one summary.
 
     A query that would make too many groups is passed over, not what comes after it.
@@ -108,7 +77,7 @@ def _worth(shapes: list[SummaryShape], table: TableName, dimensions: frozenset[s
 
 
 def _candidate(
-    context: CandidateContext, shapes: list[SummaryShape], groups: _Groups, wanted: _Wanted
+    context: CandidateContext, shapes: list[SummaryShape], groups: GroupCounts, wanted: _Wanted
 ) -> tuple[Candidate | None, str]:
     name, dimensions = wanted
     table = context.catalog.table(name)
