@@ -170,7 +170,7 @@ def oracle_verdict() -> Scorer:
         result = ScenarioResult.model_validate(state.metadata[RESULT])
         return Score(
             value=grade(result),
-            answer=f"{len(result.proposals)} proposals",
+            answer=f"proposals: {len(result.proposals)}",
             explanation="\n".join(
                 f"{p.kind} {p.target}: {p.verdict}: {p.judgement.reason}" for p in result.proposals
             ),

@@ -20,7 +20,13 @@ from tools.failpoints import crash_point
 from tools.product.errors import ImportFailed
 from tools.product.fingerprint import split_text
 from tools.product.workload import Source
-from tools.product.workload_store import Observation, WorkloadStore, add
+from tools.product.workload_store import (
+    Observation,
+    WorkloadStore,
+    add,
+    forget_script,
+    note_script,
+)
 
 SQL_COLUMNS = ("sql", "query", "statement", "query_text", "message")
 TIME_COLUMNS = ("timestamp", "at", "start_time", "time", "ts")
@@ -51,8 +57,9 @@ def import_path(
 ) -> Imported:
     """Import a .sql file, a .csv log, or every such file of a directory; each run only once.
 
-    Of a file that grew since, as logs do, only what was added is taken. Raises `ImportFailed`
-    when nothing can be read.
+    Of a file that grew since, as logs do, only what was added is taken. A script that was edited
+    replaces what it said before; a log begun anew adds to it. Raises `ImportFailed` when nothing
+    can be read.
     """
     if os.path.isdir(path):
         parts = [import_path(p, store, on_progress) for p in _files(path)]
@@ -63,9 +70,13 @@ def import_path(
         if con.execute("SELECT 1 FROM imports WHERE hash = ?", (digest,)).fetchone():
             return Imported(0, 0, already=True)
         counter = _Counter(on_progress, data.count("\n") + 1)
-        read = _sql_file if path.suffix.lower() == ".sql" else _log_file
+        script = path.suffix.lower() == ".sql"
+        read = _sql_file if script else _log_file
         taken = _taken(con, path, data)
-        runs = add(con, islice(counter.watch(read(path, data, counter)), taken, None))
+        if script and not taken:
+            forget_script(con, str(path))
+        fresh = islice(counter.watch(read(path, data, counter)), taken, None)
+        runs = _add_script(con, path, fresh) if script else add(con, fresh)
         if not runs and not taken:
             raise ImportFailed(f"{path} holds no statement.")
         crash_point("import.before_commit")
@@ -74,6 +85,12 @@ def import_path(
             (digest, str(path), len(data), taken + runs, datetime.now(UTC).isoformat()),
         )
     return Imported(runs, counter.malformed)
+
+
+def _add_script(con: sqlite3.Connection, path: Path, statements: Iterator[Observation]) -> int:
+    observations = list(statements)
+    note_script(con, str(path), (o.sql for o in observations))
+    return add(con, observations)
 
 
 def _digest(data: str) -> str:

@@ -27,3 +27,9 @@ CREATE TABLE IF NOT EXISTS callers (
     runs INTEGER NOT NULL,
     PRIMARY KEY (hash, caller)
 );
+CREATE TABLE IF NOT EXISTS scripts (
+    path TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    runs INTEGER NOT NULL,
+    PRIMARY KEY (path, hash)
+);

@@ -198,13 +198,39 @@ def add(con: sqlite3.Connection, observations: Iterable[Observation]) -> int:
     return count
 
 
+def note_script(con: sqlite3.Connection, path: str, statements: Iterable[str]) -> None:
+    """Keep which runs came from a script, so that `forget_script` can take them back."""
+    runs = Counter(_hash(statement) for statement in statements)
+    con.executemany(
+        "INSERT INTO scripts VALUES (?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET runs = runs + excluded.runs",
+        [(path, key, count) for key, count in runs.items()],
+    )
+
+
+def forget_script(con: sqlite3.Connection, path: str) -> None:
+    """Take back what a script added, inside the caller's transaction."""
+    con.execute(
+        "UPDATE texts SET runs = texts.runs - s.runs FROM scripts AS s"
+        " WHERE s.hash = texts.hash AND s.path = ?",
+        (path,),
+    )
+    con.execute("DELETE FROM texts WHERE runs <= 0")
+    con.execute("DELETE FROM scripts WHERE path = ?", (path,))
+    con.execute("DELETE FROM imports WHERE path = ?", (path,))
+
+
+def _hash(sql: str) -> str:
+    # Lone surrogates have no UTF-8; SQLite refuses the row, and with it the whole batch.
+    return hashlib.sha256(sql.encode("utf-8", "replace")).hexdigest()[:24]
+
+
 class _Seen:
     """The runs of one text in one batch."""
 
     def __init__(self, first: Observation) -> None:
-        # Lone surrogates have no UTF-8; SQLite refuses the row, and with it the whole batch.
         self.sql = first.sql.encode("utf-8", "replace").decode()
-        self.hash = hashlib.sha256(self.sql.encode()).hexdigest()[:24]
+        self.hash = _hash(first.sql)
         self.source, self.last = first.source, first.at.astimezone(UTC)
         self.runs = self.timed = self.errors = 0
         self.total_ms = UNTIMED_MS

@@ -153,6 +153,22 @@ def test_a_log_begun_anew_is_read_from_its_start(tmp_path: Path, store: Workload
     assert import_path(rotated, store).runs == 2
 
 
+def test_a_script_that_was_edited_replaces_what_it_said(
+    tmp_path: Path, store: WorkloadStore
+) -> None:
+    script, other = tmp_path / "q.sql", tmp_path / "other.sql"
+    import_path(written(script, "SELECT 1; SELECT 2; SELECT 2"), store)
+    import_path(written(other, "SELECT 2"), store)
+    assert texts(store) == [("SELECT 1", 1), ("SELECT 2", 3)]
+    import_path(written(script, "SELECT 3; SELECT 2"), store)
+    assert texts(store) == [("SELECT 2", 2), ("SELECT 3", 1)]
+    import_path(written(script, "SELECT 3; SELECT 2; SELECT 4"), store)
+    assert texts(store) == [("SELECT 2", 2), ("SELECT 3", 1), ("SELECT 4", 1)]
+    back = import_path(written(script, "SELECT 1; SELECT 2; SELECT 2"), store)
+    assert (back.runs, back.already) == (3, False)
+    assert texts(store) == [("SELECT 1", 1), ("SELECT 2", 3)]
+
+
 def test_a_directory_is_read_whole(tmp_path: Path, store: WorkloadStore) -> None:
     logs = tmp_path / "logs"
     logs.mkdir()
