@@ -13,7 +13,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.service.problems import Refused
 from api.service.settings import ServiceSettings
-from mcp_servers.problem import problem
 
 MAX_BODY = 1024 * 1024
 MAX_DEPTH = 100
@@ -54,8 +53,7 @@ class Guard:
             self._check(scope, headers)
             body = await _body(headers, receive)
         except Refused as exc:
-            refusal = problem(exc.status, exc.code, exc.detail, **exc.more)
-            await refusal(scope, receive, answer)
+            await exc.answer()(scope, receive, answer)
             return
         await self._app(scope, _replay(body, receive), answer)
 

@@ -74,6 +74,13 @@ class Refused(Exception):
     def __init__(self, status: int, code: str, detail: str, **more: Any) -> None:
         super().__init__(detail)
         self.status, self.code, self.detail, self.more = status, code, detail, more
+        self.headers: dict[str, str] = {}
+
+    def answer(self) -> Response:
+        """Return what the caller gets."""
+        answer = problem(self.status, self.code, self.detail, **self.more)
+        answer.headers.update(self.headers)
+        return answer
 
 
 def install(app: FastAPI) -> None:
@@ -114,7 +121,7 @@ async def _refused_by_routing(request: Request, exc: Exception) -> Response:
 
 async def _refused(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, Refused)
-    return problem(exc.status, exc.code, exc.detail, **exc.more)
+    return exc.answer()
 
 
 async def _already_decided(request: Request, exc: Exception) -> Response:

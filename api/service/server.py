@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import os
 import signal
 import socket
@@ -16,7 +15,7 @@ from api.presence import Serving, announced
 from api.service.app import build_app
 from api.service.keys import KEYS, Keys
 from api.service.service import Build, Service, open_service
-from api.service.settings import ServiceSettings
+from api.service.settings import ServiceSettings, is_loopback
 from graph.errors import GraphError
 from graph.settings import Settings
 
@@ -64,7 +63,7 @@ def serve_home(
     Raises `CannotListen`, and `Busy` when another process works on the home.
     """
     host, port = address
-    _check_open(settings, host)
+    _check_open(settings, limits, host)
     with _listen(host, port) as listening:
         opening = open_service(settings, limits, graphs)
         asyncio.run(_serve(settings, opening, listening, on_ready))
@@ -88,17 +87,13 @@ async def _serve(
             await _Server(config, service).serve(sockets=[listening])
 
 
-def _check_open(settings: Settings, host: str) -> None:
+def _check_open(settings: Settings, limits: ServiceSettings, host: str) -> None:
     """Refuse an address that others reach while nobody has to say who they are."""
-    try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
     with closing(Keys(settings.home / KEYS)) as keys:
-        if not loopback and not keys.asked_for:
+        if not (is_loopback(host) or keys.asked_for or limits.oidc_issuer):
             raise CannotListen(
                 f"{host} can be reached from other machines, and no key is asked for: make one"
-                " with `pillion keys add`, or use 127.0.0.1."
+                " with `pillion keys add`, set PILLION_SERVICE_OIDC_ISSUER, or use 127.0.0.1."
             )
 
 
