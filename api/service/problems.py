@@ -27,6 +27,7 @@ from graph.engine.errors import (
 )
 from graph.engine.records import UnknownRun
 from graph.errors import (
+    AlreadyApproved,
     AlreadyDecided,
     GraphError,
     InvalidAnswer,
@@ -38,6 +39,7 @@ from graph.errors import (
     UnknownProposal,
     UnknownThread,
 )
+from graph.policy import PolicyUnusable
 from mcp_servers.problem import problem
 from mcp_servers.product.errors import ServerGone, ToolFailed
 
@@ -46,6 +48,8 @@ KINDS: dict[type[Exception], tuple[int, str]] = {
     UnknownProduct: (404, "unknown_product"),
     UnknownProposal: (404, "unknown_proposal"),
     UnknownThread: (404, "unknown_thread"),
+    AlreadyApproved: (409, "already_approved"),
+    PolicyUnusable: (503, "policy_unusable"),
     NotAllowed: (403, "forbidden"),
     InvalidAnswer: (422, "invalid_answer"),
     KeyReused: (422, "key_reused"),

@@ -17,6 +17,7 @@ from api.service.keys import KEYS, Keys
 from api.service.service import Build, Service, open_service
 from api.service.settings import ServiceSettings, is_loopback
 from graph.errors import GraphError
+from graph.policy import PolicyFile
 from graph.settings import Settings
 
 CLOSING_SECONDS = 5
@@ -60,9 +61,11 @@ def serve_home(
 ) -> None:
     """Serve every product of the home, and `graphs` beside, until SIGINT or SIGTERM.
 
-    Raises `CannotListen`, and `Busy` when another process works on the home.
+    Raises `CannotListen`, `PolicyUnusable`, and `Busy` when another process works on the home.
     """
     host, port = address
+    # Told now, not to the first who answers.
+    PolicyFile(settings.home).read()
     _check_open(settings, limits, host)
     with _listen(host, port) as listening:
         opening = open_service(settings, limits, graphs)
