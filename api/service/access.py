@@ -14,6 +14,7 @@ from fastapi import Depends, Request
 
 from api.service.keys import EVERY, ROLES, Keys, Role
 from api.service.problems import Refused
+from api.service.rates import Rate
 from api.service.settings import ServiceSettings
 from api.service.tokens import Tokens, is_token
 from tools.messages import Principal
@@ -99,12 +100,14 @@ class Access:
     person: str
     keys: Keys
     settings: ServiceSettings
-    tokens: Tokens | None = None
+    tokens: Tokens | None
+    rate: Rate
 
     @classmethod
     def of(cls, person: str, keys: Keys, settings: ServiceSettings) -> Access:
         """Return what the settings call for: tokens are taken where an issuer is named."""
-        return cls(person, keys, settings, Tokens(settings) if settings.oidc_issuer else None)
+        tokens = Tokens(settings) if settings.oidc_issuer else None
+        return cls(person, keys, settings, tokens, Rate(settings.principal_requests_per_second))
 
     @property
     def open(self) -> bool:
@@ -112,11 +115,16 @@ class Access:
         return self.tokens is None and not self.keys.asked_for
 
     async def authenticate(self, headers: Mapping[str, str]) -> Caller:
-        """Return who sent a request with these headers; refuses with 401, or 503 without keys."""
+        """Return who sent a request with these headers.
+
+        Refuses with 401, with 429 who asks too often, and with 503 while a token's key is missing.
+        """
         secret = _secret(headers)
         if self.tokens is not None and is_token(secret):
             await self.tokens.prepare(secret)
-        return self.identify(headers)
+        caller = self.identify(headers)
+        self.rate.check(f"{caller.principal.kind}:{caller.principal.name}")
+        return caller
 
     def identify(self, headers: Mapping[str, str]) -> Caller:
         """Return the same from what is at hand: a token whose key is not known yet is refused."""

@@ -16,6 +16,7 @@ from api.service.app import build_app
 from api.service.keys import KEYS, Keys
 from api.service.service import Build, Service, open_service
 from api.service.settings import ServiceSettings, is_loopback
+from api.service.tls import TlsFiles, tls_files
 from graph.errors import GraphError
 from graph.policy import PolicyFile
 from graph.settings import Settings
@@ -61,29 +62,34 @@ def serve_home(
 ) -> None:
     """Serve every product of the home, and `graphs` beside, until SIGINT or SIGTERM.
 
-    Raises `CannotListen`, `PolicyUnusable`, and `Busy` when another process works on the home.
+    Raises `CannotListen`, `PolicyUnusable`, `TlsUnusable`, and `Busy` when another process works
+    on the home.
     """
     host, port = address
     # Told now, not to the first who answers.
     PolicyFile(settings.home).read()
+    tls = tls_files(limits)
     _check_open(settings, limits, host)
     with _listen(host, port) as listening:
         opening = open_service(settings, limits, graphs)
-        asyncio.run(_serve(settings, opening, listening, on_ready))
+        asyncio.run(_serve(settings, opening, (listening, tls), on_ready))
 
 
 async def _serve(
     settings: Settings,
     opening: AbstractAsyncContextManager[Service],
-    listening: socket.socket,
+    door: tuple[socket.socket, TlsFiles | None],
     on_ready: Callable[[str], None],
 ) -> None:
+    listening, tls = door
     host, port = listening.getsockname()[:2]
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    scheme = "https" if tls else "http"
+    url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
     async with opening as service:
         config = uvicorn.Config(
             build_app(service), log_level="warning", server_header=False,
             timeout_graceful_shutdown=CLOSING_SECONDS, h11_max_incomplete_event_size=65_536,
+            ssl_certfile=tls.certificate if tls else None, ssl_keyfile=tls.key if tls else None,
         )  # fmt: skip
         with announced(settings.home / "service.json", Serving(url=url, pid=os.getpid())):
             on_ready(url)

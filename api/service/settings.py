@@ -42,6 +42,13 @@ class ServiceSettings(BaseSettings):
     requests_per_second: Annotated[
         float, Field(gt=0, le=1e6, description="Requests one address may send, on average.")
     ] = 200.0
+    principal_requests_per_second: Annotated[
+        float, Field(gt=0, le=1e6, description="Requests one key or person may send, on average.")
+    ] = 200.0
+    tls_certificate: Annotated[
+        str, Field(description="PEM file of the certificate it shows; plain HTTP without.")
+    ] = ""
+    tls_key: Annotated[str, Field(description="PEM file of its key, closed to others.")] = ""
     drain_seconds: Annotated[
         float,
         Field(ge=0, le=3600, description="Time running steps get to end when it is stopped."),
@@ -110,6 +117,8 @@ class ServiceSettings(BaseSettings):
         given = (self.oidc_issuer, self.oidc_audience, self.oidc_jwks)
         if any(given) and not all(given):
             raise ValueError("OIDC_ISSUER, OIDC_AUDIENCE and OIDC_JWKS go together")
+        if bool(self.tls_certificate) != bool(self.tls_key):
+            raise ValueError("TLS_CERTIFICATE and TLS_KEY go together")
         return self
 
     @property
