@@ -32,6 +32,8 @@ def offer_view(offer: Offer) -> dict[str, Any]:
         "undo": list(p.undo),
         "expires_at": p.expires_at.isoformat(),
         "changed_since": p.changed_since,
+        "approvals": [a.model_dump(mode="json") for a in offer.approvals],
+        "approvals_needed": offer.needed,
         "decision": offer.decision.model_dump(mode="json") if offer.decision else None,
         "outcomes": [o.model_dump(mode="json") for o in offer.outcomes],
     }

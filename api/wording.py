@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from rich.markup import escape
@@ -48,6 +49,16 @@ _FIXED_WORDS: dict[type[Message], str] = {
 def safe(text: object) -> str:
     """Return `text` made harmless for a terminal and escaped for rich markup."""
     return escape(plain(text))
+
+
+def approvals(given: Sequence[str], needed: int | None) -> str:
+    """Return how many approvals there are of those policy wants; empty where one answers."""
+    if needed is None:
+        return "policy.toml cannot be read, so nothing can be approved"
+    if needed == 1 and not given:
+        return ""
+    names = f" ({', '.join(given)})" if given else ""
+    return f"{len(given)} of {needed} approvals{names}"
 
 
 def short(text: object, width: int) -> str:

@@ -18,6 +18,7 @@ GENESIS = "0" * 64
 BODIES = """
     SELECT id, round, body FROM proposals
     UNION ALL SELECT proposal_id, round, body FROM decisions
+    UNION ALL SELECT proposal_id, round, body FROM approvals
     UNION ALL SELECT proposal_id, round, body FROM outcomes
 """
 

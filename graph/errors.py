@@ -49,6 +49,16 @@ class AlreadyDecided(GraphError):
         self.standing = standing
 
 
+class AlreadyApproved(GraphError):
+    """The same person approved before; others have to."""
+
+    def __init__(self, proposal_id: str, name: str, given: int, needed: int) -> None:
+        super().__init__(
+            f"{name} approved {proposal_id} already; it has {given} of {needed} approvals and"
+            " needs others'."
+        )
+
+
 class NotAllowed(GraphError):
     """This principal may not answer."""
 

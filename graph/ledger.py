@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import NamedTuple
 
-from graph import audit
+from graph import approvals, audit
 from graph.errors import (
     AlreadyDecided,
     InvalidAnswer,
@@ -18,6 +19,7 @@ from graph.errors import (
     NotAllowed,
     UnknownProposal,
 )
+from graph.policy import Needed, PolicyFile, PolicyUnusable
 from graph.run_store import RunStore, Thread, now
 from nodes.refusal import Refusal
 from tools.failpoints import crash_point
@@ -63,6 +65,10 @@ class Offer(NamedTuple):
     offered_at: datetime
     decision: Decision | None
     outcomes: tuple[Outcome, ...]
+    approvals: tuple[Decision, ...] = ()
+    """Those given so far, where policy wants several."""
+    needed: int | None = 1
+    """How many it wants; None while the policy cannot be read."""
 
     @property
     def waiting(self) -> bool:
@@ -79,6 +85,10 @@ class UndoRequest(NamedTuple):
 
 class Ledger(RunStore):
     """The store of questions and answers."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.policy = PolicyFile(path.parent)
 
     # proposals and decisions
 
@@ -121,8 +131,9 @@ class Ledger(RunStore):
     def decide(self, decision: Decision) -> Offer:
         """Record an answer and queue its delivery; the first answer stands.
 
-        Raises `UnknownProposal`, `AlreadyDecided`, `NotAllowed` (an agent may never
-        approve) or `InvalidAnswer`.
+        Where policy wants several approvals, one that is not the last leaves the offer open.
+        Raises `UnknownProposal`, `AlreadyDecided`, `AlreadyApproved`, `NotAllowed` (an agent
+        may never approve), `PolicyUnusable` or `InvalidAnswer`.
         """
         return self.decide_all([decision])[0]
 
@@ -141,8 +152,24 @@ class Ledger(RunStore):
                     if offer.decision is not None:
                         raise AlreadyDecided(offer.decision)
                     _check_fit(decision, offer.proposal)
-                    self._write_decision(offer, decision)
+                    if self._enough(offer, decision):
+                        self._write_decision(offer, decision)
         return [self.offer_of(d.proposal_id) for d in decisions]
+
+    def _enough(self, offer: Offer, decision: Decision) -> bool:
+        """Return whether this answer settles the offer; an approval among several is kept."""
+        if decision.verdict != "approve":
+            return True
+        needed = self.policy.read().needed(offer.proposal)
+        if needed == Needed():
+            return True
+        return approvals.add(self._con, offer, decision, needed)
+
+    def _needed(self, proposal: Proposal) -> int | None:
+        try:
+            return self.policy.read().needed(proposal).approvals
+        except PolicyUnusable:
+            return None
 
     def _is_new(self, key: str, decisions: Sequence[Decision]) -> bool:
         """Keep the key with what it stands for; returns whether it was unknown."""
@@ -209,13 +236,16 @@ class Ledger(RunStore):
             "SELECT body FROM outcomes WHERE proposal_id = ? AND round = ? ORDER BY at, rowid",
             (proposal_id, number),
         ).fetchall()
+        proposal = PROPOSAL.validate_json(body)
         return Offer(
-            PROPOSAL.validate_json(body),
+            proposal,
             thread_id,
             number,
             datetime.fromisoformat(offered_at),
             Decision.model_validate_json(decision[0]) if decision else None,
             tuple(Outcome.model_validate_json(o[0]) for o in outcomes),
+            approvals.given(self._con, proposal_id, number),
+            self._needed(proposal),
         )
 
     # outbox

@@ -15,6 +15,20 @@ CREATE TABLE IF NOT EXISTS decisions (
     decided_at TEXT NOT NULL,
     PRIMARY KEY (proposal_id, round)
 );
+CREATE TABLE IF NOT EXISTS approvals (
+    proposal_id TEXT NOT NULL,
+    round INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    body TEXT NOT NULL,
+    at TEXT NOT NULL,
+    PRIMARY KEY (proposal_id, round, name)
+);
+CREATE TABLE IF NOT EXISTS requesters (
+    thread_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    PRIMARY KEY (thread_id, kind, name)
+);
 CREATE TABLE IF NOT EXISTS outbox (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     thread_id TEXT NOT NULL,
@@ -92,3 +106,7 @@ CREATE TRIGGER IF NOT EXISTS outcomes_stand_update BEFORE UPDATE ON outcomes
 BEGIN SELECT RAISE(ABORT, 'an outcome stands'); END;
 CREATE TRIGGER IF NOT EXISTS outcomes_stand_delete BEFORE DELETE ON outcomes
 BEGIN SELECT RAISE(ABORT, 'an outcome stands'); END;
+CREATE TRIGGER IF NOT EXISTS approvals_stand_update BEFORE UPDATE ON approvals
+BEGIN SELECT RAISE(ABORT, 'an approval stands'); END;
+CREATE TRIGGER IF NOT EXISTS approvals_stand_delete BEFORE DELETE ON approvals
+BEGIN SELECT RAISE(ABORT, 'an approval stands'); END;

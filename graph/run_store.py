@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from graph import audit
+from graph import approvals, audit
 from graph.errors import UnknownThread
 from graph.sqlite_file import SqliteFile
-from tools.messages import Trial
+from tools.messages import Principal, Trial
 
 SCHEMA = (Path(__file__).parent / "ledger_schema.sql").read_text()
 
@@ -36,7 +36,7 @@ class RunStore(SqliteFile):
     """Runs, their verdicts and totals."""
 
     schema = SCHEMA
-    version = 2
+    version = 3
 
     # threads
 
@@ -49,6 +49,11 @@ class RunStore(SqliteFile):
                 (thread_id, product, request, at, at),
             )
             audit.append(con, at, "pillion", "run.started", thread_id, product=product)
+
+    def request_run(self, thread_id: str, by: Principal) -> None:
+        """Record who asked for a run, before it is started."""
+        with self._transaction() as con:
+            approvals.requested(con, now().isoformat(), thread_id, by)
 
     def set_thread(self, thread_id: str, status: str) -> None:
         """Record where a run stands."""

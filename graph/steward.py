@@ -76,6 +76,7 @@ class Stewardship:
             await (await self.runs()).resume(thread_id, product, budget_seconds)
             return thread_id
         thread_id = f"{product}-{now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        self.ledger.request_run(thread_id, Principal(kind="person", name=self.settings.person))
         await (await self.runs()).start(thread_id, product, agents, budget_seconds)
         return thread_id
 

@@ -14,10 +14,12 @@ from api.cli.render import outcome_table
 from api.cli.shell import Json, err, load_settings, out, print_json, tell, with_queue, with_steward
 from api.products import descriptor_of
 from api.views import offer_view, save_report
+from api.wording import approvals
 from graph.answering import edited_change
 from graph.beside import Queue
-from graph.errors import AlreadyDecided, InvalidAnswer
+from graph.errors import AlreadyApproved, AlreadyDecided, InvalidAnswer, NotAllowed
 from graph.ledger import Ledger, Offer, now
+from graph.policy import PolicyUnusable
 from graph.settings import Settings
 from graph.steward import Stewardship
 from tools.messages import Change, Decision, Principal, Verdict, change_id
@@ -42,13 +44,14 @@ class _Answered(NamedTuple):
     def read(cls, ledger: Ledger, proposals: list[str]) -> _Answered:
         """Look up how things stand."""
         offers = [ledger.offer_of(p) for p in proposals]
-        said = [_afterwards(ledger, o) for o in offers if o.decision and not o.outcomes]
+        said = [_afterwards(ledger, o) for o in offers if not o.outcomes]
         return cls(offers, said)
 
 
 def _afterwards(ledger: Ledger, offer: Offer) -> str:
     decision = offer.decision
-    assert decision is not None
+    if decision is None:
+        return f"{offer.proposal.id}: {_given(offer)}; it waits for others."
     if decision.edited is None:
         return f"{offer.proposal.id}: {AFTERWARDS[decision.verdict]}"
     edited = change_id(offer.proposal.product, decision.edited)
@@ -58,6 +61,10 @@ def _afterwards(ledger: Ledger, offer: Offer) -> str:
     if trial.status == "accepted":
         return f"{offer.proposal.id}: edited and measured; {edited} waits for an answer now."
     return f"{offer.proposal.id}: edited and measured; {trial.status}: {trial.reason}."
+
+
+def _given(offer: Offer) -> str:
+    return approvals([a.principal.name for a in offer.approvals], offer.needed)
 
 
 def review(
@@ -197,6 +204,8 @@ def _ask(settings: Settings, offer: Offer) -> bool:
     """Take one answer, asking again until it is valid; returns whether there is one now."""
     out.print(evidence_panel(offer.proposal))
     out.print(before_after_bars(offer.proposal.evidence.queries, out.width))
+    if given := _given(offer):
+        tell(f"Policy: {given}.")
     while True:
         choice = Prompt.ask(
             "Approve, reject, edit or skip?", choices=["a", "r", "e", "s"], default="s", console=out
@@ -206,7 +215,7 @@ def _ask(settings: Settings, offer: Offer) -> bool:
         try:
             _take(settings, offer, choice)
             return True
-        except AlreadyDecided as exc:
+        except (AlreadyDecided, AlreadyApproved, NotAllowed, PolicyUnusable) as exc:
             tell(exc)
             return False
         except InvalidAnswer as exc:

@@ -29,6 +29,7 @@ from api.wording import counted, size
 from graph.decisions import recorded
 from graph.errors import GraphError, LedgerBroken
 from graph.ledger import Ledger
+from graph.policy import PolicyFile, PolicyUnusable
 from graph.settings import Settings
 from mcp_servers.product.errors import ServerGone, ToolFailed
 
@@ -175,7 +176,7 @@ def _home(settings: Settings) -> dict[str, Any]:
 
 
 def _state(settings: Settings) -> list[dict[str, Any]]:
-    checks = []
+    checks = [_policy(settings)]
     if settings.ledger_path.exists():
         checks.append(_ledger(settings))
     if settings.checkpoint_path.exists():
@@ -184,6 +185,14 @@ def _state(settings: Settings) -> list[dict[str, Any]]:
         damaged = f"{path} is damaged. {REMEDIES[path.name]}"
         checks.append(_check("checkpoints", whole, "whole" if whole else damaged))
     return checks
+
+
+def _policy(settings: Settings) -> dict[str, Any]:
+    try:
+        rules = PolicyFile(settings.home).read().rules
+    except PolicyUnusable as exc:
+        return _check("policy", False, f"{exc} Until then nothing can be approved.")
+    return _check("policy", True, counted(len(rules), "rule") if rules else "one answer settles")
 
 
 def _ledger(settings: Settings) -> dict[str, Any]:

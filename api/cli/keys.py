@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import Annotated, cast, get_args
+from typing import Annotated
 
 import typer
 
 from api.cli.shell import Json, err, load_settings, print_json, tell
 from api.products import check_writable
-from api.service.keys import EVERY, KEYS, ROLES, Keys, Kind, Role
+from api.service.keys import KEYS, ROLES, Keys, Kind, Role, parse_role
 from graph.settings import Settings
 
 app = typer.Typer(
@@ -55,11 +55,11 @@ def add(
 
 
 def _role(text: str) -> tuple[str, Role]:
-    product, equals, role = text.rpartition("=")
-    if role not in get_args(Role) or (equals and not product):
+    found = parse_role(text)
+    if found is None:
         tell(f"--role takes ROLE or PRODUCT=ROLE with {', '.join(ROLES)}, not {text!r}.", to=err)
         raise typer.Exit(2)
-    return product or EVERY, cast(Role, role)
+    return found
 
 
 @app.command("list")

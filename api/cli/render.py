@@ -21,7 +21,7 @@ from api.cli.cells import (
     text,
 )
 from api.cli.evidence import evidence_panel
-from api.wording import MISSING, TRIAL_WORDS, contract_word, cost, gain, safe
+from api.wording import MISSING, TRIAL_WORDS, approvals, contract_word, cost, gain, safe
 from tools.messages import Evidence, Interval, Outcome, Proposal, Trial, change_target
 
 __all__ = [
@@ -155,13 +155,18 @@ def _waiting_table(rows: Sequence[Proposal | Mapping[str, Any]]) -> Table:
         if isinstance(row, Mapping):
             ratio = Interval.model_validate(row["ratio"]) if row.get("ratio") else None
             named = (row.get("id", ""), row.get("product", ""), row.get("summary", ""))
-            where = row.get("target", "")
+            where = " · ".join(filter(None, (row.get("target", ""), _approvals(row))))
         else:
             ratio, where = row.evidence.ratio, change_target(row.change)
             named = (row.id, row.product, row.summary)
         what = stacked(text(named[2]), text(where, QUIET))
         table.add_row(text(named[0], "bold"), text(named[1]), what, gain_cell(ratio))
     return table
+
+
+def _approvals(row: Mapping[str, Any]) -> str:
+    given = [a["principal"]["name"] for a in row.get("approvals", ())]
+    return approvals(given, row.get("approvals_needed", 1))
 
 
 def status_table(

@@ -37,6 +37,8 @@ EXIT_CODES = {
     STOPPED: "stopped by Ctrl-C or SIGTERM; the next command continues",
     READER_LEFT: "whoever read the output left, as under `| head`",
 }
+TOKEN = "PILLION_PRODUCT_TOKEN"
+"""The one setting that is never shown."""
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 
@@ -97,7 +99,7 @@ def _checked(kind: type[S]) -> S:
         prefix = kind.model_config.get("env_prefix", "")
         for problem in exc.errors():
             name = prefix + "_".join(str(p) for p in problem["loc"]).upper()
-            given = "" if "token" in problem["loc"] else f"={problem['input']}"
+            given = f"={problem['input']}" if problem["loc"] and name != TOKEN else ""
             tell(f"The setting {name}{given} is not valid: {problem['msg']}.", to=err)
         raise typer.Exit(2) from exc
     except (OSError, UnicodeDecodeError) as exc:

@@ -1,4 +1,8 @@
-"""Who calls, and what they may do: roles a product, checked by every route."""
+"""Who calls, and what they may do: roles a product, checked by every route.
+
+A route asks with `Needs`; whatever else has headers and no route, such as a mounted application,
+awaits `Access.authenticate`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,13 @@ from fastapi import Depends, Request
 
 from api.service.keys import EVERY, ROLES, Keys, Role
 from api.service.problems import Refused
+from api.service.rates import Rate
+from api.service.settings import ServiceSettings
+from api.service.tokens import Tokens, is_token
 from tools.messages import Principal
+
+REALM = 'Bearer realm="pillion"'
+METADATA = "/.well-known/oauth-protected-resource"
 
 
 @dataclass(frozen=True)
@@ -46,7 +56,9 @@ class Caller:
 def forbidden(role: Role, product: str) -> Refused:
     """Return the refusal for lacking a role."""
     where = "every product" if product == EVERY else product
-    return Refused(403, "forbidden", f"This needs the role {role} for {where}.")
+    refused = Refused(403, "forbidden", f"This needs the role {role} for {where}.")
+    refused.headers["www-authenticate"] = f'{REALM}, error="insufficient_scope"'
+    return refused
 
 
 class Needs:
@@ -61,7 +73,13 @@ class Needs:
 
     async def __call__(self, request: Request) -> Caller:
         """Return the caller; refuses with 401 or 403."""
-        caller: Caller = request.app.state.service.access.identify(request.headers)
+        access: Access = request.app.state.service.access
+        try:
+            caller = await access.authenticate(request.headers)
+        except Refused as exc:
+            if exc.status == 401:
+                exc.headers["www-authenticate"] = access.challenge(exc, base_url(request))
+            raise
         enough = caller.may(self.role, EVERY) if self.everywhere else None
         if enough is False or (enough is None and not caller.may_somewhere(self.role)):
             raise forbidden(self.role, EVERY if self.everywhere else "this")
@@ -77,22 +95,88 @@ Admin = Annotated[Caller, Depends(Needs("admin", everywhere=True))]
 
 @dataclass(frozen=True)
 class Access:
-    """Identifies callers by their keys; while none was ever made, they are the local person."""
+    """Identifies callers by keys and tokens; without either they are the local person."""
 
     person: str
     keys: Keys
+    settings: ServiceSettings
+    tokens: Tokens | None
+    rate: Rate
+
+    @classmethod
+    def of(cls, person: str, keys: Keys, settings: ServiceSettings) -> Access:
+        """Return what the settings call for: tokens are taken where an issuer is named."""
+        tokens = Tokens(settings) if settings.oidc_issuer else None
+        return cls(person, keys, settings, tokens, Rate(settings.principal_requests_per_second))
+
+    @property
+    def open(self) -> bool:
+        """Whether nobody has to say who they are."""
+        return self.tokens is None and not self.keys.asked_for
+
+    async def authenticate(self, headers: Mapping[str, str]) -> Caller:
+        """Return who sent a request with these headers.
+
+        Refuses with 401, with 429 who asks too often, and with 503 while a token's key is missing.
+        """
+        secret = _secret(headers)
+        if self.tokens is not None and is_token(secret):
+            await self.tokens.prepare(secret)
+        caller = self.identify(headers)
+        self.rate.check(f"{caller.principal.kind}:{caller.principal.name}")
+        return caller
 
     def identify(self, headers: Mapping[str, str]) -> Caller:
-        """Return who sent a request with these headers; refuses with 401."""
-        if not self.keys.asked_for:
+        """Return the same from what is at hand: a token whose key is not known yet is refused."""
+        if self.open:
             everything = cast(dict[str, Role], {EVERY: "admin"})
             return Caller(Principal(kind="person", name=self.person), everything)
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        secret = token.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+        secret = _secret(headers)
+        if self.tokens is not None and is_token(secret):
+            holder = self.tokens.check(secret)
+            return Caller(Principal(kind=holder.kind, name=holder.name), holder.roles)
         found = self.keys.find(secret) if secret else None
         if found is None:
-            raise Refused(
-                401, "unauthorized", "Send `Authorization: Bearer KEY` or `X-Api-Key: KEY`; its"
-                " operator makes keys with `pillion keys add`.",
-            )  # fmt: skip
+            raise Refused(401, "unauthorized", self._ways())
         return Caller(Principal(kind=found.kind, name=found.name), found.roles)
+
+    def _ways(self) -> str:
+        token = f" or a token of {self.settings.oidc_issuer}" if self.tokens else ""
+        return (
+            f"Send `Authorization: Bearer KEY`{token} or `X-Api-Key: KEY`; its operator makes keys"
+            " with `pillion keys add`."
+        )
+
+    def challenge(self, refused: Refused, base: str, path: str = "") -> str:
+        """Return the `WWW-Authenticate` of a refusal (RFC 6750, RFC 9728).
+
+        `path` is that of the resource below the service, such as `/mcp`.
+        """
+        parts = [REALM]
+        if refused.code != "unauthorized":
+            parts += [f'error="{refused.code}"', f'error_description="{refused.detail}"']
+        if self.tokens is not None:
+            parts.append(f'resource_metadata="{base}{METADATA}{path}"')
+        return ", ".join(parts)
+
+    def resource_metadata(self, base: str, path: str = "") -> dict[str, Any] | None:
+        """Return what RFC 9728 wants to be told of a resource; None where no tokens are taken."""
+        if self.tokens is None:
+            return None
+        return {
+            "resource": f"{base}{path}",
+            "resource_name": "Pillion",
+            "authorization_servers": [self.settings.oidc_issuer],
+            "bearer_methods_supported": ["header"],
+        }
+
+
+def base_url(request: Request) -> str:
+    """Return the URL by which clients know the service, without a slash at its end."""
+    settings: ServiceSettings = request.app.state.service.limits
+    return settings.public_url or str(request.base_url).rstrip("/")
+
+
+def _secret(headers: Mapping[str, str]) -> str:
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")

@@ -5,20 +5,18 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-import time
 
 import orjson
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.service.problems import Refused
+from api.service.rates import Rate
 from api.service.settings import ServiceSettings
-from mcp_servers.problem import problem
 
 MAX_BODY = 1024 * 1024
 MAX_DEPTH = 100
 BODY_SECONDS = 30.0
-ADDRESSES = 10_000
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BRACKET = re.compile(rb"[\[\]{}]")
@@ -54,8 +52,7 @@ class Guard:
             self._check(scope, headers)
             body = await _body(headers, receive)
         except Refused as exc:
-            refusal = problem(exc.status, exc.code, exc.detail, **exc.more)
-            await refusal(scope, receive, answer)
+            await exc.answer()(scope, receive, answer)
             return
         await self._app(scope, _replay(body, receive), answer)
 
@@ -74,8 +71,7 @@ class Guard:
                 403, "foreign_origin", "Pages of that origin may not call this service;"
                 " its operator can let them with PILLION_SERVICE_ALLOWED_ORIGINS.",
             )  # fmt: skip
-        if not self._rate.allows(scope["client"][0] if scope.get("client") else ""):
-            raise Refused(429, "too_many_requests", "Too many requests; slow down and try again.")
+        self._rate.check(scope["client"][0] if scope.get("client") else "")
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
@@ -135,23 +131,3 @@ def depth(body: bytes) -> int:
         here += 1 if bracket in b"[{" else -1
         deepest = max(deepest, here)
     return deepest
-
-
-class Rate:
-    """A token bucket an address, two seconds deep; the addresses longest unseen are forgotten."""
-
-    def __init__(self, per_second: float) -> None:
-        self._per_second = per_second
-        self._depth = max(1.0, 2 * per_second)
-        self._buckets: dict[str, tuple[float, float]] = {}
-
-    def allows(self, address: str) -> bool:
-        """Take one token, when there is one."""
-        at = time.monotonic()
-        tokens, seen = self._buckets.pop(address, (self._depth, at))
-        tokens = min(self._depth, tokens + (at - seen) * self._per_second)
-        allowed = tokens >= 1
-        self._buckets[address] = (tokens - 1 if allowed else tokens, at)
-        if len(self._buckets) > ADDRESSES:
-            del self._buckets[next(iter(self._buckets))]
-        return allowed

@@ -25,6 +25,14 @@ KEYS = "keys.db"
 """The file in a home."""
 
 
+def parse_role(text: str) -> tuple[str, Role] | None:
+    """Return product and role of `PRODUCT=ROLE`, or of `ROLE` for every product."""
+    product, equals, role = text.rpartition("=")
+    if role not in ROLES or (equals and not product):
+        return None
+    return product or EVERY, role
+
+
 class Key(NamedTuple):
     """A key without its secret."""
 

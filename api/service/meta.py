@@ -7,10 +7,11 @@ import sqlite3
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from api.service.access import Viewer
+from api.service.access import METADATA, Viewer, base_url
+from api.service.problems import Refused
 from api.service.service import Served
 
 router = APIRouter(tags=["service"])
@@ -48,6 +49,15 @@ def _readable(service: Served) -> bool:
     except sqlite3.Error:
         return False
     return True
+
+
+@router.get(METADATA, responses={404: {"description": "It takes keys only."}})
+async def resource_metadata(request: Request, service: Served) -> dict[str, Any]:
+    """Say where tokens for this service come from (RFC 9728); needs no key."""
+    found = service.access.resource_metadata(base_url(request))
+    if found is None:
+        raise Refused(404, "not_found", "This service takes API keys only, no tokens.")
+    return found
 
 
 @router.get("/info")

@@ -27,6 +27,7 @@ from graph.engine.errors import (
 )
 from graph.engine.records import UnknownRun
 from graph.errors import (
+    AlreadyApproved,
     AlreadyDecided,
     GraphError,
     InvalidAnswer,
@@ -38,6 +39,7 @@ from graph.errors import (
     UnknownProposal,
     UnknownThread,
 )
+from graph.policy import PolicyUnusable
 from mcp_servers.problem import problem
 from mcp_servers.product.errors import ServerGone, ToolFailed
 
@@ -46,6 +48,8 @@ KINDS: dict[type[Exception], tuple[int, str]] = {
     UnknownProduct: (404, "unknown_product"),
     UnknownProposal: (404, "unknown_proposal"),
     UnknownThread: (404, "unknown_thread"),
+    AlreadyApproved: (409, "already_approved"),
+    PolicyUnusable: (503, "policy_unusable"),
     NotAllowed: (403, "forbidden"),
     InvalidAnswer: (422, "invalid_answer"),
     KeyReused: (422, "key_reused"),
@@ -74,6 +78,13 @@ class Refused(Exception):
     def __init__(self, status: int, code: str, detail: str, **more: Any) -> None:
         super().__init__(detail)
         self.status, self.code, self.detail, self.more = status, code, detail, more
+        self.headers: dict[str, str] = {}
+
+    def answer(self) -> Response:
+        """Return what the caller gets."""
+        answer = problem(self.status, self.code, self.detail, **self.more)
+        answer.headers.update(self.headers)
+        return answer
 
 
 def install(app: FastAPI) -> None:
@@ -114,7 +125,7 @@ async def _refused_by_routing(request: Request, exc: Exception) -> Response:
 
 async def _refused(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, Refused)
-    return problem(exc.status, exc.code, exc.detail, **exc.more)
+    return exc.answer()
 
 
 async def _already_decided(request: Request, exc: Exception) -> Response:

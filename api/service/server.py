@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import os
 import signal
 import socket
@@ -16,8 +15,10 @@ from api.presence import Serving, announced
 from api.service.app import build_app
 from api.service.keys import KEYS, Keys
 from api.service.service import Build, Service, open_service
-from api.service.settings import ServiceSettings
+from api.service.settings import ServiceSettings, is_loopback
+from api.service.tls import TlsFiles, tls_files
 from graph.errors import GraphError
+from graph.policy import PolicyFile
 from graph.settings import Settings
 
 CLOSING_SECONDS = 5
@@ -61,44 +62,47 @@ def serve_home(
 ) -> None:
     """Serve every product of the home, and `graphs` beside, until SIGINT or SIGTERM.
 
-    Raises `CannotListen`, and `Busy` when another process works on the home.
+    Raises `CannotListen`, `PolicyUnusable`, `TlsUnusable`, and `Busy` when another process works
+    on the home.
     """
     host, port = address
-    _check_open(settings, host)
+    # Told now, not to the first who answers.
+    PolicyFile(settings.home).read()
+    tls = tls_files(limits)
+    _check_open(settings, limits, host)
     with _listen(host, port) as listening:
         opening = open_service(settings, limits, graphs)
-        asyncio.run(_serve(settings, opening, listening, on_ready))
+        asyncio.run(_serve(settings, opening, (listening, tls), on_ready))
 
 
 async def _serve(
     settings: Settings,
     opening: AbstractAsyncContextManager[Service],
-    listening: socket.socket,
+    door: tuple[socket.socket, TlsFiles | None],
     on_ready: Callable[[str], None],
 ) -> None:
+    listening, tls = door
     host, port = listening.getsockname()[:2]
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    scheme = "https" if tls else "http"
+    url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
     async with opening as service:
         config = uvicorn.Config(
             build_app(service), log_level="warning", server_header=False,
             timeout_graceful_shutdown=CLOSING_SECONDS, h11_max_incomplete_event_size=65_536,
+            ssl_certfile=tls.certificate if tls else None, ssl_keyfile=tls.key if tls else None,
         )  # fmt: skip
         with announced(settings.home / "service.json", Serving(url=url, pid=os.getpid())):
             on_ready(url)
             await _Server(config, service).serve(sockets=[listening])
 
 
-def _check_open(settings: Settings, host: str) -> None:
+def _check_open(settings: Settings, limits: ServiceSettings, host: str) -> None:
     """Refuse an address that others reach while nobody has to say who they are."""
-    try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
     with closing(Keys(settings.home / KEYS)) as keys:
-        if not loopback and not keys.asked_for:
+        if not (is_loopback(host) or keys.asked_for or limits.oidc_issuer):
             raise CannotListen(
                 f"{host} can be reached from other machines, and no key is asked for: make one"
-                " with `pillion keys add`, or use 127.0.0.1."
+                " with `pillion keys add`, set PILLION_SERVICE_OIDC_ISSUER, or use 127.0.0.1."
             )
 
 

@@ -103,7 +103,7 @@ async def open_service(
             registry.add(PlainGraph(name, build(saver, store)))
         conductor = Conductor(steward, graph, engine)
         keys = stack.enter_context(closing(Keys(settings.home / KEYS)))
-        access = Access(settings.person, keys)
+        access = Access.of(settings.person, keys, limits)
         service = Service(
             settings, limits, steward, access, engine, conductor, store, reader
         )  # fmt: skip

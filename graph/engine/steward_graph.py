@@ -87,7 +87,10 @@ class StewardGraph:
         _parse(StewardContext, request.context, "context")
         request = request.model_copy(update={"durability": "sync"})
         if request.command is None:
-            return self._accept_input(request, thread)
+            request = self._accept_input(request, thread)
+            if request.input is not None:
+                self.ledger.request_run(thread.thread_id, caller)
+            return request
         if request.command.resume is None:
             raise InvalidRequest("A command for this graph is an answer: give resume.")
         await self._decide(thread.thread_id, request.command.resume, caller)

@@ -21,7 +21,7 @@ from tests.commands import document, invoke, refusal
 from tests.factories import make_proposal
 from tests.products import make_product
 
-OPEN = {"/ok", "/health", "/ready"}
+OPEN = {"/ok", "/health", "/ready", "/.well-known/oauth-protected-resource"}
 """What answers without a key."""
 
 

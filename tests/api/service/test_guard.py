@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from api.service import guard, meta
-from api.service.guard import MAX_BODY, Rate, depth
+from api.service.guard import MAX_BODY, depth
 from api.service.service import Service
 
 JSON = {"content-type": "application/json"}
@@ -109,9 +109,3 @@ async def test_a_strange_request_id_is_replaced(http: httpx.AsyncClient, given: 
 
 def test_brackets_inside_strings_do_not_count() -> None:
     assert depth(b'{"a": "[[[[\\"[[", "b": [{}]}') == 3
-
-
-def test_one_address_cannot_use_up_the_others_share() -> None:
-    rate = Rate(5.0)
-    assert [rate.allows("a") for _ in range(12)].count(True) == 10
-    assert rate.allows("b")

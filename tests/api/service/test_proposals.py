@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ from api.service.service import Service
 from graph.ledger import now
 from tests.api.service.test_guard import problem_of
 from tests.factories import make_change, make_evidence, make_interval, make_proposal
+from tests.products import make_product
 from tools.messages import SortTable, TableName
 
 
@@ -160,3 +162,35 @@ async def test_metrics_count_what_waits_and_what_was_answered(
     lines = (await http.get("/metrics")).text.splitlines()
     assert 'pillion_proposals_waiting{product="flights"} 2' in lines
     assert 'pillion_decisions{product="flights",verdict="reject"} 1' in lines
+
+
+async def test_where_policy_wants_two_the_queue_shows_who_approved(
+    service: Service, http: httpx.AsyncClient, offered: list[str]
+) -> None:
+    (service.settings.home / "policy.toml").write_text("[[rule]]\napprovals = 2\n")
+    where = f"/v1/proposals/{offered[0]}/decision"
+    people = [
+        {"x-api-key": service.access.keys.add(name, "person", {"*": "approver"})}
+        for name in ("bob", "cem")
+    ]
+    first = await http.post(where, json={"verdict": "approve"}, headers=people[0])
+    assert (first.status_code, first.json()["status"]) == (201, "waiting")
+    listed = (await http.get("/v1/proposals", headers=people[1])).json()[0]
+    assert [a["principal"]["name"] for a in listed["approvals"]] == ["bob"]
+    assert listed["approvals_needed"] == 2
+    again = await http.post(where, json={"verdict": "approve"}, headers=people[0])
+    assert problem_of(again) == (409, "already_approved")
+    last = await http.post(where, json={"verdict": "approve"}, headers=people[1])
+    assert (last.status_code, last.json()["status"]) == (201, "approved")
+
+
+async def test_who_asked_for_a_run_over_http_may_not_approve_where_policy_wants_two(
+    service: Service, http: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    make_product(tmp_path, service.settings.home, rows=10)
+    key = {"x-api-key": service.access.keys.add("bob", "person", {"*": "approver"})}
+    started = await http.post("/v1/products/sales/runs", json={}, headers=key)
+    thread = started.json()["thread"]
+    trail = [(r.actor, r.action, r.subject) for r in service.ledger.audit_rows()]
+    assert ("person:bob", "run.requested", thread) in trail
+    await http.post(f"/threads/{thread}/runs/{started.json()['run']}/cancel", headers=key)
