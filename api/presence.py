@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,8 +37,8 @@ def announced(where: Path, serving: Serving) -> Iterator[Path]:
         where.unlink(missing_ok=True)
 
 
-def find_serving(where: Path, mark: str, command: str) -> Serving | None:
-    """Read such a file; None when there is none or the process, known by `mark`, is gone."""
+def find_serving(where: Path, marks: Collection[str], command: str) -> Serving | None:
+    """Read such a file; None when there is none or the process, known by a mark, is gone."""
     try:
         serving = Serving.model_validate_json(where.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
@@ -48,13 +48,13 @@ def find_serving(where: Path, mark: str, command: str) -> Serving | None:
             f"{where} is damaged; it says where `pillion {command}` listens. Stop that command if"
             " it runs, then delete the file."
         ) from exc
-    return serving if _serves(serving.pid, mark) else None
+    return serving if _serves(serving.pid, marks) else None
 
 
-def _serves(pid: int, mark: str) -> bool:
+def _serves(pid: int, marks: Collection[str]) -> bool:
     """Return whether that process is the server and not a later one of the same number."""
     try:
-        return mark in psutil.Process(pid).cmdline()
+        return not set(marks).isdisjoint(psutil.Process(pid).cmdline())
     except (psutil.NoSuchProcess, ValueError, OverflowError):
         return False
     except psutil.AccessDenied:

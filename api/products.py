@@ -93,13 +93,13 @@ def target_of(settings: Settings, name: str) -> Callable[[], Any]:
 def serving_of(settings: Settings, name: str) -> Serving | None:
     """Return where the product is served, while the serving process lives."""
     return find_serving(
-        settings.product_home(name) / "serving.json", "mcp_servers.product", f"serve {name}"
+        settings.product_home(name) / "serving.json", {"mcp_servers.product"}, f"serve {name}"
     )
 
 
 def service_of(settings: Settings) -> Serving | None:
     """Return where the service of this home listens, while it lives."""
-    return find_serving(settings.home / "service.json", "serve", "serve")
+    return find_serving(settings.home / "service.json", {"serve", "mcp"}, "serve")
 
 
 def set_up(arguments: list[str], on_line: OnLine) -> dict[str, Any]:

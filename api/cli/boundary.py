@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 import typer
 from pydantic import ValidationError
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
+from typer.exceptions import TyperException
 
 from api.cli.shell import STOPPED, err, reader_left, tell
 from graph.errors import AlreadyDecided, GraphError, LedgerBroken, RunFailed
@@ -36,16 +37,16 @@ class Told(NamedTuple):
     text: str
 
 
-class Guarded(TyperCommand):
-    """A command from which no traceback escapes."""
+class _Boundary:
+    """Before a command class: no traceback escapes from what it invokes."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; errors become a message on standard error and an exit code."""
         try:
-            result = super().invoke(ctx)
+            result = super().invoke(ctx)  # type: ignore[misc]
             sys.stdout.flush()
             return result
-        except (typer.Exit, typer.Abort, typer.BadParameter):
+        except (typer.Exit, typer.Abort, TyperException):
             raise
         except BrokenPipeError:
             reader_left()
@@ -53,6 +54,14 @@ class Guarded(TyperCommand):
             told = explain(exc, Settings())
             tell(told.text, to=err)
             raise typer.Exit(told.code) from exc
+
+
+class Guarded(_Boundary, TyperCommand):
+    """A command from which no traceback escapes."""
+
+
+class GuardedGroup(_Boundary, TyperGroup):
+    """A group that is a command of its own, from which no traceback escapes."""
 
 
 def explain(error: BaseException, settings: Settings) -> Told:

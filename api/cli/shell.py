@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings
 from rich.console import Console
 
 from api.cli.progress import RunProgress
+from api.ide.settings import McpSettings
 from api.products import check_writable, service_of, target_of
 from api.service.settings import ServiceSettings
 from graph.beside import Queue, open_beside
@@ -76,6 +77,11 @@ def load_settings() -> Settings:
 def load_service_settings() -> ServiceSettings:
     """Read the settings of the service; a bad one ends the command with code 2."""
     return _checked(ServiceSettings)
+
+
+def load_mcp_settings() -> McpSettings:
+    """Read the settings of `pillion mcp`; a bad one ends the command with code 2."""
+    return _checked(McpSettings)
 
 
 def refuse_while_served(settings: Settings) -> None:

@@ -8,6 +8,8 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
+from api.ide.endpoint import add_endpoint
+from api.ide.server import Extend, build_server
 from api.service import (
     assistants,
     meta,
@@ -39,13 +41,13 @@ ROUTERS = (
 EXPOSED = ("Location", "Content-Location", "X-Request-Id", "X-Pagination-Total")
 
 
-def build_app(service: Service) -> ASGIApp:
+def build_app(service: Service, extend: Extend | None = None) -> ASGIApp:
     """Return the guarded application; the service is opened and closed by the caller."""
-    return Guard(build_api(service), service.limits)
+    return Guard(build_api(service, extend), service.limits)
 
 
-def build_api(service: Service) -> FastAPI:
-    """Return the routes of a service."""
+def build_api(service: Service, extend: Extend | None = None) -> FastAPI:
+    """Return the routes of a service, with its MCP server, which `extend` may add to."""
     app = FastAPI(
         title="Pillion",
         version=version("pillion"),
@@ -56,6 +58,7 @@ def build_api(service: Service) -> FastAPI:
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)
+    add_endpoint(app, service, build_server(service, extend))
     if service.limits.origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=sorted(service.limits.origins), allow_methods=["*"],

@@ -15,6 +15,7 @@ from api.service.problems import Refused
 from api.service.service import Served
 
 router = APIRouter(tags=["service"])
+KEYS_ONLY: dict[int | str, dict[str, Any]] = {404: {"description": "It takes keys only."}}
 FLAGS = {"assistants": True, "crons": False, "strict_resume": True}
 
 
@@ -51,10 +52,20 @@ def _readable(service: Served) -> bool:
     return True
 
 
-@router.get(METADATA, responses={404: {"description": "It takes keys only."}})
+@router.get(METADATA, responses=KEYS_ONLY)
 async def resource_metadata(request: Request, service: Served) -> dict[str, Any]:
     """Say where tokens for this service come from (RFC 9728); needs no key."""
-    found = service.access.resource_metadata(base_url(request))
+    return _metadata(request, service, "")
+
+
+@router.get(f"{METADATA}/mcp", responses=KEYS_ONLY)
+async def mcp_metadata(request: Request, service: Served) -> dict[str, Any]:
+    """Say the same of the MCP server at `/mcp`."""
+    return _metadata(request, service, "/mcp")
+
+
+def _metadata(request: Request, service: Served, path: str) -> dict[str, Any]:
+    found = service.access.resource_metadata(base_url(request), path)
     if found is None:
         raise Refused(404, "not_found", "This service takes API keys only, no tokens.")
     return found

@@ -66,6 +66,8 @@ KINDS: dict[type[Exception], tuple[int, str]] = {
     InvalidNamespaceError: (422, "invalid_request"),
     Draining: (503, "draining"),
     Conflict: (409, "conflict"),
+    AlreadyDecided: (409, "already_decided"),
+    NotWaiting: (409, "not_waiting"),
     GraphError: (409, "refused"),
 }
 """What an error means over HTTP; the nearest class counts, and its words are meant for people."""
@@ -92,12 +94,12 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused_by_routing)
     app.add_exception_handler(Refused, _refused)
+    for kind in KINDS:
+        app.add_exception_handler(kind, _known)
     app.add_exception_handler(AlreadyDecided, _already_decided)
     app.add_exception_handler(ToolFailed, _product_said)
     app.add_exception_handler(InvalidResume, _invalid_answer)
     app.add_exception_handler(NotWaiting, _not_waiting)
-    for kind in KINDS:
-        app.add_exception_handler(kind, _known)
     app.add_exception_handler(RunFailed, _unforeseen)
     app.add_exception_handler(sqlite3.Error, _state)
     app.add_exception_handler(OSError, _state)
@@ -154,9 +156,12 @@ async def _product_said(request: Request, exc: Exception) -> Response:
 
 
 async def _known(request: Request, exc: Exception) -> Response:
-    kind = next(k for k in type(exc).__mro__ if k in KINDS)
-    status, code = KINDS[kind]
-    return problem(status, code, str(exc))
+    return problem(*meaning_of(exc), str(exc))
+
+
+def meaning_of(error: Exception) -> tuple[int, str]:
+    """Return the status and the code of an error that is one of `KINDS`."""
+    return KINDS[next(k for k in type(error).__mro__ if k in KINDS)]
 
 
 async def _state(request: Request, exc: Exception) -> Response:

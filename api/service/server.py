@@ -6,11 +6,12 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, closing, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, closing, contextmanager
 
 import uvicorn
 
+from api.ide.server import Extend
 from api.presence import Serving, announced
 from api.service.app import build_app
 from api.service.keys import KEYS, Keys
@@ -53,14 +54,26 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+class _Inner(_Server):
+    """A server within a program that has signals of its own."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to the program."""
+        yield
+
+
 def serve_home(
     settings: Settings,
     limits: ServiceSettings,
     address: tuple[str, int],
     on_ready: Callable[[str], None],
     graphs: Mapping[str, Build] | None = None,
+    extend: Extend | None = None,
 ) -> None:
-    """Serve every product of the home, and `graphs` beside, until SIGINT or SIGTERM.
+    """Serve every product of the home until SIGINT or SIGTERM.
+
+    `graphs` are served beside the steward graph; `extend` may add to the MCP server.
 
     Raises `CannotListen`, `PolicyUnusable`, `TlsUnusable`, and `Busy` when another process works
     on the home.
@@ -70,30 +83,56 @@ def serve_home(
     PolicyFile(settings.home).read()
     tls = tls_files(limits)
     _check_open(settings, limits, host)
+
+    async def serve() -> None:
+        door, more = (listening, tls), (graphs, extend)
+        async with _opened(settings, limits, door, more, _Server) as (server, at):
+            on_ready(at.url)
+            await server.serve(sockets=[listening])
+
     with _listen(host, port) as listening:
-        opening = open_service(settings, limits, graphs)
-        asyncio.run(_serve(settings, opening, (listening, tls), on_ready))
+        asyncio.run(serve())
 
 
-async def _serve(
+@asynccontextmanager
+async def held_home(settings: Settings, limits: ServiceSettings) -> AsyncIterator[Serving]:
+    """Serve the home from within a program, on a port of its own choice; yields where.
+
+    Raises `Busy` when another process works on the home.
+    """
+    with _listen("127.0.0.1", 0) as listening:
+        door = (listening, None)
+        async with _opened(settings, limits, door, (None, None), _Inner) as (server, at):
+            serving = asyncio.create_task(server.serve(sockets=[listening]))
+            try:
+                yield at
+            finally:
+                server.should_exit = True
+                await asyncio.wait({serving})
+
+
+@asynccontextmanager
+async def _opened(
     settings: Settings,
-    opening: AbstractAsyncContextManager[Service],
+    limits: ServiceSettings,
     door: tuple[socket.socket, TlsFiles | None],
-    on_ready: Callable[[str], None],
-) -> None:
-    listening, tls = door
+    more: tuple[Mapping[str, Build] | None, Extend | None],
+    kind: type[_Server],
+) -> AsyncIterator[tuple[_Server, Serving]]:
+    """Open the service with its server, and announce it while it is open."""
+    (listening, tls), (graphs, extend) = door, more
     host, port = listening.getsockname()[:2]
     scheme = "https" if tls else "http"
     url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
-    async with opening as service:
+    async with open_service(settings, limits, graphs) as service:
         config = uvicorn.Config(
-            build_app(service), log_level="warning", server_header=False,
+            build_app(service, extend), log_level="warning", server_header=False,
             timeout_graceful_shutdown=CLOSING_SECONDS, h11_max_incomplete_event_size=65_536,
             ssl_certfile=tls.certificate if tls else None, ssl_keyfile=tls.key if tls else None,
         )  # fmt: skip
-        with announced(settings.home / "service.json", Serving(url=url, pid=os.getpid())):
-            on_ready(url)
-            await _Server(config, service).serve(sockets=[listening])
+        serving = Serving(url=url, token=service.access.own, pid=os.getpid())
+        with announced(settings.home / "service.json", serving):
+            yield kind(config, service), serving
 
 
 def _check_open(settings: Settings, limits: ServiceSettings, host: str) -> None:

@@ -136,6 +136,8 @@ class Conductor:
 
     def ended(self, run: RunRow) -> None:
         """Give up a run that somebody cancelled; the answers it did not take are delivered anew."""
+        # Answers that came while it worked wait for nothing but this.
+        self.wake()
         if run.graph != STEWARD or self.engine.records.run_row(run.run_id).status != "interrupted":
             return
         for thread in self.steward.ledger.threads(status="running"):

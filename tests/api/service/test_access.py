@@ -21,7 +21,8 @@ from tests.commands import document, invoke, refusal
 from tests.factories import make_proposal
 from tests.products import make_product
 
-OPEN = {"/ok", "/health", "/ready", "/.well-known/oauth-protected-resource"}
+METADATA = "/.well-known/oauth-protected-resource"
+OPEN = {"/ok", "/health", "/ready", METADATA, f"{METADATA}/mcp"}
 """What answers without a key."""
 
 
@@ -51,7 +52,7 @@ def test_every_route_has_a_rule() -> None:
 
 def test_only_the_routes_shapes_are_told_beside_them(service: Service) -> None:
     beside = {r.path for r in build_api(service).routes if isinstance(r, Route)}
-    assert beside == {"/openapi.json", "/docs", "/docs/oauth2-redirect"}
+    assert beside == {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/mcp"}
 
 
 async def test_every_route_lets_in_its_roles_and_nobody_else(

@@ -1,0 +1,68 @@
+"""The MCP server over HTTP, behind the same guard, keys and roles as every other route."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from mcp.server import MCPServer
+from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from api.service.access import base_url
+from api.service.problems import Refused
+from api.service.service import Service
+from mcp_servers.problem import problem
+
+PATH = "/mcp"
+
+
+class Endpoint:
+    """Finds out who calls, then hands on; a session belongs to the caller who opened it."""
+
+    def __init__(self, service: Service, server: MCPServer) -> None:
+        self._service = service
+        server.streamable_http_app(
+            streamable_http_path=PATH,
+            # The guard has checked Host and Origin already, by the service's own settings.
+            transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
+        )
+        self.sessions = server.session_manager
+        self._app = AuthContextMiddleware(self.sessions.handle_request)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request of the protocol."""
+        access = self._service.access
+        try:
+            caller = await access.authenticate(Headers(scope=scope))
+        except Refused as exc:
+            refusal = problem(exc.status, exc.code, exc.detail, **exc.more)
+            if exc.status == 401:
+                base = base_url(Request(scope))
+                refusal.headers["www-authenticate"] = access.challenge(exc, base, PATH)
+            await refusal(scope, receive, send)
+            return
+        scope.setdefault("state", {})["caller"] = caller
+        who = f"{caller.principal.kind}:{caller.principal.name}"
+        scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=who, scopes=[]))
+        await self._app(scope, receive, send)
+
+
+def add_endpoint(app: FastAPI, service: Service, server: MCPServer) -> None:
+    """Serve an MCP server at `/mcp`; its sessions live as long as the application does."""
+    endpoint = Endpoint(service, server)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with endpoint.sessions.run():
+            yield
+
+    app.router.lifespan_context = lifespan
+    app.router.routes.append(Route(PATH, endpoint))
