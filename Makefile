@@ -41,4 +41,4 @@ format: setup ## Format the code
 	$(RUN) ruff check --fix .
 
 clean: ## Remove the environment, caches and demo state
-	rm -rf .venv .uv .pillion .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .uv .node .pillion .mypy_cache .ruff_cache .pytest_cache .hypothesis
