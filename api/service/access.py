@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, cast
 
-from fastapi import Depends, Request
+from fastapi import Depends
+from starlette.requests import HTTPConnection
 
 from api.service.keys import EVERY, ROLES, Keys, Role
 from api.service.problems import Refused
@@ -59,7 +60,7 @@ class Needs:
         self.role = role
         self.everywhere = everywhere
 
-    async def __call__(self, request: Request) -> Caller:
+    async def __call__(self, request: HTTPConnection) -> Caller:
         """Return the caller; refuses with 401 or 403."""
         caller: Caller = request.app.state.service.access.identify(request.headers)
         enough = caller.may(self.role, EVERY) if self.everywhere else None

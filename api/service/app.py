@@ -15,6 +15,7 @@ from api.service import (
     problems,
     products,
     proposals,
+    protocol,
     runs,
     states,
     store,
@@ -34,6 +35,7 @@ ROUTERS = (
     threads.router,
     states.router,
     runs.router,
+    protocol.router,
     store.router,
 )
 EXPOSED = ("Location", "Content-Location", "X-Request-Id", "X-Pagination-Total")
