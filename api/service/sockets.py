@@ -80,10 +80,9 @@ class Socket:
     async def run(self) -> None:
         """Serve the connection until either side ends it."""
         await self._socket.accept()
-        refused = self._refusal()
-        if refused is not None:
+        if isinstance(self._caller, Refused):
             # The codes from 4000 on are HTTP's, which a page cannot read of a refused handshake.
-            await self._socket.close(4000 + refused.status, refused.detail[:100])
+            await self._socket.close(4000 + self._caller.status, self._caller.detail[:100])
             return
         tasks = {asyncio.create_task(self._listen()), asyncio.create_task(self._tell())}
         try:
@@ -98,14 +97,14 @@ class Socket:
             await asyncio.wait(tasks)
         await self._socket.close(GOING_AWAY if self._service.engine.closed else 1000)
 
-    def _refusal(self) -> Refused | None:
-        if isinstance(self._caller, Refused):
-            return self._caller
+    def _visible(self) -> bool:
+        """Return whether there is a thread to tell of; the first run makes it."""
+        assert isinstance(self._caller, Caller)
         try:
             visible(self._service, self._caller, self._thread_id)
-        except UnknownThread as exc:
-            return Refused(404, "unknown_thread", str(exc))
-        return None
+        except UnknownThread:
+            return False
+        return True
 
     async def _listen(self) -> None:
         while True:
@@ -172,11 +171,15 @@ class Socket:
     async def _tell(self) -> None:
         """Send each event that a subscription wants, once for all that have not had it."""
         records = self._service.engine.records
+        known = False
         with records.listening(self._thread_id) as flag:
-            while not self._service.engine.closed and records.has_thread(self._thread_id):
+            while not self._service.engine.closed:
                 flag.clear()
                 self._changed.clear()
-                if not await self._tell_batch():
+                if known and not records.has_thread(self._thread_id):
+                    return
+                known = known or self._visible()
+                if not (known and await self._tell_batch()):
                     await _either(flag, self._changed)
 
     async def _tell_batch(self) -> bool:

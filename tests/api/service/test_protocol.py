@@ -327,12 +327,25 @@ async def test_one_connection_takes_commands_and_several_subscriptions(
             assert json.loads(await line.recv())["error"] == "invalid_argument"
 
 
-async def test_a_connection_to_no_thread_is_told_so(url: str) -> None:
-    where = f"{url.replace('http', 'ws', 1)}/threads/nothing/stream/events"
-    async with websockets.connect(where) as line:
-        with pytest.raises(websockets.ConnectionClosed) as caught:
+async def test_a_connection_may_come_before_its_thread_and_ends_with_it(
+    url: str, client: LangGraphClient, thread: str
+) -> None:
+    where = f"{url.replace('http', 'ws', 1)}/threads/{thread}/stream/events"
+    async with asyncio.timeout(30), websockets.connect(where) as line:
+        for number, method, params in (
+            (1, "state.get", {}),
+            (2, "subscription.subscribe", {"channels": ["lifecycle"]}),
+            (3, "run.start", {"assistant_id": "counter", "input": {"left": 1}}),
+        ):
+            await line.send(json.dumps({"id": number, "method": method, "params": params}))
+        kinds = [json.loads(await line.recv()) for _ in range(5)]
+        assert [k.get("error") for k in kinds if k["type"] == "error"] == ["no_such_run"]
+        assert [e["event"] for e in told([k for k in kinds if "method" in k], "lifecycle")] == [
+            "running", "completed",
+        ]  # fmt: skip
+        await client.threads.delete(thread)
+        with pytest.raises(websockets.ConnectionClosedOK):
             await line.recv()
-    assert caught.value.rcvd is not None and caught.value.rcvd.code == 4404
 
 
 @pytest.mark.parametrize(
