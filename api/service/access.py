@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, cast
 
-from fastapi import Depends, Request
+from fastapi import Depends
+from starlette.requests import HTTPConnection
 
 from api.service.keys import EVERY, ROLES, Keys, Role
 from api.service.problems import Refused
@@ -72,7 +73,7 @@ class Needs:
         self.role = role
         self.everywhere = everywhere
 
-    async def __call__(self, request: Request) -> Caller:
+    async def __call__(self, request: HTTPConnection) -> Caller:
         """Return the caller; refuses with 401 or 403."""
         access: Access = request.app.state.service.access
         try:
@@ -175,7 +176,7 @@ class Access:
         }
 
 
-def base_url(request: Request) -> str:
+def base_url(request: HTTPConnection) -> str:
     """Return the URL by which clients know the service, without a slash at its end."""
     settings: ServiceSettings = request.app.state.service.limits
     return settings.public_url or str(request.base_url).rstrip("/")

@@ -17,6 +17,7 @@ from api.service import (
     problems,
     products,
     proposals,
+    protocol,
     runs,
     states,
     store,
@@ -36,6 +37,7 @@ ROUTERS = (
     threads.router,
     states.router,
     runs.router,
+    protocol.router,
     store.router,
 )
 EXPOSED = ("Location", "Content-Location", "X-Request-Id", "X-Pagination-Total")

@@ -9,6 +9,7 @@ import secrets
 import orjson
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from api.service.problems import Refused
 from api.service.rates import Rate
@@ -32,10 +33,19 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on when it may."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
+        if scope["type"] == "websocket":
+            try:
+                self._check(scope, headers)
+            except Refused as exc:
+                denial = WebSocket(scope, receive, send)
+                await denial.send_denial_response(exc.answer())
+                return
+            await self._app(scope, receive, send)
+            return
         given = headers.get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
         scope.setdefault("state", {})["request_id"] = request_id

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query
@@ -11,13 +10,13 @@ from starlette.responses import Response
 from api.service.access import Caller, Operator, Viewer
 from api.service.service import Served, Service
 from api.service.streams import Awaited, locations, run_stream
-from api.service.wire import checked_id, json_response, run_view, selected, visible
+from api.service.submitting import submit
+from api.service.wire import json_response, run_view, selected, visible
 from graph.engine.engine import RunEnded
 from graph.engine.errors import ThreadBusy
 from graph.engine.following import cursor_of
-from graph.engine.records import OPEN, RunRow, RunStatus
+from graph.engine.records import OPEN, RunStatus
 from graph.engine.requests import Mode, RunRequest, Wire
-from graph.errors import GraphError, UnknownThread
 
 router = APIRouter(tags=["runs"])
 Action = Literal["interrupt", "rollback"]
@@ -30,68 +29,15 @@ LastEventId = Annotated[str | None, Header()]
 async def _stream(
     service: Service, caller: Caller, thread_id: str | None, asked: RunRequest
 ) -> Response:
-    run = await _submit(service, caller, thread_id, asked)
+    run = await submit(service, caller, thread_id, asked)
     return run_stream(service.engine, run, cancel_on_disconnect=asked.on_disconnect == "cancel")
 
 
 async def _wait(
     service: Service, caller: Caller, thread_id: str | None, asked: RunRequest
 ) -> Response:
-    run = await _submit(service, caller, thread_id, asked)
+    run = await submit(service, caller, thread_id, asked)
     return Awaited(service.engine, run, cancel_on_disconnect=asked.on_disconnect == "cancel")
-
-
-async def _submit(
-    service: Service, caller: Caller, thread_id: str | None, asked: RunRequest
-) -> RunRow:
-    """Queue a run for a caller who may have it done."""
-    served = service.engine.registry.find(asked.assistant_id)
-    records = service.engine.records
-    metadata = {"graph_id": served.name, "created_by": caller.principal.name}
-    if thread_id is None:
-        _check(caller, served.forgettable, asked, served.product_of(asked, None))
-        temporary = asked.on_completion == "delete" and served.forgettable
-        return await _in_new_thread(service, caller, asked, metadata, temporary=temporary)
-    try:
-        thread = visible(service, caller, thread_id, "operator")
-    except UnknownThread:
-        if asked.if_not_exists != "create":
-            raise
-        records.add_thread(checked_id(thread_id), metadata)
-        thread = visible(service, caller, thread_id, "operator")
-    _check(caller, served.forgettable, asked, served.product_of(asked, thread))
-    return await service.engine.submit(thread_id, asked, caller.principal)
-
-
-async def _in_new_thread(
-    service: Service,
-    caller: Caller,
-    asked: RunRequest,
-    metadata: dict[str, str],
-    *,
-    temporary: bool,
-) -> RunRow:
-    """Queue a run in a thread of its own, which is gone when the run is refused."""
-    thread_id = str(uuid.uuid4())
-    service.engine.records.add_thread(thread_id, metadata, temporary=temporary)
-    try:
-        return await service.engine.submit(thread_id, asked, caller.principal)
-    except GraphError:
-        service.engine.records.remove_thread(thread_id)
-        raise
-
-
-def _check(caller: Caller, forgettable: bool, asked: RunRequest, product: str | None) -> None:
-    """Refuse a run that the caller's roles do not cover; an answer is a decision."""
-    if product is None:
-        return
-    answers = asked.command is not None and asked.command.resume is not None
-    caller.check("approver" if answers and not forgettable else "operator", product)
-
-
-def _queued(run: RunRow) -> Response:
-    where = locations(run, "stream")["content-location"]
-    return json_response(run_view(run), {"content-location": where})
 
 
 @router.post("/threads/{thread_id}/runs")
@@ -99,7 +45,7 @@ async def create_run(
     service: Served, caller: Operator, thread_id: str, asked: RunRequest
 ) -> Response:
     """Queue a run and return it at once."""
-    run = await _submit(service, caller, thread_id, asked)
+    run = await submit(service, caller, thread_id, asked)
     return json_response(
         run_view(run), {"content-location": locations(run, "")["content-location"]}
     )
@@ -108,7 +54,7 @@ async def create_run(
 @router.post("/runs")
 async def create_stateless_run(service: Served, caller: Operator, asked: RunRequest) -> Response:
     """Queue a run in a thread of its own, deleted a while after it has ended."""
-    run = await _submit(service, caller, None, asked)
+    run = await submit(service, caller, None, asked)
     return json_response(
         run_view(run), {"content-location": locations(run, "")["content-location"]}
     )

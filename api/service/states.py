@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
+from langgraph.types import StateSnapshot
 from pydantic import Field
 from starlette.responses import Response
 
@@ -12,7 +13,6 @@ from api.service.access import Operator, Viewer
 from api.service.service import Served, Service
 from api.service.wire import checkpoint_view, graph_of, json_response, selected, state_view, visible
 from graph.engine.errors import InvalidRequest, ThreadBusy, UnknownCheckpoint
-from graph.engine.plain import plain
 from graph.engine.records import ThreadRow
 from graph.engine.registry import standing_of, thread_config
 from graph.engine.requests import Wire
@@ -57,27 +57,72 @@ class HistorySearch(Wire):
     select: list[str] | None = None
 
 
-def _config(thread_id: str, checkpoint: Checkpoint | None, checkpoint_id: str | None = None) -> Any:
-    named = checkpoint_id or (checkpoint.checkpoint_id if checkpoint else None)
-    config = thread_config(thread_id, named)
-    if checkpoint is not None and checkpoint.checkpoint_ns:
-        config["configurable"]["checkpoint_ns"] = checkpoint.checkpoint_ns
+def _config(thread_id: str, namespace: str, checkpoint_id: str | None) -> Any:
+    config = thread_config(thread_id, checkpoint_id)
+    if namespace:
+        config["configurable"]["checkpoint_ns"] = namespace
     return config
 
 
-async def _state(
-    service: Service, thread: ThreadRow, config: Any, *, subgraphs: bool, select: list[str] | None
-) -> Response:
+class UnknownNamespace(InvalidRequest):
+    """No subgraph of the thread's graph has a state there."""
+
+    def __init__(self, namespace: str) -> None:
+        super().__init__(f"No subgraph of this thread has a state at {namespace!r}.")
+
+
+async def snapshot_of(
+    service: Service,
+    thread: ThreadRow,
+    namespace: str = "",
+    checkpoint_id: str | None = None,
+    *,
+    subgraphs: bool = False,
+) -> StateSnapshot | None:
+    """Return a state of a thread; None when nothing has run in it.
+
+    Raises `UnknownCheckpoint`, and `UnknownNamespace`.
+    """
     served = graph_of(service, thread)
-    named = config["configurable"].get("checkpoint_id")
     if served is None:
-        if named is not None:
-            raise UnknownCheckpoint(named)
-        return json_response(_nothing(thread))
-    snapshot = await service.reading(served).aget_state(config, subgraphs=subgraphs)
-    if named is not None and snapshot.created_at is None:
-        raise UnknownCheckpoint(named)
-    return json_response(selected([state_view(snapshot)], select)[0])
+        if checkpoint_id is not None:
+            raise UnknownCheckpoint(checkpoint_id)
+        return None
+    config = _config(thread.thread_id, namespace, checkpoint_id)
+    found = await service.reading(served).aget_state(config, subgraphs=subgraphs)
+    if found.created_at is None and checkpoint_id is not None:
+        raise UnknownCheckpoint(checkpoint_id)
+    if found.created_at is None and namespace:
+        raise UnknownNamespace(namespace)
+    return found
+
+
+async def history_of(
+    service: Service,
+    thread: ThreadRow,
+    place: Checkpoint,
+    *,
+    limit: int,
+    before: str | None = None,
+    metadata: dict[str, Any] | None = None,
+) -> list[StateSnapshot]:
+    """Return a thread's earlier states, newest first."""
+    served = graph_of(service, thread)
+    if served is None:
+        return []
+    states = service.reading(served).aget_state_history(
+        _config(thread.thread_id, place.checkpoint_ns, place.checkpoint_id),
+        filter=metadata,
+        before=thread_config(thread.thread_id, before) if before else None,
+        limit=limit,
+    )
+    # All of them before the first is sent: reading holds the saver's lock.
+    return [state async for state in states]
+
+
+def _state(thread: ThreadRow, snapshot: StateSnapshot | None, select: list[str] | None) -> Response:
+    view = _nothing(thread) if snapshot is None else state_view(snapshot)
+    return json_response(selected([view], select)[0])
 
 
 def _nothing(thread: ThreadRow) -> dict[str, Any]:
@@ -95,8 +140,7 @@ async def get_state(
 ) -> Response:
     """Return the latest state."""
     thread = visible(service, caller, thread_id)
-    config = thread_config(thread_id)
-    return await _state(service, thread, config, subgraphs=subgraphs, select=select)
+    return _state(thread, await snapshot_of(service, thread, subgraphs=subgraphs), select)
 
 
 @router.get("/state/{checkpoint_id}")
@@ -105,16 +149,17 @@ async def get_state_of(
 ) -> Response:
     """Return the state at a checkpoint."""
     thread = visible(service, caller, thread_id)
-    config = thread_config(thread_id, checkpoint_id)
-    return await _state(service, thread, config, subgraphs=subgraphs, select=None)
+    found = await snapshot_of(service, thread, "", checkpoint_id, subgraphs=subgraphs)
+    return _state(thread, found, None)
 
 
 @router.post("/state/checkpoint")
 async def get_state_at(service: Served, caller: Viewer, thread_id: str, asked: StateAt) -> Response:
     """Return the state at a checkpoint, of a subgraph too."""
     thread = visible(service, caller, thread_id)
-    config = _config(thread_id, asked.checkpoint)
-    return await _state(service, thread, config, subgraphs=asked.subgraphs, select=asked.select)
+    place, named = asked.checkpoint.checkpoint_ns, asked.checkpoint.checkpoint_id
+    found = await snapshot_of(service, thread, place, named, subgraphs=asked.subgraphs)
+    return _state(thread, found, asked.select)
 
 
 @router.post("/state")
@@ -130,9 +175,12 @@ async def update_state(
         raise InvalidRequest("The state of this graph follows from decisions; answer instead.")
     if service.engine.has_work(thread_id):
         raise ThreadBusy(thread_id)
-    config = _config(thread_id, asked.checkpoint, asked.checkpoint_id)
+    at = asked.checkpoint or Checkpoint()
+    config = _config(thread_id, at.checkpoint_ns, asked.checkpoint_id or at.checkpoint_id)
     if asked.as_node is not None and asked.as_node not in {*served.graph.nodes, "__input__"}:
         raise InvalidRequest(f"The graph has no node {asked.as_node!r}.")
+    if at.checkpoint_ns:
+        await snapshot_of(service, thread, at.checkpoint_ns)
     written: Any = await served.graph.aupdate_state(config, asked.values, as_node=asked.as_node)
     standing = standing_of(await served.graph.aget_state(thread_config(thread_id)))
     service.engine.records.settle(thread_id, standing)
@@ -153,21 +201,14 @@ async def get_history(
 ) -> Response:
     """Return earlier states, newest first."""
     thread = visible(service, caller, thread_id)
-    served = graph_of(service, thread)
-    if served is None:
-        return json_response([])
     unknown = [key for key in asked.metadata or {} if key not in FILTERS]
     if unknown:
         raise InvalidRequest(f"A history is filtered by {', '.join(FILTERS)}, not {unknown[0]}.")
     before = asked.before
     if isinstance(before, Checkpoint):
         before = before.checkpoint_id
-    states = service.reading(served).aget_state_history(
-        _config(thread_id, asked.checkpoint),
-        filter=asked.metadata,
-        before=thread_config(thread_id, before) if before else None,
-        limit=asked.limit,
+    place = asked.checkpoint or Checkpoint()
+    states = await history_of(
+        service, thread, place, limit=asked.limit, before=before, metadata=asked.metadata
     )
-    # All of them before the first is sent: reading holds the saver's lock.
-    views = [plain(state_view(state)) async for state in states]
-    return json_response(selected(views, asked.select))
+    return json_response(selected(map(state_view, states), asked.select))

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
+from typing import Literal, get_args
 
 from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from graph.engine.engine import Engine, RunEnded
 from graph.engine.event_log import Event
-from graph.engine.following import ended, follow, follow_thread, result_of
+from graph.engine.following import ended, follow, follow_thread, known_cursor, result_of
 from graph.engine.plain import encode
+from graph.engine.protocol import Subscription, told
 from graph.engine.records import RunRow
 from graph.engine.requests import Mode
 
+ThreadMode = Literal["run_modes", "lifecycle", "state_update"]
 ALIVE = b": alive\n\n"
 END = b"event: end\ndata: null\n\n"
 TOLD = ("metadata", "error")
 """Events that every reader gets."""
+FOLLOWED: Mapping[ThreadMode, Collection[str]] = {
+    "run_modes": (*TOLD, *get_args(Mode)),
+    "lifecycle": (*TOLD, "lifecycle"),
+    "state_update": (*TOLD, "values"),
+}
+"""What of a thread's events who follows it may want."""
 CHECK_SECONDS = 1.0
 
 
@@ -87,14 +96,57 @@ def _leave(engine: Engine, run: RunRow) -> None:
     task.add_done_callback(_leaving.discard)
 
 
-def thread_stream(engine: Engine, thread_id: str, after: int) -> StreamingResponse:
-    """Stream all runs of a thread, in all modes, without an end."""
+def thread_stream(
+    engine: Engine, thread_id: str, after: int, modes: Collection[ThreadMode]
+) -> StreamingResponse:
+    """Stream all runs of a thread, without an end."""
+    wanted = {mode for each in modes for mode in FOLLOWED[each]}
 
     async def frames() -> AsyncIterator[bytes]:
         async for event in follow_thread(engine, thread_id, after):
-            yield ALIVE if event is None else frame(event)
+            if event is None:
+                yield ALIVE
+            elif event.mode in wanted:
+                yield frame(event)
 
     return StreamingResponse(frames(), media_type="text/event-stream")
+
+
+class EventStream(StreamingResponse):
+    """A thread's events for a subscription, until the reader leaves or the thread is deleted.
+
+    When the service stops, the answer is cut off, so that clients come back for the rest.
+    """
+
+    def __init__(self, engine: Engine, thread_id: str, wanted: Subscription) -> None:
+        self._engine = engine
+        super().__init__(
+            self._frames(thread_id, wanted),
+            media_type="text/event-stream",
+            headers={"x-accel-buffering": "no"},
+        )
+
+    async def _frames(self, thread_id: str, wanted: Subscription) -> AsyncIterator[bytes]:
+        # A comment first: what is sent through a proxy begins at once.
+        yield ALIVE
+        after = known_cursor(self._engine, thread_id, wanted.since)
+        async for event in follow_thread(self._engine, thread_id, after):
+            if event is None:
+                yield ALIVE
+            elif (one := told(event)) is not None and wanted.wants(one):
+                yield b"id: %d\nevent: %s\ndata: %s\n\n" % (
+                    one.seq, one.method.encode(), one.envelope()
+                )  # fmt: skip
+
+    async def stream_response(self, send: Send) -> None:
+        """Send what there is; only a deleted thread's stream has an end."""
+
+        async def unended(message: Message) -> None:
+            last = message["type"] == "http.response.body" and not message.get("more_body")
+            if not (last and self._engine.closed):
+                await send(message)
+
+        await super().stream_response(unended)
 
 
 class Awaited(Response):

@@ -6,13 +6,13 @@ import re
 import uuid
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Header, Query
 from pydantic import Field
 from starlette.responses import Response
 
 from api.service.access import Caller, Operator, Viewer
 from api.service.service import Served
-from api.service.streams import thread_stream
+from api.service.streams import ThreadMode, thread_stream
 from api.service.wire import checked_id, json_response, page_headers, selected, thread_view, visible
 from api.service.wire import graph_of as graph_of_thread
 from graph.engine.errors import Conflict, InvalidRequest, ThreadExists
@@ -139,6 +139,7 @@ async def join_thread(
     service: Served,
     caller: Viewer,
     thread_id: str,
+    stream_mode: Annotated[list[ThreadMode] | None, Query()] = None,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Stream what happens in all runs of a thread, from now or from a number on."""
@@ -148,4 +149,4 @@ async def join_thread(
         after = records.latest(thread_id)
     else:
         after = int(last_event_id) if re.fullmatch(r"\d{1,18}", last_event_id) else 0
-    return thread_stream(service.engine, thread_id, after)
+    return thread_stream(service.engine, thread_id, after, stream_mode or ["run_modes"])

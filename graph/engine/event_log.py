@@ -27,6 +27,8 @@ class Event(NamedTuple):
     event: str
     data: bytes
     """JSON."""
+    at: str
+    """When it was written, in ISO 8601."""
 
 
 class Entry(NamedTuple):
@@ -81,7 +83,7 @@ class EventLog(SqliteFile):
         if run_id is not None:
             where, given = "run_id = ?", run_id
         found = self._con.execute(
-            "SELECT seq, run_id, mode, namespace, event, data FROM run_events"  # noqa: S608 - ours
+            "SELECT seq, run_id, mode, namespace, event, data, at FROM run_events"  # noqa: S608 - ours
             f" WHERE {where} AND seq > ? ORDER BY seq LIMIT ?",
             (given, after, limit),
         )
@@ -109,6 +111,14 @@ class EventLog(SqliteFile):
             (run_id, event),
         ).fetchone()
         return row[0] if row else None
+
+    def named(self, run_id: str, event: str) -> list[tuple[str, bytes]]:
+        """Return namespace and data of all of a run's events of one name, oldest first."""
+        found = self._con.execute(
+            "SELECT namespace, data FROM run_events WHERE run_id = ? AND event = ? ORDER BY seq",
+            (run_id, event),
+        )
+        return found.fetchall()
 
     @contextmanager
     def listening(self, thread_id: str) -> Iterator[asyncio.Event]:

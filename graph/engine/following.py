@@ -23,6 +23,11 @@ def cursor_of(engine: Engine, run: RunRow, last_event_id: str | None) -> int:
     return wanted if first <= wanted <= last else 0
 
 
+def known_cursor(engine: Engine, thread_id: str, since: int | None) -> int:
+    """Return the number after which a reader of a thread goes on; 0 when it never was sent."""
+    return since if since is not None and since <= engine.records.latest(thread_id) else 0
+
+
 async def follow(engine: Engine, run: RunRow, after: int = 0) -> AsyncIterator[Event | None]:
     """Yield a run's events until it has ended and all are read; None is a sign of life.
 
@@ -61,7 +66,8 @@ async def follow_thread(
             if found:
                 after = found[-1].seq
                 continue
-            records.thread_row(thread_id)
+            if not records.has_thread(thread_id):
+                return
             if not await _set(flag):
                 yield None
 

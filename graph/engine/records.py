@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 from graph.engine.event_log import Entry, EventLog
+from graph.engine.lifecycle import answered, ending, lifecycle
 from graph.engine.plain import decode, encode
 from graph.engine.requests import RunRequest
 from graph.errors import UnknownThread
@@ -123,6 +124,11 @@ class Records(EventLog):
             raise UnknownThread(thread_id)
         return _thread(row)
 
+    def has_thread(self, thread_id: str) -> bool:
+        """Return whether there is such a thread."""
+        found = self._con.execute("SELECT 1 FROM threads WHERE id = ?", (thread_id,))
+        return found.fetchone() is not None
+
     def find_threads(
         self,
         *,
@@ -223,12 +229,12 @@ class Records(EventLog):
             raise UnknownRun(run_id)
         return _run(row)
 
-    def runs_of(self, thread_id: str, status: str | None = None) -> list[RunRow]:
+    def runs_of(self, thread_id: str, status: str | None = None, limit: int = -1) -> list[RunRow]:
         """Return the runs of a thread, newest first."""
         found = self._con.execute(
             f"SELECT {_RUN} FROM runs WHERE thread_id = ? AND status = coalesce(?, status)"  # noqa: S608 - our own columns
-            " ORDER BY position DESC",
-            (thread_id, status),
+            " ORDER BY position DESC LIMIT ?",
+            (thread_id, status, limit),
         )
         return [_run(row) for row in found]
 
@@ -252,8 +258,12 @@ class Records(EventLog):
                 (first, now().isoformat(), run.run_id),
             )
             self._busy(run.thread_id)
-            entry = Entry("metadata", "metadata", encode(started))
-            self._append(con, run.thread_id, run.run_id, entry)
+            entries = [
+                Entry("metadata", "metadata", encode(started)),
+                lifecycle(run.graph, "running"),
+                *answered(run, self.thread_row(run.thread_id).interrupts),
+            ]
+            self._append(con, run.thread_id, run.run_id, *entries)
         self.wake(run.thread_id)
         return self.run_row(run.run_id)
 
@@ -266,9 +276,7 @@ class Records(EventLog):
     ) -> None:
         """Record where a run stands, with its thread when that stands still now."""
         with self._transaction() as con:
-            if error is not None:
-                entry = Entry("error", "error", encode(error))
-                self._append(con, run.thread_id, run.run_id, entry)
+            self._append(con, run.thread_id, run.run_id, *ending(run, status, standing, error))
             con.execute(
                 "UPDATE runs SET status = ?, error = ?, updated_at = ? WHERE id = ?",
                 (status, encode(error) if error else None, now().isoformat(), run.run_id),
@@ -278,10 +286,13 @@ class Records(EventLog):
         self.wake(run.thread_id)
 
     def remove_run(self, run: RunRow) -> None:
-        """Forget a run and what happened in it."""
+        """Forget a run and what happened in it; who follows its thread is told that it ended."""
         with self._transaction() as con:
             con.execute("DELETE FROM run_events WHERE run_id = ?", (run.run_id,))
             con.execute("DELETE FROM runs WHERE id = ?", (run.run_id,))
+            if not run.ended:
+                gone = lifecycle(run.graph, "interrupted")
+                self._append(con, run.thread_id, run.run_id, gone)
         self.wake(run.thread_id)
 
     def counts(self) -> dict[str, int]:

@@ -12,7 +12,7 @@ from pydantic import PydanticUserError
 from pydantic.errors import PydanticInvalidForJsonSchema
 
 from graph.engine.answers import check_resume
-from graph.engine.errors import InvalidRequest, UnknownGraph
+from graph.engine.errors import InvalidRequest, UnknownCheckpoint, UnknownGraph
 from graph.engine.records import RunRow, Standing, ThreadRow
 from graph.engine.requests import RunRequest
 from graph.runs import Drive
@@ -97,6 +97,8 @@ class PlainGraph:
         """Refuse input beside a command, and answers that do not fit what waits."""
         if request.input is not None and request.command is not None:
             raise InvalidRequest("Give input or command, not both.")
+        if request.fork is not None:
+            await self._check_fork(thread.thread_id, request.fork)
         resume = request.command.resume if request.command else None
         if resume is not None and not busy:
             check_resume(resume, waiting_questions(await self._state(thread.thread_id)))
@@ -118,6 +120,11 @@ class PlainGraph:
         if fork is not None:
             config["configurable"]["checkpoint_id"] = fork
         await drive(self.graph, given, config, asked.context or None)
+
+    async def _check_fork(self, thread_id: str, checkpoint_id: str) -> None:
+        config = thread_config(thread_id, checkpoint_id)
+        if (await self.graph.aget_state(config)).created_at is None:
+            raise UnknownCheckpoint(checkpoint_id)
 
     async def _state(self, thread_id: str) -> Any:
         return await self.graph.aget_state(thread_config(thread_id))

@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Mode = Literal[
     "values", "updates", "messages", "messages-tuple", "custom", "tasks", "checkpoints", "debug",
-    "events",
+    "events", "tools", "lifecycle",
 ]  # fmt: skip
 Multitask = Literal["reject", "interrupt", "rollback", "enqueue"]
 

@@ -8,8 +8,11 @@ from typing import Annotated, Any, TypedDict
 
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.tools import tool
+from langgraph.config import get_stream_writer
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
+from langgraph.prebuilt import ToolNode
 from langgraph.types import Send, interrupt
 from pydantic import BaseModel
 
@@ -82,4 +85,29 @@ def talker(saver: Any, store: Any) -> Any:
     return graph.compile(checkpointer=saver, store=store)
 
 
-GRAPHS = {"counter": counter, "asker": asker, "talker": talker}
+@tool
+def adder(a: int, b: int) -> int:
+    """Add."""
+    get_stream_writer()({"name": "sum", "payload": {"of": [a, b]}})
+    return a + b
+
+
+async def call(state: Talk) -> dict[str, Any]:
+    get_stream_writer()({"kind": "progress"})
+    calls: Any = [{"name": "adder", "args": {"a": 1, "b": 2}, "id": "call 1"}]
+    return {"messages": [AIMessage("", tool_calls=calls)]}
+
+
+def tooled(saver: Any, store: Any) -> Any:
+    """Calls a tool that tells of itself, then answers."""
+    graph = StateGraph(Talk)
+    graph.add_node("call", call)
+    graph.add_node("tools", ToolNode([adder]))
+    graph.add_node("answer", answer)
+    graph.add_edge(START, "call")
+    graph.add_edge("call", "tools")
+    graph.add_edge("tools", "answer")
+    return graph.compile(checkpointer=saver, store=store)
+
+
+GRAPHS = {"tooled": tooled, "counter": counter, "asker": asker, "talker": talker}

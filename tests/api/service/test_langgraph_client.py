@@ -51,7 +51,7 @@ async def asked(client: LangGraphClient, thread: str) -> dict[str, str]:
 
 async def test_assistants_are_found_by_name_and_by_id(client: LangGraphClient) -> None:
     found = {a["graph_id"]: a for a in await client.assistants.search()}
-    assert set(found) == {"steward", "counter", "asker", "talker"}
+    assert set(found) == {"steward", "counter", "asker", "talker", "tooled"}
     steward = await client.assistants.get(found["steward"]["assistant_id"])
     assert steward == await client.assistants.get("steward")
     assert await client.assistants.count(graph_id="asker") == 1

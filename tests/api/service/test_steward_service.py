@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -40,7 +41,7 @@ async def test_a_product_is_improved_over_http(tmp_path: Path, serve: Any) -> No
         thread = await look(http, client)
         waiting = http.get("/v1/proposals", params={"status": "waiting", "sort": "gain"}).json()
         first, second = waiting[0]["id"], waiting[1]["id"]
-        approve(http, thread, first)
+        await approve(http, client, thread, first)
         await reject_as_a_chat_does(client, thread, second)
         decision = http.get(f"/v1/proposals/{second}").json()["decision"]
         assert (decision["verdict"], decision["reason"]) == ("reject", "not in June")
@@ -69,10 +70,27 @@ async def look(http: httpx.Client, client: LangGraphClient) -> str:
     return thread
 
 
-def approve(http: httpx.Client, thread: str, proposal: str) -> None:
-    """Answer over the own route; the run goes on by itself and waits again."""
-    answered = http.post(f"/v1/proposals/{proposal}/decision", json={"verdict": "approve"})
-    assert answered.status_code == 201
+async def approve(http: httpx.Client, client: LangGraphClient, thread: str, proposal: str) -> None:
+    """Answer as new front ends do; the change is applied, and the run asks about the next one."""
+    answer = {"type": "approve", "proposal_id": proposal}
+    async with client.threads.stream(thread, assistant_id="steward") as stream:
+        async with asyncio.timeout(60):
+            while not stream.interrupted:
+                await asyncio.sleep(0.02)
+        asked = stream.interrupts[-1]
+        assert proposal in str(asked["value"])
+        with pytest.raises(RuntimeError, match="invalid_argument"):
+            await stream.run.respond({"decisions": [{}]}, interrupt_id=asked["interrupt_id"])
+        begun = await stream.run.respond(
+            {"decisions": [answer]}, interrupt_id=asked["interrupt_id"]
+        )
+        nodes = set[str]()
+        async with asyncio.timeout(60):
+            async for event in stream.subscribe(["updates"]):
+                nodes.add(event["params"]["data"].get("node"))
+                if {"apply", "verify"} <= nodes:
+                    break
+    assert begun["run_id"]
     outcomes = until(lambda: http.get(f"/v1/proposals/{proposal}").json()["outcomes"][1:])
     assert outcomes[0]["status"] == "verified"
     until(lambda: http.get(f"/threads/{thread}").json()["status"] == "interrupted")

@@ -45,7 +45,7 @@ def test_a_number_is_never_given_twice_even_when_its_run_is_forgotten(records: R
     records.append("t", run.run_id, entry())
     records.remove_run(run)
     records.append("t", run_in(records).run_id, entry())
-    assert [e.seq for e in records.events("t")] == [2]
+    assert [(e.seq, e.mode) for e in records.events("t")] == [(2, "lifecycle"), (3, "values")]
     with pytest.raises(UnknownRun):
         records.run_row(run.run_id)
 
@@ -97,12 +97,13 @@ def test_a_run_that_begins_again_keeps_where_it_first_began(records: Records) ->
     run = records.start_run(run_in(records), "checkpoint-1")
     again = records.start_run(run, "checkpoint-2")
     assert (again.attempt, again.base) == (2, "checkpoint-1")
-    told = {"error": "E", "message": "m"}
-    records.set_run(again, "error", Standing("error"), told)
+    failure = {"error": "E", "message": "m"}
+    records.set_run(again, "error", Standing("error"), failure)
     ended = records.run_row(run.run_id)
     assert (ended.status, ended.ended, ended.error) == (
         "error",
         True,
         {"error": "E", "message": "m"},
     )
-    assert [e.event for e in records.events("t")] == ["metadata", "metadata", "error"]
+    told = ["metadata", "lifecycle", "metadata", "lifecycle", "error", "lifecycle"]
+    assert [e.event for e in records.events("t")] == told

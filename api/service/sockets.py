@@ -1,0 +1,225 @@
+"""The newer protocol on one WebSocket: commands come in, answers and events go out."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import orjson
+from fastapi import Depends
+from pydantic import Field, ValidationError
+from starlette.requests import HTTPConnection
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from api.service.access import Caller, Needs
+from api.service.command_shapes import Command
+from api.service.commands import Context, Result, carry_out, failure, first_of, success
+from api.service.guard import MAX_BODY, MAX_DEPTH, depth
+from api.service.problems import Refused
+from api.service.service import Service
+from api.service.wire import visible
+from graph.engine.following import known_cursor
+from graph.engine.protocol import Subscription, told
+from graph.engine.records import UnknownRun
+from graph.engine.requests import Wire
+from graph.errors import GraphError, UnknownThread
+
+MAX_SUBSCRIPTIONS = 100
+GOING_AWAY = 1001
+
+
+class Reading(Needs):
+    """The rule of a WebSocket: told after the handshake, where a page can read a refusal."""
+
+    async def __call__(self, connection: HTTPConnection) -> Caller | Refused:  # type: ignore[override]
+        """Return the caller, or why there is none."""
+        try:
+            return await super().__call__(connection)
+        except Refused as exc:
+            return exc
+
+
+SocketViewer = Annotated[Caller | Refused, Depends(Reading("viewer"))]
+
+
+class Unsubscribe(Wire):
+    """Parameters of subscription.unsubscribe."""
+
+    subscription_id: str
+
+
+class Reconnect(Wire):
+    """Parameters of subscription.reconnect."""
+
+    run_id: str
+    last_event_id: str | None = None
+    subscriptions: Annotated[list[str], Field(max_length=MAX_SUBSCRIPTIONS)] = []
+
+
+@dataclass
+class _Reader:
+    wanted: Subscription
+    after: int
+
+
+class Socket:
+    """One connection to one thread."""
+
+    def __init__(
+        self, websocket: WebSocket, service: Service, caller: Caller | Refused, thread_id: str
+    ) -> None:
+        self._socket = websocket
+        self._service = service
+        self._caller = caller
+        self._thread_id = thread_id
+        self._readers: dict[str, _Reader] = {}
+        self._changed = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serve the connection until either side ends it."""
+        await self._socket.accept()
+        if isinstance(self._caller, Refused):
+            # The codes from 4000 on are HTTP's, which a page cannot read of a refused handshake.
+            await self._socket.close(4000 + self._caller.status, self._caller.detail[:100])
+            return
+        tasks = {asyncio.create_task(self._listen()), asyncio.create_task(self._tell())}
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        except WebSocketDisconnect:
+            return
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        await self._socket.close(GOING_AWAY if self._service.engine.closed else 1000)
+
+    def _visible(self) -> bool:
+        """Return whether there is a thread to tell of; the first run makes it."""
+        assert isinstance(self._caller, Caller)
+        try:
+            visible(self._service, self._caller, self._thread_id)
+        except UnknownThread:
+            return False
+        return True
+
+    async def _listen(self) -> None:
+        while True:
+            text = await self._socket.receive_text()
+            await self._send(await self._answer(text))
+
+    async def _send(self, message: Result | bytes) -> None:
+        raw = message if isinstance(message, bytes) else orjson.dumps(message)
+        await self._socket.send_text(raw.decode())
+
+    async def _answer(self, text: str) -> Result:
+        number, command = read_command(text)
+        if isinstance(command, str):
+            return failure(number, "invalid_argument", command)
+        try:
+            if command.method == "subscription.subscribe":
+                return self._subscribe(command)
+            if command.method == "subscription.unsubscribe":
+                return self._unsubscribe(command)
+            if command.method == "subscription.reconnect":
+                return self._reconnect(command)
+            return await self._carry_out(command)
+        except ValidationError as exc:
+            return failure(command.id, "invalid_argument", first_of(exc))
+        except (GraphError, Refused) as exc:
+            return failure(command.id, "unknown_error", str(exc))
+
+    async def _carry_out(self, command: Command) -> Result:
+        """Do what may change the thread; a connection that only reads may not."""
+        caller = self._caller
+        assert isinstance(caller, Caller)
+        if not caller.may_somewhere("operator"):
+            return failure(command.id, "permission_denied", "This needs the role operator.")
+        return await carry_out(Context(self._service, caller, self._thread_id), command)
+
+    def _subscribe(self, command: Command) -> Result:
+        if len(self._readers) >= MAX_SUBSCRIPTIONS:
+            return failure(command.id, "invalid_argument", "Too many subscriptions; end some.")
+        wanted = Subscription.model_validate(command.params)
+        name = str(uuid.uuid4())
+        after = known_cursor(self._service.engine, self._thread_id, wanted.since)
+        self._readers[name] = _Reader(wanted, after)
+        self._changed.set()
+        through = self._service.engine.records.latest(self._thread_id)
+        return success(command.id, {"subscription_id": name}, through)
+
+    def _unsubscribe(self, command: Command) -> Result:
+        name = Unsubscribe.model_validate(command.params).subscription_id
+        if self._readers.pop(name, None) is None:
+            return failure(command.id, "no_such_subscription", f"No subscription {name!r}.")
+        return success(command.id, {}, self._service.engine.records.latest(self._thread_id))
+
+    def _reconnect(self, command: Command) -> Result:
+        """Go on after an event; subscriptions end with their connection, so none is restored."""
+        asked = Reconnect.model_validate(command.params)
+        records = self._service.engine.records
+        try:
+            records.run_row(asked.run_id, self._thread_id)
+        except UnknownRun as exc:
+            return failure(command.id, "no_such_run", str(exc))
+        known = all(name in self._readers for name in asked.subscriptions)
+        return success(command.id, {"restored": known}, records.latest(self._thread_id))
+
+    async def _tell(self) -> None:
+        """Send each event that a subscription wants, once for all that have not had it."""
+        records = self._service.engine.records
+        known = False
+        with records.listening(self._thread_id) as flag:
+            while not self._service.engine.closed:
+                flag.clear()
+                self._changed.clear()
+                if known and not records.has_thread(self._thread_id):
+                    return
+                known = known or self._visible()
+                if not (known and await self._tell_batch()):
+                    await _either(flag, self._changed)
+
+    async def _tell_batch(self) -> bool:
+        """Send what comes after the slowest subscription; returns whether there was anything."""
+        if not self._readers:
+            return False
+        start = min(reader.after for reader in self._readers.values())
+        found = self._service.engine.records.events(self._thread_id, start)
+        for event in found:
+            behind = [r for r in list(self._readers.values()) if r.after < event.seq]
+            one = told(event)
+            if one is not None and any(r.wanted.wants(one) for r in behind):
+                await self._send(one.envelope())
+            for reader in behind:
+                reader.after = event.seq
+        return bool(found)
+
+
+async def _either(*flags: asyncio.Event) -> None:
+    waits = [asyncio.create_task(flag.wait()) for flag in flags]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+
+
+def read_command(text: str) -> tuple[int | None, Command | str]:
+    """Return a command's number and the command, or what is wrong with it."""
+    raw = text.encode("utf-8", "surrogatepass")
+    if len(raw) > MAX_BODY:
+        return None, f"The command is larger than {MAX_BODY} bytes."
+    if depth(raw) > MAX_DEPTH:
+        return None, f"The JSON is nested more than {MAX_DEPTH} deep."
+    try:
+        given: Any = orjson.loads(raw)
+    except orjson.JSONDecodeError as exc:
+        return None, f"The command is not JSON at line {exc.lineno}, column {exc.colno}."
+    number = given.get("id") if isinstance(given, dict) else None
+    try:
+        return number, Command.model_validate(given)
+    except ValidationError as exc:
+        return number if isinstance(number, int) else None, first_of(exc)
