@@ -21,6 +21,7 @@ from api.service import (
     store,
     threads,
     trail,
+    unserved,
 )
 from api.service.guard import Guard
 from api.service.service import Service
@@ -31,6 +32,7 @@ ROUTERS = (
     products.router,
     proposals.router,
     trail.router,
+    unserved.router,
     assistants.router,
     threads.router,
     states.router,
