@@ -23,6 +23,7 @@ from api.service import (
     store,
     threads,
     trail,
+    unserved,
 )
 from api.service.guard import Guard
 from api.service.service import Service
@@ -33,6 +34,7 @@ ROUTERS = (
     products.router,
     proposals.router,
     trail.router,
+    unserved.router,
     assistants.router,
     threads.router,
     states.router,

@@ -58,6 +58,12 @@ async def count_assistants(service: Served, caller: Viewer, asked: AssistantSear
     return len(_found(service, asked))
 
 
+@router.post("/{assistant_id}/versions")
+async def list_versions(service: Served, caller: Viewer, assistant_id: str) -> list[dict[str, Any]]:
+    """Return the versions of an assistant: the one that is served."""
+    return [assistant_view(service, service.engine.registry.find(assistant_id))]
+
+
 @router.get("/{assistant_id}")
 async def get_assistant(service: Served, caller: Viewer, assistant_id: str) -> dict[str, Any]:
     """Return an assistant by its id or its graph's name."""

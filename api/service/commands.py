@@ -178,14 +178,16 @@ def _summary(state: StateSnapshot) -> Result:
     }
 
 
-async def _elsewhere(at: Context, params: Wire) -> Result:
+async def elsewhere(at: Context, params: Wire) -> Result:
+    """Refuse what needs a connection."""
     raise NotServed(
         "Subscriptions belong to a connection: POST /threads/{thread_id}/stream/events, or a"
         " WebSocket there."
     )
 
 
-async def _never(at: Context, params: Wire) -> Result:
+async def never(at: Context, params: Wire) -> Result:
+    """Refuse what no graph here takes."""
     raise NotServed("A running graph takes no messages; start a run with them.")
 
 
@@ -193,14 +195,14 @@ Handler = Callable[[Context, Any], Awaitable[Result]]
 HANDLERS: dict[str, tuple[type[Wire], Handler]] = {
     "run.start": (RunStart, _start),
     "input.respond": (Respond, _respond),
-    "input.inject": (Wire, _never),
+    "input.inject": (Wire, never),
     "agent.getTree": (TreeOf, _tree),
     "state.get": (StateOf, _state),
     "state.listCheckpoints": (Checkpoints, _checkpoints),
     "state.fork": (Fork, _fork),
-    "subscription.subscribe": (Wire, _elsewhere),
-    "subscription.unsubscribe": (Wire, _elsewhere),
-    "subscription.reconnect": (Wire, _elsewhere),
+    "subscription.subscribe": (Wire, elsewhere),
+    "subscription.unsubscribe": (Wire, elsewhere),
+    "subscription.reconnect": (Wire, elsewhere),
 }
 
 

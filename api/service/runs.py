@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Body, Header, Query
 from starlette.responses import Response
 
 from api.service.access import Caller, Operator, Viewer
@@ -58,6 +58,17 @@ async def create_stateless_run(service: Served, caller: Operator, asked: RunRequ
     return json_response(
         run_view(run), {"content-location": locations(run, "")["content-location"]}
     )
+
+
+@router.post("/runs/batch")
+async def create_runs(
+    service: Served,
+    caller: Operator,
+    asked: Annotated[list[RunRequest], Body(min_length=1, max_length=100)],
+) -> Response:
+    """Queue runs in threads of their own, in their order; the first refusal ends it."""
+    runs = [await submit(service, caller, None, each) for each in asked]
+    return json_response([run_view(run) for run in runs])
 
 
 @router.post("/threads/{thread_id}/runs/stream")
@@ -148,6 +159,22 @@ async def join_run_stream(
         service.engine, run, after=after, modes=[m for m in stream_mode or () if m],
         cancel_on_disconnect=cancel_on_disconnect,
     )  # fmt: skip
+
+
+@router.get("/runs/{run_id}/stream")
+async def join_stateless_run_stream(
+    service: Served,
+    caller: Viewer,
+    run_id: str,
+    stream_mode: Modes = None,
+    cancel_on_disconnect: bool = False,
+    last_event_id: LastEventId = None,
+) -> Response:
+    """Stream a run whose thread the caller does not know."""
+    thread_id = service.engine.records.run_row(run_id).thread_id
+    return await join_run_stream(
+        service, caller, thread_id, run_id, stream_mode, cancel_on_disconnect, last_event_id
+    )
 
 
 @router.post("/threads/{thread_id}/runs/{run_id}/cancel")

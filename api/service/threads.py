@@ -134,6 +134,36 @@ async def delete_thread(service: Served, caller: Operator, thread_id: str) -> Re
     return Response(status_code=204)
 
 
+class ThreadPrune(Wire):
+    """Threads to make smaller; others and unknown ones are passed over."""
+
+    thread_ids: list[str] = Field(max_length=1000)
+    strategy: Literal["delete"] = "delete"
+
+
+@router.post("/prune")
+async def prune_threads(service: Served, caller: Operator, asked: ThreadPrune) -> dict[str, int]:
+    """Delete several threads; those that work or wait for answers are kept."""
+    pruned = 0
+    for thread in service.engine.records.find_threads(ids=asked.thread_ids):
+        kept = service.engine.has_work(thread.thread_id) or thread.status == "interrupted"
+        if caller.sees("operator", thread.metadata) and not kept:
+            await service.engine.forget(thread.thread_id)
+            pruned += 1
+    return {"pruned_count": pruned}
+
+
+@router.post("/{thread_id}/copy")
+async def copy_thread(service: Served, caller: Operator, thread_id: str) -> Response:
+    """Make a thread that remembers what another one does; its runs and events are not copied."""
+    thread = visible(service, caller, thread_id, "operator")
+    served = graph_of_thread(service, thread)
+    if served is not None and not served.forgettable:
+        raise InvalidRequest("The threads of this graph belong to the ledger; start a new run.")
+    copied = await service.engine.copy(thread_id, {"created_by": caller.principal.name})
+    return json_response(thread_view(visible(service, caller, copied)))
+
+
 @router.get("/{thread_id}/stream")
 async def join_thread(
     service: Served,

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import uuid
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import aiosqlite
 from langgraph.errors import GraphDrained, GraphRecursionError
 
+from graph.engine.copying import copy_checkpoints
 from graph.engine.errors import (
     Conflict,
     Draining,
@@ -239,6 +241,20 @@ class Engine:
                 (run.thread_id, base),
             )
         await self.checkpoints.commit()
+
+    async def copy(self, thread_id: str, metadata: Mapping[str, Any]) -> str:
+        """Copy a thread's state with its history; returns the new thread's id.
+
+        Raises `ThreadBusy` while a run is under way.
+        """
+        async with self._gates[thread_id]:
+            if self.has_work(thread_id):
+                raise ThreadBusy(thread_id)
+            thread, new = self.records.thread_row(thread_id), str(uuid.uuid4())
+            await copy_checkpoints(self.checkpoints, thread_id, new)
+            standing = Standing(thread.status, thread.values, thread.interrupts, thread.error)
+            self.records.add_thread(new, {**thread.metadata, **metadata}, standing)
+        return new
 
     async def forget(self, thread_id: str) -> None:
         """Delete a thread with its runs, events and checkpoints; what runs in it is ended."""

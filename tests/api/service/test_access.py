@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, APIWebSocketRoute
 from starlette.routing import Route
 
 from api.service.access import Needs
 from api.service.app import ROUTERS, build_api
+from api.service.commands import HANDLERS, elsewhere, never
 from api.service.keys import ROLES, Kind, Role
 from api.service.service import Service
+from graph.engine.requests import RunRequest
 from graph.ledger import now
 from tests.api.service.test_guard import problem_of
 from tests.commands import document, invoke, refusal
@@ -26,7 +29,7 @@ OPEN = {"/ok", "/health", "/ready", METADATA, f"{METADATA}/mcp"}
 """What answers without a key."""
 
 
-def needs_of(route: APIRoute) -> Needs | None:
+def needs_of(route: APIRoute | APIWebSocketRoute) -> Needs | None:
     found = [d.call for d in route.dependant.dependencies if isinstance(d.call, Needs)]
     return found[0] if found else None
 
@@ -41,13 +44,18 @@ def key(service: Service, role: Role, product: str = "*", kind: Kind = "person")
     return {"authorization": f"Bearer {secret}"}
 
 
-def path_of(route: APIRoute) -> str:
-    return route.path.format(**{name.name: "nothing" for name in route.dependant.path_params})
+SOCKETS = [r for router in ROUTERS for r in router.routes if isinstance(r, APIWebSocketRoute)]
+
+
+def path_of(route: APIRoute, **names: str) -> str:
+    """Return a path of a route, with what its parameters are called."""
+    return re.sub(r"\{(\w+)\}", lambda found: names.get(found[1], "nothing"), route.path)
 
 
 def test_every_route_has_a_rule() -> None:
     assert {r.path for r in ROUTES if needs_of(r) is None} == OPEN
     assert len(ROUTES) > 40
+    assert SOCKETS and all(needs_of(r) for r in SOCKETS)
 
 
 def test_only_the_routes_shapes_are_told_beside_them(service: Service) -> None:
@@ -86,37 +94,89 @@ def sales(service: Service, tmp_path: Path) -> str:
     return proposal.id
 
 
+RUN: Any = {"assistant_id": "steward", "input": {"product": "sales"}}
+BODIES: dict[str, Any] = {
+    "/v1/proposals/{proposal_id}/decision": {"verdict": "approve"},
+    "/threads/{thread_id}/runs": RUN,
+    "/threads/{thread_id}/runs/stream": RUN,
+    "/threads/{thread_id}/runs/wait": RUN,
+    "/threads/{thread_id}/state": {"values": {}},
+    "/threads/{thread_id}/state/checkpoint": {"checkpoint": {}},
+    "/threads/{thread_id}/stream/events": {"channels": ["values"]},
+    "/threads/prune": {"thread_ids": ["sales-1"]},
+    "/runs": RUN,
+    "/runs/batch": [RUN],
+    "/runs/stream": RUN,
+    "/runs/wait": RUN,
+}
+"""What a route has to be sent to come as far as asking whose it is; an empty object by default."""
+SENT = ("POST", "PUT", "PATCH", "DELETE")
+ABOUT = ("{product}", "{proposal_id}", "{thread_id}", "{run_id}")
+OPEN_ENDED = ("/stream", "/join")
+
+
 async def test_a_foreign_product_is_as_good_as_none(
     service: Service, http: httpx.AsyncClient, sales: str
 ) -> None:
-    other = key(service, "admin", "other")
-    run = {"assistant_id": "steward", "input": {"product": "sales"}}
-    calls: list[tuple[str, str, Any, int]] = [
-        ("GET", "/v1/products/sales", None, 404),
-        ("GET", "/v1/products/sales/changes", None, 404),
-        ("POST", "/v1/products/sales/runs", {}, 404),
-        ("GET", f"/v1/proposals/{sales}", None, 404),
-        ("GET", f"/v1/proposals/{sales}/evidence", None, 404),
-        ("POST", f"/v1/proposals/{sales}/decision", {"verdict": "approve"}, 404),
-        ("POST", f"/v1/proposals/{sales}/undo", None, 404),
-        ("GET", "/v1/runs/sales-1", None, 404),
-        ("GET", "/threads/sales-1", None, 404),
-        ("GET", "/threads/sales-1/state", None, 404),
-        ("POST", "/threads/sales-1/history", {}, 404),
-        ("POST", "/threads/sales-1/runs", run, 404),
-        ("DELETE", "/threads/sales-1", None, 404),
-        ("POST", "/runs", run, 403),
-        ("GET", "/v1/audit", None, 403),
-        ("GET", "/metrics", None, 403),
-    ]
-    for method, path, body, status in calls:
+    other, own = key(service, "admin", "other"), key(service, "admin", "sales")
+    asked = RunRequest(assistant_id="steward", after_seconds=600)
+    run = service.engine.take_up("sales-1", "steward", asked)
+    names = {"product": "sales", "proposal_id": sales, "thread_id": "sales-1"}
+    reached = set()
+    for route in ROUTES:
+        (method,) = route.methods
+        path = path_of(route, **names, run_id=run.run_id, assistant_id="steward")
+        body = BODIES.get(route.path, {}) if method in SENT else None
         answer = await http.request(method, path, json=body, headers=other)
-        assert answer.status_code == status, (method, path, answer.text)
+        assert answer.is_error or "sales" not in answer.text, path
+        if any(name in route.path for name in ABOUT):
+            hidden = answer.status_code in (403, 404)
+            assert hidden or route.path.endswith("/commands"), (method, path, answer.text)
+            if method == "GET" and not route.path.endswith(OPEN_ENDED):
+                reached.add((await http.request(method, path, headers=own)).status_code)
+    assert reached <= {200, 404} and 200 in reached
+    assert service.ledger.offer_of(sales).waiting
+    assert service.engine.records.run_row(run.run_id).status == "pending"
+    assert service.engine.records.thread_row("sales-1").metadata["product"] == "sales"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        {"method": "run.start", "params": RUN},
+        {"method": "input.respond", "params": {"interrupt_id": "0" * 32, "response": {}}},
+        {"method": "agent.getTree"},
+        {"method": "state.get"},
+        {"method": "state.listCheckpoints"},
+        {"method": "state.fork", "params": {"checkpoint_id": "x"}},
+    ],
+)
+async def test_no_command_reaches_a_foreign_thread(
+    service: Service, http: httpx.AsyncClient, sales: str, command: Any
+) -> None:
+    other = key(service, "admin", "other")
+    where = "/threads/sales-1/commands"
+    answer = await http.post(where, json={"id": 1, **command}, headers=other)
+    assert answer.json()["error"] in ("no_such_run", "permission_denied")
+    assert service.engine.records.runs_of("sales-1") == []
+
+
+def test_every_command_is_tried_on_a_foreign_thread() -> None:
+    (marks,) = test_no_command_reaches_a_foreign_thread.pytestmark
+    tried = {each["method"] for each in marks.args[1]}
+    assert tried == {
+        name for name, (_, handler) in HANDLERS.items() if handler not in (elsewhere, never)
+    }
+
+
+async def test_lists_hold_nothing_of_foreign_products(
+    service: Service, http: httpx.AsyncClient, sales: str
+) -> None:
+    other = key(service, "admin", "other")
     for path in ("/v1/products", "/v1/proposals", "/v1/runs"):
         assert (await http.get(path, headers=other)).json() == []
     found = await http.post("/threads/search", json={}, headers=other)
     assert found.json() == []
-    assert service.ledger.offer_of(sales).waiting
 
 
 async def test_an_agent_may_never_decide_whatever_its_role(
