@@ -70,6 +70,8 @@ def build_server(service: Service, extend: Extend | None = None) -> MCPServer:
             keys=[state_key(service.settings.home)], ttl=service.settings.expires_days * 86_400
         ),
         middleware=[Listing(service)],
+        # Nothing that clients list changes while they look.
+        subscriptions=False,
     )
     for rule in TOOLS:
         server.add_tool(opened(service, rule), annotations=rule.annotations)

@@ -39,6 +39,8 @@ async def bridge_stdio(settings: Settings, limits: ServiceSettings, key: str) ->
         _Home(settings, limits).opened() as home,
         httpx2.AsyncClient(timeout=TIMEOUT, trust_env=False) as http,
         stdio_server() as (incoming, outgoing),
+        # Left before the streams are: they end when nothing more is written.
+        outgoing,
     ):
         await Bridge(home.reach, key, outgoing.send, http).run(incoming)
 

@@ -1,10 +1,8 @@
-"""The service in this process, without a socket, or in one of its own."""
+"""The service in this process, without a socket."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager
-from functools import partial
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -14,20 +12,8 @@ from api.service.app import build_app
 from api.service.service import Service, open_service
 from api.service.settings import ServiceSettings
 from graph.settings import Settings
-from tests.api.service.served import Child, running
-from tests.preforked import preforked
 
 HOST = "http://127.0.0.1"
-
-
-Serve = Callable[..., AbstractContextManager[tuple[Child, str]]]
-
-
-@pytest.fixture(scope="session")
-def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
-    """Serve homes in processes that need not import everything again."""
-    with preforked(tmp_path_factory.mktemp("service"), "tests.api.service.served") as python:
-        yield partial(running, python)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from api.service.server import serve_home
 from api.service.settings import ServiceSettings
 from graph.settings import Settings
+from tests.api.ide.fixtures import add_fixtures
 from tests.api.service.graphs import GRAPHS
 
 ROOT = Path(__file__).parents[3]
@@ -34,10 +35,10 @@ class Child(NamedTuple):
 
 
 @contextmanager
-def running(python: Path, home: Path, port: int = 0) -> Iterator[tuple[Child, str]]:
-    """Serve a home; yields the process and where it listens."""
+def running(python: Path, home: Path, port: int = 0, *profiles: str) -> Iterator[tuple[Child, str]]:
+    """Serve a home, with `fixtures` for conformance scenarios; yields process and address."""
     with subprocess.Popen(
-        [python, "-m", "tests.api.service.served", str(home), str(port)],
+        [python, "-m", "tests.api.service.served", str(home), str(port), *profiles],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT), "LAUNCHER": str(python)},
         stdout=subprocess.PIPE,
@@ -62,7 +63,9 @@ def main() -> None:
         sys.stdout.flush()
 
     settings = Settings(home=Path(sys.argv[1]), principal="ada")
-    serve_home(settings, ServiceSettings(), ("127.0.0.1", int(sys.argv[2])), say, GRAPHS)
+    address = ("127.0.0.1", int(sys.argv[2]))
+    fixtures = add_fixtures if "fixtures" in sys.argv else None
+    serve_home(settings, ServiceSettings(), address, say, GRAPHS, fixtures)
 
 
 if __name__ == "__main__":
