@@ -46,6 +46,8 @@ async def open_checkpoints(path: Path) -> AsyncIterator[AsyncSqliteSaver]:
     """Open the checkpoint store (WAL, one writer process)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     async with aiosqlite.connect(path) as con:
+        # Counts for a new file only: what is deleted later can be given back in short steps.
+        await con.execute("PRAGMA auto_vacuum=INCREMENTAL")
         saver = AsyncSqliteSaver(con, serde=build_serializer())
         await saver.setup()
         yield saver

@@ -35,6 +35,8 @@ class SqliteFile:
         version = self._con.execute("PRAGMA user_version").fetchone()[0]
         if version > self.version:
             raise StateTooNew(path, version, self.version)
+        # Counts for a new file only: what is deleted later can be given back in short steps.
+        self._con.execute("PRAGMA auto_vacuum=INCREMENTAL")
         self._con.execute("PRAGMA journal_mode=WAL")
         self._con.execute(f"PRAGMA synchronous={self.synchronous}")
         if version < self.version:

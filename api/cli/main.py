@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli import answering, editors, inspecting, keys, serving, working
+from api.cli import answering, editors, inspecting, keys, pruning, serving, working
 from api.cli.boundary import Guarded
 from api.cli.shell import EXIT_CODES
 
@@ -23,6 +23,7 @@ COMMANDS = (
     inspecting.status,
     inspecting.log,
     inspecting.doctor,
+    pruning.prune,
     serving.serve,
 )
 app = typer.Typer(

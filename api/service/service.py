@@ -17,6 +17,7 @@ from langgraph.store.sqlite.aio import AsyncSqliteStore
 from api.products import descriptor_of, target_of
 from api.service.access import Access
 from api.service.keys import KEYS, Keys
+from api.service.retention import cancelled, forget_old
 from api.service.settings import ServiceSettings
 from api.views import save_report
 from graph.checkpoints import open_checkpoints
@@ -116,11 +117,11 @@ async def open_service(
         engine.on_ended = conductor.ended
         await conductor.take_up()
         service.working = asyncio.create_task(conductor.run())
+        forgetting = asyncio.create_task(forget_old(settings, limits.retention_days))
         try:
             yield service
         finally:
-            service.working.cancel()
-            await asyncio.wait({service.working})
+            await cancelled(service.working, forgetting)
             await service.drain()
 
 

@@ -45,6 +45,14 @@ class ServiceSettings(BaseSettings):
     principal_requests_per_second: Annotated[
         float, Field(gt=0, le=1e6, description="Requests one key or person may send, on average.")
     ] = 200.0
+    retention_days: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=36_500,
+            description="Days after which it forgets what finished runs leave; never with 0.",
+        ),
+    ] = 30.0
     tls_certificate: Annotated[
         str, Field(description="PEM file of the certificate it shows; plain HTTP without.")
     ] = ""
