@@ -14,6 +14,7 @@ import typer
 from filelock import FileLock, Timeout
 
 from api.cli.boundary import REMEDIES, explain, sound
+from api.cli.model import judge_words
 from api.cli.render import audit_table, status_table
 from api.cli.shell import Json, err, load_settings, out, print_json, tell
 from api.products import (
@@ -31,6 +32,7 @@ from graph.errors import GraphError, LedgerBroken
 from graph.ledger import Ledger
 from graph.settings import Settings
 from mcp_servers.product.errors import ServerGone, ToolFailed
+from tools.slm.errors import ModelError
 
 RUNS_SHOWN = 20
 NEEDED_FREE = 1_000_000_000
@@ -47,11 +49,20 @@ def status(json: Json = False) -> None:
     else:
         view = _status(settings)
     view["model"] = "none configured: rules and templates"
+    view["judge"] = _judge(settings)
     if json:
         print_json(view)
         return
     out.print(status_table(view["products"], view["threads"], view["waiting"]))
     tell(f"Language model: {view['model']}.")
+    tell(f"Judge: {view['judge']}.")
+
+
+def _judge(settings: Settings) -> str:
+    try:
+        return judge_words(settings)
+    except ModelError as exc:
+        return f"none can be used, rules rank: {exc}".removesuffix(".")
 
 
 def _status(settings: Settings) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli import answering, inspecting, keys, serving, working
+from api.cli import answering, inspecting, keys, model, serving, working
 from api.cli.boundary import Guarded
 from api.cli.shell import EXIT_CODES
 
@@ -56,7 +56,7 @@ for command in COMMANDS:
     app.command(cls=Guarded)(command)
 # Packages beside this one bring groups of commands, under the same boundary.
 brought = {found.name: found.load() for found in metadata.entry_points(group="pillion.commands")}
-groups: dict[str, typer.Typer] = {"keys": keys.app, **brought}
+groups: dict[str, typer.Typer] = {"keys": keys.app, "model": model.app, **brought}
 for name, group in groups.items():
     for info in group.registered_commands:
         info.cls = Guarded

@@ -1,0 +1,182 @@
+"""Commands about models: learning a judge from answers, and which one serves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from api.cli.shell import Json, err, load_settings, out, print_json, tell
+from api.products import check_writable
+from graph.settings import Settings
+from tools.lazy import lazy
+
+if TYPE_CHECKING:
+    from graph import learning
+    from graph import ledger as ledgers
+else:
+    # `pillion --help` has no use for them.
+    learning, ledgers = lazy("graph.learning"), lazy("graph.ledger")
+
+app = typer.Typer(
+    name="model",
+    help="""Models: the judge that learns from answers.
+
+    Example: `pillion model train`
+    """,
+    no_args_is_help=True,
+)
+Judge = Annotated[str, typer.Argument(help="A judge's id; `pillion model list` shows them.")]
+
+
+def judge_words(settings: Settings) -> str:
+    """Return which judge serves, for people; raises `ModelError`."""
+    serving = learning.store_of(settings).serving().id
+    if serving is None:
+        return "none: rules rank, and nothing is held back"
+    return f"{serving} ranks and holds back; `pillion model show` tells how good it is"
+
+
+@contextmanager
+def _bar(title: str, *, quiet: bool) -> Iterator[Progress]:
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    )  # fmt: skip
+    with Progress(*columns, console=err, disable=quiet or not err.is_terminal) as progress:
+        progress.add_task(title, total=None)
+        yield progress
+
+
+@app.command()
+def train(
+    decisions: Annotated[
+        list[Path] | None,
+        typer.Option(help="More answers: a file that `pillion log --decisions --json` wrote."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Learn a judge from the answers people gave, and say how good it is on held-out ones.
+
+    Nothing changes until `pillion model use`. A training that was killed goes on where it was.
+
+    Example: `pillion model train`, or `pillion model train --decisions answers.json`
+    """
+    settings = load_settings()
+    check_writable(settings.home)
+    with closing(ledgers.Ledger(settings.ledger_path)) as ledger:
+        answers = learning.decisions_of(ledger, decisions or ())
+    with _bar("Learning", quiet=json) as progress:
+        (task,) = progress.task_ids
+        found = learning.learn(
+            settings,
+            answers,
+            lambda total: progress.update(task, total=total),
+            lambda name: progress.update(task, advance=1, description=name),
+        )
+    evaluation = found.trained.evaluation
+    if json:
+        print_json(
+            {
+                "id": found.id,
+                "chosen": found.trained.chosen,
+                "resumed": found.resumed,
+                "dataset": found.dataset.digest,
+                "contradictions": found.dataset.contradictions,
+                "better": evaluation.beats(learning.RULES),
+                "evaluation": evaluation.model_dump(mode="json"),
+            }
+        )
+        return
+    if found.resumed:
+        tell(f"{found.resumed} steps were done already by a training that was stopped.")
+    out.print(learning.store_of(settings).card(found.id), markup=False, highlight=False)
+    if evaluation.beats(learning.RULES):
+        tell(f"Next: pillion model use {found.id}")
+    else:
+        tell(f"{found.id} is not shown to be better than rules, so it cannot serve yet.")
+
+
+@app.command("list")
+def list_models(json: Json = False) -> None:
+    """List the judges that were trained, and which one serves.
+
+    Example: `pillion model list`
+    """
+    settings = load_settings()
+    store = learning.store_of(settings)
+    serving = store.serving().id
+    rows = [_row(v, serving) for v in store.versions()]
+    if json:
+        print_json({"serving": serving, "judges": rows})
+        return
+    for row in rows:
+        mark = "serves" if row["serves"] else "kept"
+        tell(f"{row['id']}  {mark}  {row['made_at']}  {row['chosen']}, {row['told']}")
+    tell(f"Judge: {judge_words(settings)}.")
+
+
+def _row(version: Any, serving: str | None) -> dict[str, Any]:
+    row = {"id": version.id, "serves": version.id == serving}
+    if version.about is None:
+        return row | {"made_at": "?", "chosen": "?", "told": "what was known of it is damaged"}
+    found = version.about.evaluation
+    accuracy = found.metrics["judge"]["accuracy"]
+    told = f"right {accuracy.value:.0%} of {found.held_out} held-out answers"
+    made = f"{version.about.made_at:%Y-%m-%d %H:%M}"
+    return row | {"made_at": made, "chosen": version.about.chosen, "told": told}
+
+
+@app.command()
+def show(
+    judge: Annotated[
+        str | None, typer.Argument(help="A judge's id; the serving one by default.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show a judge's card: what it learned from, how good it is, where it fails.
+
+    Example: `pillion model show`, or `pillion model show j0123456789ab`
+    """
+    settings = load_settings()
+    store = learning.store_of(settings)
+    wanted = judge or store.serving().id
+    if wanted is None:
+        tell(f"Judge: {judge_words(settings)}.") if not json else print_json(None)
+        return
+    store.load(wanted)
+    about = store.version(wanted).about
+    if json:
+        print_json({"id": wanted, **(about.model_dump(mode="json") if about else {})})
+        return
+    out.print(store.card(wanted), markup=False, highlight=False)
+
+
+@app.command()
+def use(judge: Judge) -> None:
+    """Put a judge into service; it has to beat rules and what serves now on held-out answers.
+
+    A running service takes it at its next run, without a restart.
+
+    Example: `pillion model use j0123456789ab`
+    """
+    settings = load_settings()
+    check_writable(settings.home)
+    with closing(ledgers.Ledger(settings.ledger_path)) as ledger:
+        learning.promote(learning.store_of(settings), ledger, judge, settings.person)
+    tell(f"Judge: {judge_words(settings)}.")
+
+
+@app.command()
+def undo() -> None:
+    """Take the last `pillion model use` back: what served before serves again.
+
+    Example: `pillion model undo`
+    """
+    settings = load_settings()
+    with closing(ledgers.Ledger(settings.ledger_path)) as ledger:
+        learning.take_back(learning.store_of(settings), ledger, settings.person)
+    tell(f"Judge: {judge_words(settings)}.")
