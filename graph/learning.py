@@ -16,6 +16,7 @@ from tools.lazy import lazy
 from tools.slm.dataset import Dataset, Example, make_dataset
 from tools.slm.errors import BadModel, ModelError
 from tools.slm.evaluation import Evaluation
+from tools.slm.languages import Languages
 from tools.slm.steps import Steps
 from tools.slm.store import About, Serving, Store
 
@@ -43,6 +44,11 @@ class Learned(NamedTuple):
 def store_of(settings: Settings) -> Store:
     """Return where the judges of a home are kept."""
     return Store(settings.home / "models" / "judges")
+
+
+def languages_of(settings: Settings) -> Languages:
+    """Return where the language models of a home are kept."""
+    return Languages(settings.home / "models" / "language")
 
 
 def dataset_of(decisions: Iterable[RecordedDecision]) -> Dataset:

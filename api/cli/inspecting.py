@@ -7,6 +7,7 @@ import importlib.metadata
 import shutil
 import sqlite3
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ import typer
 from filelock import FileLock, Timeout
 
 from api.cli.boundary import REMEDIES, explain, sound
-from api.cli.model import judge_words
+from api.cli.model import judge_words, language_words
 from api.cli.render import audit_table, status_table
 from api.cli.shell import Json, err, load_settings, out, print_json, tell
 from api.products import (
@@ -48,8 +49,8 @@ def status(json: Json = False) -> None:
         view: dict[str, Any] = {"products": _known(settings), "threads": [], "waiting": []}
     else:
         view = _status(settings)
-    view["model"] = "none configured: rules and templates"
-    view["judge"] = _judge(settings)
+    view["model"] = _words(language_words, settings)
+    view["judge"] = _words(judge_words, settings)
     if json:
         print_json(view)
         return
@@ -58,11 +59,11 @@ def status(json: Json = False) -> None:
     tell(f"Judge: {view['judge']}.")
 
 
-def _judge(settings: Settings) -> str:
+def _words(told: Callable[[Settings], str], settings: Settings) -> str:
     try:
-        return judge_words(settings)
+        return told(settings)
     except ModelError as exc:
-        return f"none can be used, rules rank: {exc}".removesuffix(".")
+        return f"none can be used: {exc}".removesuffix(".")
 
 
 def _status(settings: Settings) -> dict[str, Any]:

