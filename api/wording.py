@@ -37,6 +37,7 @@ TRIAL_WORDS: dict[TrialStatus, str] = {
     "unmeasured": "not measured",
     "refused": "refused",
     "suppressed": "refused before",
+    "held": "held back",
 }
 _FIXED_WORDS: dict[type[Message], str] = {
     CreateIndex: "add an index",

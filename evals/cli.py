@@ -201,6 +201,26 @@ def repeat(
 
 
 @app.command()
+def decisions(
+    results: Annotated[
+        list[Path] | None, typer.Argument(help="Logs or results; the newest run by default.")
+    ] = None,
+    approver: Annotated[str, typer.Option(help="Whose answers; see `eval list`.")] = "oracle",
+) -> None:
+    """Write what an approver answered in runs of dev seeds, for `pillion model train --decisions`.
+
+    Example: `pillion eval decisions --approver strict_dba > answers.json`
+    """
+    runs: list[Path | None] = [*results] if results else [None]
+    found = [commands.result_of(path) for path in runs]
+    try:
+        answers = commands.decisions_in(found, approver)
+    except UnknownName as exc:
+        _refuse(str(exc))
+    _print_json([a.model_dump(mode="json") for a in answers])
+
+
+@app.command()
 def label(
     grader: Annotated[str, typer.Option(help="Who grades; each person has a file of their own.")],
     result: Annotated[

@@ -12,6 +12,7 @@ from evals.baselines.asking import UNCONFIGURED
 from evals.baselines.model import configured, load_settings
 from evals.options import check_baselines
 from evals.page import page
+from evals.recorded import decisions_in
 from evals.results import SuiteResult
 from evals.suites import places
 from evals.views import (
@@ -77,7 +78,8 @@ def against_baseline(result: SuiteResult) -> list[gate.Moved]:
 
 
 __all__ = [
-    "against_baseline", "agreement_document", "agreement_lines", "document", "gate", "labels",
+    "against_baseline", "agreement_document", "agreement_lines", "decisions_in", "document", "gate",
+    "labels",
     "lines", "log_dir", "moved_document", "moved_lines", "repeats", "result_of", "run", "run_of",
     "show_progress", "write_page",
 ]  # fmt: skip

@@ -16,6 +16,7 @@ from evals.products import Product, judge_changes
 from evals.results import Judged
 from graph.ledger import Offer
 from tools.messages import Change, Proposal, change_target
+from tools.slm.facts import facts_of
 
 PARALLEL = 2
 """Judgements at a time; they count processor time, so that a neighbour hardly matters."""
@@ -115,6 +116,7 @@ def judged_offer(
         "rows": proposal.evidence.rows,
         "author": author_of(proposal, authors or {}),
         "told": tuple(_told(proposal)),
+        "facts": facts_of(proposal),
     }
     return judged_change(proposal.id, proposal.change, judgement).model_copy(update=said)
 

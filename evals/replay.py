@@ -21,6 +21,8 @@ from tools.messages import Proposal
 PREFIX = "replay:"
 FAR = math.log(2)
 """A factor of two in one number, or a warning more, and two proposals are not alike."""
+NEAR = ("gain", "certain_gain", "insert_cost", "growth", "losing", "warnings")
+"""The facts that have to be alike; how large a table is does not matter to what people answer."""
 
 
 class Answers(NamedTuple):
@@ -43,7 +45,7 @@ class Answers(NamedTuple):
 
 def distance(one: Facts, other: Facts) -> float:
     """Return how far apart the facts of two proposals are: the Euclidean distance."""
-    return math.dist(tuple(one.model_dump().values()), tuple(other.model_dump().values()))
+    return math.dist(*([getattr(facts, name) for name in NEAR] for facts in (one, other)))
 
 
 def replayed(approver: str) -> Answers:

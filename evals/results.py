@@ -10,6 +10,7 @@ from evals.oracle.case import Judgement, OracleVerdict
 from evals.scenarios.scenario import Expectation
 from evals.statistics import Estimate
 from tools.messages import Interval
+from tools.slm.facts import Facts
 
 FORMAT = 1
 
@@ -41,6 +42,8 @@ class Judged(Result):
     """Who asks most of the queries that it is about."""
     told: tuple[str, ...] = ()
     """What a person is told before answering."""
+    facts: Facts | None = None
+    """The same in numbers; missing in results of before."""
     outcome: str = ""
     """What became of it after the acting approver's answer."""
 

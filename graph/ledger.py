@@ -346,6 +346,13 @@ class Ledger(RunStore):
                 found[offer.proposal.id] = Refusal(offer.decision, offer.proposal, last)
         return found
 
+    # judges
+
+    def record_judge(self, person: str, action: str, judge_id: str, **body: str) -> None:
+        """Keep in the trail that a person put a judge into service or took it back."""
+        with self._transaction() as con:
+            audit.append(con, now().isoformat(), f"person:{person}", action, judge_id, **body)
+
     # audit
 
     def audit_rows(self, limit: int | None = None) -> list[audit.AuditRow]:

@@ -14,6 +14,8 @@ from langgraph.types import Command
 from graph.build import Steward, build_graph
 from graph.checkpoints import open_checkpoints
 from graph.errors import GraphError, ProductUnavailable, RunFailed
+from graph.judging import ServingJudge
+from graph.learning import store_of
 from graph.ledger import Ledger
 from graph.products import Products
 from graph.settings import Settings
@@ -108,7 +110,9 @@ class Runs:
     ) -> None:
         """Run the graph until it asks, ends or fails."""
         async with self.products.client(product) as client:
-            context = Context(product, client, self.ledger, self._policy(budget_seconds))
+            judge = ServingJudge(store_of(self.settings), self.ledger)
+            policy = self._policy(budget_seconds)
+            context = Context(product, client, self.ledger, policy, judge)
             try:
                 await self._stream(thread_id, given, context)
             except ToolFailed as exc:

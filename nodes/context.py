@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 
 from mcp_servers.product.client import ProductClient
 from mcp_servers.product.contract import MeasureLimits
 from nodes.refusal import Refusal
 from tools.messages import Decision, Outcome, Principal, Proposal, Trial
+from tools.slm.judge import Opinion
 
 VERSION = "0.1.0"
 
@@ -42,6 +44,29 @@ class Records(Protocol):
         """Keep what the report needs beyond the ledger's own rows."""
 
 
+class Opinions(NamedTuple):
+    """The judge's opinion by proposal id; empty where none serves."""
+
+    found: Mapping[str, Opinion] = MappingProxyType({})
+    note: str = ""
+    """Why the judge that should serve cannot."""
+
+
+class Judging(Protocol):
+    """Whoever knows how likely a person is to approve; it can order and hold back, no more."""
+
+    def opinions(self, product: str, proposals: Sequence[Proposal]) -> Opinions:
+        """Return the opinion on each proposal."""
+
+
+class RulesOnly:
+    """No judge: rules rank, and nothing is held back."""
+
+    def opinions(self, product: str, proposals: Sequence[Proposal]) -> Opinions:
+        """Return none."""
+        return Opinions()
+
+
 @dataclass(frozen=True)
 class Policy:
     """The limits a proposal has to keep."""
@@ -60,6 +85,7 @@ class Context:
     client: ProductClient
     records: Records
     policy: Policy
+    judge: Judging = RulesOnly()
 
     def principal(self, agent: str) -> Principal:
         """Return the identity under which an agent of this run acts."""

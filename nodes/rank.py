@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from langgraph.runtime import Runtime
@@ -11,7 +11,7 @@ from langgraph.runtime import Runtime
 from mcp_servers.product.contract import ChangeCheck
 from mcp_servers.product.errors import ToolFailed
 from nodes.context import Context
-from nodes.state import Passed, State, Update
+from nodes.state import Passed, State, Update, Verdicted
 from tools.change_kinds import NEUTRAL
 from tools.messages import (
     Evidence,
@@ -22,6 +22,8 @@ from tools.messages import (
     Trial,
     change_target,
 )
+from tools.slm.facts import certain_saving
+from tools.slm.judge import Opinion
 
 CLEARLY = 1.5
 """How many times larger a certain gain must be to be offered before what was tried earlier."""
@@ -42,22 +44,52 @@ VERBS = {
 
 
 async def rank(state: State, runtime: Runtime[Context]) -> Update:
-    """Offer the proposals, clearly greater gains first; contract breakers never get here."""
-    context = runtime.context
+    """Offer the proposals, the likeliest to be approved first; contract breakers never get here.
+
+    Without a judge clearly greater gains come first.
+    """
+    context, edited = runtime.context, state.get("edited", ())
     trials = {t.candidate.id: t for t in context.records.trials(state["thread_id"])}
     offered = set(state.get("offered", ()))
     chosen = [trials[i] for i in state.get("passed", {}) if i not in offered]
-    proposals, broken = [], []
+    proposals, lost = [], []
     for trial in ordered(chosen):
         checked = await _check(context, trial)
         if isinstance(checked, str):
-            broken.append(trial.model_copy(update={"status": "refused", "reason": checked}))
+            lost.append(trial.model_copy(update={"status": "refused", "reason": checked}))
         else:
             passed = state.get("passed", {})[trial.candidate.id]
             proposals.append(compose(context, trial, checked, passed))
-    context.records.record_trials(state["thread_id"], context.product, broken)
-    context.records.offer(state["thread_id"], proposals, "agent:rank")
-    return {"offered": tuple(p.id for p in proposals), "phase": "offered"}
+    opinions = context.judge.opinions(context.product, proposals)
+    judged = {p.id: opinions.found.get(p.id) for p in proposals}
+    # What a person edited was asked for: it is never held back.
+    held = {i: o for i, o in judged.items() if o is not None and o.held and i not in edited}
+    lost += [_held_back(trials[i], opinion) for i, opinion in held.items()]
+    context.records.record_trials(state["thread_id"], context.product, lost)
+    ranked = sorted((p for p in proposals if p.id not in held), key=_likely(judged))
+    context.records.offer(state["thread_id"], ranked, "agent:rank")
+    return {
+        "offered": tuple(p.id for p in ranked),
+        "phase": "offered",
+        "verdicts": {i: Verdicted(candidate_id=i, status="held") for i in held},
+        "notes": (opinions.note,) if opinions.note else (),
+    }
+
+
+def _likely(judged: Mapping[str, Opinion | None]) -> Callable[[Proposal], float]:
+    """Return the order by falling probability; equals keep theirs, and so does all without one."""
+
+    def place(proposal: Proposal) -> float:
+        opinion = judged[proposal.id]
+        return 0.0 if opinion is None else -opinion.probability
+
+    return place
+
+
+def _held_back(trial: Trial, opinion: Opinion) -> Trial:
+    because = f", because {opinion.because}" if opinion.because else ""
+    reason = f"held back by the judge: P = {opinion.probability:.2f}{because}"
+    return trial.model_copy(update={"status": "held", "reason": reason})
 
 
 async def _check(context: Context, trial: Trial) -> ChangeCheck | str:
@@ -82,20 +114,15 @@ def ordered(trials: Iterable[Trial]) -> list[Trial]:
     """
     placed: list[Trial] = []
     for trial in sorted(trials, key=lambda t: (-t.candidate.promise, t.candidate.id)):
-        at, gain = len(placed), certain_saving(trial)
-        while at and gain > CLEARLY * max(certain_saving(placed[at - 1]), LEAST_GAIN):
+        at, gain = len(placed), _saving(trial)
+        while at and gain > CLEARLY * max(_saving(placed[at - 1]), LEAST_GAIN):
             at -= 1
         placed.insert(at, trial)
     return placed
 
 
-def certain_saving(trial: Trial) -> float:
-    """Return the log of the gain's lower bound, minus what inserts lose."""
-    if trial.evidence is None:
-        return -math.inf
-    insert = trial.evidence.insert_cost
-    penalty = 0.1 * math.log(max(1.0, insert.mid)) if insert else 0.0
-    return math.log(max(trial.evidence.ratio.low, 1e-9)) - penalty
+def _saving(trial: Trial) -> float:
+    return certain_saving(trial.evidence) if trial.evidence else -math.inf
 
 
 def compose(context: Context, trial: Trial, check: ChangeCheck, passed: Passed) -> Proposal:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from langgraph.runtime import Runtime
@@ -19,7 +19,7 @@ from mcp_servers.product.contract import (
     MeasureLimits,
 )
 from mcp_servers.product.errors import ToolFailed
-from nodes.context import Context, Policy
+from nodes.context import Context, Judging, Opinions, Policy, RulesOnly
 from nodes.refusal import Refusal
 from tests.factories import make_change, make_evidence, make_interval
 from tools.messages import (
@@ -34,6 +34,7 @@ from tools.messages import (
     Trial,
     change_id,
 )
+from tools.slm.judge import Opinion
 
 
 def make_candidates(count: int, **fields: Any) -> tuple[Candidate, ...]:
@@ -93,6 +94,18 @@ class MemoryRecords:
     def save_report(self, thread_id: str, body: Mapping[str, Any]) -> None:
         self.writes += 1
         self.reports[thread_id] = body
+
+
+class FakeJudge:
+    """A judge with prepared probabilities by proposal id, that holds back below a half."""
+
+    def __init__(self, probabilities: Mapping[str, float], note: str = "") -> None:
+        self.probabilities, self.note = probabilities, note
+
+    def opinions(self, product: str, proposals: Sequence[Proposal]) -> Opinions:
+        known = {p.id: self.probabilities[p.id] for p in proposals if p.id in self.probabilities}
+        found = {i: Opinion(p, p < 0.5, "inserts take ×2.00 as long") for i, p in known.items()}
+        return Opinions(found, self.note)
 
 
 class FakeProduct:
@@ -177,12 +190,15 @@ class FakeProduct:
         )  # fmt: skip
 
 
-def make_context(product: FakeProduct, records: Any) -> Context:
+def make_context(product: FakeProduct, records: Any, judge: Judging | None = None) -> Context:
     """Return what nodes are given, over twins."""
     policy = Policy(MeasureLimits(), expires_days=14, rollback_below=0.9, changed_evidence=0.5)
-    return Context("sales", product, records, policy)  # type: ignore[arg-type]
+    return Context("sales", product, records, policy, judge or RulesOnly())  # type: ignore[arg-type]
 
 
-def make_runtime(product: FakeProduct, records: Any) -> Runtime[Context]:
+def make_runtime(
+    product: FakeProduct, records: Any, judge: Judging | None = None
+) -> Runtime[Context]:
     """Return a node's second argument."""
-    return Runtime(context=make_context(product, records), stream_writer=lambda event: None)
+    context = make_context(product, records, judge)
+    return Runtime(context=context, stream_writer=lambda event: None)

@@ -175,17 +175,9 @@ Change = Annotated[
     Field(discriminator="kind"),
 ]
 ChangeKind = Literal[
-    "change_type",
-    "create_index",
-    "drop_index",
-    "sort_table",
-    "create_summary",
-    "rewrite_query",
-    "drop_column",
-    "drop_table",
-    "add_not_null",
-    "add_check",
-]
+    "change_type", "create_index", "drop_index", "sort_table", "create_summary", "rewrite_query",
+    "drop_column", "drop_table", "add_not_null", "add_check",
+]  # fmt: skip
 CHANGE: TypeAdapter[Change] = TypeAdapter(Change)
 
 
@@ -271,7 +263,9 @@ class Candidate(Message):
     """Screening score (seconds of workload it could save); orders the measuring."""
 
 
-TrialStatus = Literal["accepted", "rejected", "failed", "unmeasured", "refused", "suppressed"]
+TrialStatus = Literal[
+    "accepted", "rejected", "failed", "unmeasured", "refused", "suppressed", "held"
+]
 
 
 class Trial(Message):

@@ -20,6 +20,7 @@ from api.cli.shell import STOPPED, err, reader_left, tell
 from graph.errors import AlreadyDecided, GraphError, LedgerBroken, RunFailed
 from graph.settings import Settings
 from mcp_servers.product.errors import ServerGone, ToolFailed
+from tools.slm.errors import ModelError
 
 REMEDIES = {
     "ledger.db": "Restore it from a backup. Without one, move it away: the answers given so far"
@@ -77,7 +78,7 @@ def explain(error: BaseException, settings: Settings) -> Told:
             return Told(4, str(error))
         case RunFailed() if error.__cause__ is not None:
             return Told(1, _unexpected(error.__cause__, settings))
-        case GraphError() | ServerGone() | ToolFailed():
+        case GraphError() | ServerGone() | ToolFailed() | ModelError():
             return Told(1, str(error))
         case sqlite3.Error():
             return Told(1, _about_state(error, settings))

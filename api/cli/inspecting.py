@@ -7,6 +7,7 @@ import importlib.metadata
 import shutil
 import sqlite3
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ import typer
 from filelock import FileLock, Timeout
 
 from api.cli.boundary import REMEDIES, explain, sound
+from api.cli.model import judge_words, language_words
 from api.cli.render import audit_table, status_table
 from api.cli.shell import Json, err, load_settings, out, print_json, tell
 from api.products import (
@@ -32,6 +34,7 @@ from graph.ledger import Ledger
 from graph.policy import PolicyFile, PolicyUnusable
 from graph.settings import Settings
 from mcp_servers.product.errors import ServerGone, ToolFailed
+from tools.slm.errors import ModelError
 
 RUNS_SHOWN = 20
 NEEDED_FREE = 1_000_000_000
@@ -47,12 +50,21 @@ def status(json: Json = False) -> None:
         view: dict[str, Any] = {"products": _known(settings), "threads": [], "waiting": []}
     else:
         view = _status(settings)
-    view["model"] = "none configured: rules and templates"
+    view["model"] = _words(language_words, settings)
+    view["judge"] = _words(judge_words, settings)
     if json:
         print_json(view)
         return
     out.print(status_table(view["products"], view["threads"], view["waiting"]))
     tell(f"Language model: {view['model']}.")
+    tell(f"Judge: {view['judge']}.")
+
+
+def _words(told: Callable[[Settings], str], settings: Settings) -> str:
+    try:
+        return told(settings)
+    except ModelError as exc:
+        return f"none can be used: {exc}".removesuffix(".")
 
 
 def _status(settings: Settings) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli import answering, editors, inspecting, keys, pruning, serving, working
+from api.cli import answering, editors, inspecting, keys, model, pruning, serving, working
 from api.cli.boundary import Guarded
 from api.cli.shell import EXIT_CODES
 
@@ -57,7 +57,9 @@ for command in COMMANDS:
     app.command(cls=Guarded)(command)
 # Packages beside this one bring groups of commands, under the same boundary.
 brought = {found.name: found.load() for found in metadata.entry_points(group="pillion.commands")}
-groups: dict[str, typer.Typer] = {"keys": keys.app, "mcp": editors.app, **brought}
+groups: dict[str, typer.Typer] = {
+    "keys": keys.app, "mcp": editors.app, "model": model.app, **brought,
+}  # fmt: skip
 for name, group in groups.items():
     for info in group.registered_commands:
         info.cls = Guarded

@@ -10,21 +10,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodes.rank import (
-    CLEARLY,
-    LEAST_GAIN,
-    VERBS,
-    certain_saving,
-    ordered,
-    rank,
-    summarise,
-)
+from mcp_servers.product.errors import ToolFailed
+from nodes.rank import CLEARLY, LEAST_GAIN, VERBS, ordered, rank, summarise
 from nodes.state import Passed, State, Update
-from tests.factories import make_evidence, make_interval, make_trial
-from tests.fakes import FakeProduct, MemoryRecords, make_candidates, make_context, make_runtime
+from tests.factories import make_evidence, make_interval
+from tests.fakes import (
+    FakeJudge,
+    FakeProduct,
+    MemoryRecords,
+    make_candidates,
+    make_context,
+    make_runtime,
+)
 from tests.strategies import of
 from tools.change_kinds import NEUTRAL
 from tools.messages import Change, Evidence, Interval, Trial, change_target
+from tools.slm.facts import certain_saving
 
 
 def tried(count: int, **evidence: object) -> list[Trial]:
@@ -34,11 +35,17 @@ def tried(count: int, **evidence: object) -> list[Trial]:
     ]
 
 
-async def ranked(records: MemoryRecords, trials: list[Trial], product: FakeProduct) -> Update:
+async def ranked(
+    records: MemoryRecords,
+    trials: list[Trial],
+    product: FakeProduct,
+    judge: FakeJudge | None = None,
+    edited: tuple[str, ...] = (),
+) -> Update:
     records.record_trials("t1", "sales", trials)
     passed = {t.candidate.id: Passed(candidate_id=t.candidate.id) for t in trials}
-    state = State(product="sales", thread_id="t1", passed=passed)
-    return await rank(state, make_runtime(product, records))
+    state = State(product="sales", thread_id="t1", passed=passed, edited=edited)
+    return await rank(state, make_runtime(product, records, judge))
 
 
 async def test_the_surest_gain_comes_first() -> None:
@@ -52,13 +59,12 @@ async def test_the_surest_gain_comes_first() -> None:
     assert update["offered"] == (sure.candidate.id, small.candidate.id, wide.candidate.id)
 
 
-def test_what_inserts_lose_counts_against_a_gain() -> None:
-    (cheap,) = tried(1, insert_cost=make_interval(1.0))
-    (costly,) = tried(1, insert_cost=make_interval(2.5))
-    (free,) = tried(1, insert_cost=make_interval(0.5))
-    assert certain_saving(cheap) > certain_saving(costly)
-    assert certain_saving(free) == certain_saving(cheap)
-    assert certain_saving(make_trial("unmeasured")) < certain_saving(costly)
+async def test_what_inserts_lose_counts_against_a_gain() -> None:
+    cheap, costly = tried(2, ratio=make_interval(1.2))
+    evidence = make_evidence(ratio=make_interval(1.2), insert_cost=make_interval(2.5))
+    costly = costly.model_copy(update={"evidence": evidence})
+    update = await ranked(MemoryRecords(), [costly, cheap], FakeProduct())
+    assert update["offered"] == (cheap.candidate.id, costly.candidate.id)
 
 
 async def test_a_change_that_breaks_the_contract_is_kept_as_refused_with_its_path() -> None:
@@ -117,6 +123,54 @@ def test_names_that_look_like_templates_are_only_names(name: str) -> None:
     assert f"flights.{name} as SMALLINT" in summarise(change, make_evidence())
 
 
+async def test_an_idea_whose_table_is_gone_by_now_does_not_end_the_run() -> None:
+    good, gone = tried(2)
+    records, product = MemoryRecords(), FakeProduct()
+    product.failing["check", gone.candidate.id] = ToolFailed("schema_drift", "There is no table t.")
+    assert (await ranked(records, [good, gone], product))["offered"] == (good.candidate.id,)
+    kept = next(t for t in records.trials("t1") if t.candidate.id == gone.candidate.id)
+    assert (kept.status, kept.reason) == ("refused", "There is no table t.")
+
+
+async def test_with_a_judge_the_likeliest_to_be_approved_comes_first() -> None:
+    sure, likely, likeliest = (t.candidate.id for t in tried(3))
+    judge = FakeJudge({sure: 0.6, likely: 0.8, likeliest: 0.9})
+    update = await ranked(MemoryRecords(), tried(3), FakeProduct(), judge)
+    assert update["offered"] == (likeliest, likely, sure)
+    assert update["verdicts"] == {} and update["notes"] == ()
+
+
+async def test_what_the_judge_holds_back_is_kept_with_its_probability_and_why() -> None:
+    asked, held = (t.candidate.id for t in tried(2))
+    records = MemoryRecords()
+    judge = FakeJudge({asked: 0.7, held: 0.12})
+    update = await ranked(records, tried(2), FakeProduct(), judge)
+    assert update["offered"] == (asked,) and list(records.offered) == [asked]
+    kept = next(t for t in records.trials("t1") if t.candidate.id == held)
+    assert (kept.status, kept.reason) == (
+        "held", "held back by the judge: P = 0.12, because inserts take ×2.00 as long",
+    )  # fmt: skip
+    assert update["verdicts"][held].status == "held"
+
+
+async def test_what_a_person_edited_is_asked_whatever_the_judge_thinks() -> None:
+    (mine,) = (t.candidate.id for t in tried(1))
+    judge = FakeJudge({mine: 0.01})
+    update = await ranked(MemoryRecords(), tried(1), FakeProduct(), judge, edited=(mine,))
+    assert update["offered"] == (mine,)
+
+
+async def test_a_judge_that_cannot_be_used_is_noted_and_holds_nothing_back() -> None:
+    judge = FakeJudge({}, note="the judge is damaged")
+    update = await ranked(MemoryRecords(), tried(2), FakeProduct(), judge)
+    assert len(update["offered"]) == 2 and update["notes"] == ("the judge is damaged",)
+
+
+def saving(trial: Trial) -> float:
+    assert trial.evidence is not None
+    return certain_saving(trial.evidence)
+
+
 @given(st.lists(st.floats(0.5, 100), min_size=1, max_size=8))
 def test_what_was_tried_first_is_offered_first_unless_a_later_gain_is_clearly_greater(
     lows: list[float],
@@ -133,9 +187,9 @@ def test_what_was_tried_first_is_offered_first_unless_a_later_gain_is_clearly_gr
     found = ordered(reversed(trials))
     assert sorted(t.candidate.id for t in found) == sorted(t.candidate.id for t in trials)
     for first, then in pairwise(found):
-        bar = CLEARLY * max(certain_saving(first), LEAST_GAIN)
-        assert certain_saving(then) <= bar
-        assert trials.index(first) < trials.index(then) or certain_saving(first) > LEAST_GAIN
+        bar = CLEARLY * max(saving(first), LEAST_GAIN)
+        assert saving(then) <= bar
+        assert trials.index(first) < trials.index(then) or saving(first) > LEAST_GAIN
 
 
 def test_close_gains_keep_their_places_however_they_were_measured() -> None:

@@ -1,0 +1,86 @@
+"""A language model small enough for tests: a GGUF file with two layers and 270 tokens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gguf import GGUFWriter, TokenType
+from tokenizers.pre_tokenizers import ByteLevel
+
+WIDTH, HIDDEN, HEADS, HEADS_KV, LAYERS = 32, 64, 4, 2, 2
+SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+MERGES = ("t h", "th e", "Ġ the", "i n", "o n")
+
+
+def vocabulary() -> list[str]:
+    """Return special tokens, every byte, and what the merges make."""
+    return [*SPECIAL, *sorted(ByteLevel.alphabet()), *(m.replace(" ", "") for m in MERGES)]
+
+
+def rotated(weight: Any, heads: int) -> Any:
+    """Order the rows of a query or key matrix as llama.cpp keeps them."""
+    half = weight.shape[0] // heads // 2
+    return weight.reshape(heads, 2, half, -1).swapaxes(1, 2).reshape(weight.shape)
+
+
+def make_weights(seed: int = 5) -> dict[str, Any]:
+    """Return a model's weights by GGUF's names, query and key in the order of Hugging Face."""
+    rng = np.random.default_rng(seed)
+    kv = WIDTH // HEADS * HEADS_KV
+    layer = {
+        "attn_norm": (WIDTH,), "attn_q": (WIDTH, WIDTH), "attn_k": (kv, WIDTH),
+        "attn_v": (kv, WIDTH), "attn_output": (WIDTH, WIDTH), "ffn_norm": (WIDTH,),
+        "ffn_gate": (HIDDEN, WIDTH), "ffn_up": (HIDDEN, WIDTH), "ffn_down": (WIDTH, HIDDEN),
+    }  # fmt: skip
+    shapes: dict[str, tuple[int, ...]] = {
+        "token_embd.weight": (len(vocabulary()), WIDTH), "output_norm.weight": (WIDTH,)
+    }  # fmt: skip
+    for n in range(LAYERS):
+        shapes |= {f"blk.{n}.{part}.weight": size for part, size in layer.items()}
+    return {
+        name: rng.normal(0, 0.3, size).astype(np.float32) if len(size) > 1 else
+        np.ones(size, np.float32)
+        for name, size in shapes.items()
+    }  # fmt: skip
+
+
+def make_gguf(
+    path: Path,
+    *,
+    weights: dict[str, Any] | None = None,
+    architecture: str = "llama",
+    pre: str = "smollm",
+    heads: int = HEADS,
+) -> Path:
+    """Write a GGUF file."""
+    writer = GGUFWriter(path, architecture)
+    writer.add_block_count(LAYERS)
+    writer.add_context_length(256)
+    writer.add_embedding_length(WIDTH)
+    writer.add_feed_forward_length(HIDDEN)
+    writer.add_head_count(heads)
+    writer.add_head_count_kv(HEADS_KV)
+    writer.add_rope_freq_base(10_000.0)
+    writer.add_layer_norm_rms_eps(1e-5)
+    tokens = vocabulary()
+    kinds = [TokenType.CONTROL] * len(SPECIAL) + [TokenType.NORMAL] * (len(tokens) - len(SPECIAL))
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre(pre)
+    writer.add_token_list(tokens)
+    writer.add_token_types(kinds)
+    writer.add_token_merges(list(MERGES))
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    writer.add_chat_template("{{ cycler.__init__.__globals__.os.system('id') }}")
+    turned = {"attn_q": HEADS, "attn_k": HEADS_KV}
+    for name, array in (weights or make_weights()).items():
+        part = name.split(".")[-2]
+        stored = rotated(array, turned[part]) if part in turned else array
+        writer.add_tensor(name, stored)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path

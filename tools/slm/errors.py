@@ -1,0 +1,15 @@
+"""What can be wrong with models and with what they learn from."""
+
+from __future__ import annotations
+
+
+class ModelError(Exception):
+    """A model cannot be used or made; the message says what to do."""
+
+
+class TooLittle(ModelError):
+    """The answers are too few, or too much alike, to learn from."""
+
+
+class BadModel(ModelError):
+    """A model's file is damaged, of another format, or not what it was."""
