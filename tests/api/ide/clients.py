@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -18,7 +17,6 @@ from api.service.guard import Guard
 from api.service.service import Service
 from graph.ledger import Ledger, now
 from tests.factories import make_proposal
-from tests.products import make_product
 from tools.messages import Proposal
 
 BASE = "http://127.0.0.1"
@@ -80,9 +78,11 @@ def proposal(change: Any = None, **fields: Any) -> Proposal:
     return make_proposal(change, **{"product": "sales", **times, **fields})
 
 
-def make_sales(tmp_path: Path, service: Service) -> tuple[str, str]:
-    """Register the product of sales with two proposals that wait; returns their ids."""
-    make_product(tmp_path, service.settings.home, rows=10)
+def make_sales(service: Service) -> tuple[str, str]:
+    """Name a product sales, without any data, and offer two proposals; returns their ids."""
+    descriptor = service.settings.product_home("sales") / "product.odps.yaml"
+    descriptor.parent.mkdir(parents=True)
+    descriptor.touch()
     first, second = proposal(id="p1"), proposal(id="p2")
     offer(service.ledger, first, second)
     about = {"graph_id": "steward", "product": "sales"}

@@ -21,5 +21,5 @@ async def service(tmp_path: Path) -> AsyncIterator[Service]:
 
 
 @pytest.fixture
-def sales(service: Service, tmp_path: Path) -> tuple[str, str]:
-    return make_sales(tmp_path, service)
+def sales(service: Service) -> tuple[str, str]:
+    return make_sales(service)
