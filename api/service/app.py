@@ -22,6 +22,7 @@ from api.service import (
     trail,
 )
 from api.service.guard import Guard
+from api.service.observing import Observing
 from api.service.service import Service
 
 ROUTERS = (
@@ -41,7 +42,7 @@ EXPOSED = ("Location", "Content-Location", "X-Request-Id", "X-Pagination-Total")
 
 def build_app(service: Service) -> ASGIApp:
     """Return the guarded application; the service is opened and closed by the caller."""
-    return Guard(build_api(service), service.limits)
+    return Observing(Guard(build_api(service), service.limits), service.requests)
 
 
 def build_api(service: Service) -> FastAPI:

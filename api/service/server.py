@@ -20,6 +20,8 @@ from api.service.tls import TlsFiles, tls_files
 from graph.errors import GraphError
 from graph.policy import PolicyFile
 from graph.settings import Settings
+from tools.logs import LogSettings, set_up_logs
+from tools.tracing import set_up_tracing
 
 CLOSING_SECONDS = 5
 
@@ -71,6 +73,8 @@ def serve_home(
     tls = tls_files(limits)
     _check_open(settings, limits, host)
     with _listen(host, port) as listening:
+        set_up_logs(LogSettings())
+        set_up_tracing("pillion")
         opening = open_service(settings, limits, graphs)
         asyncio.run(_serve(settings, opening, (listening, tls), on_ready))
 
@@ -87,7 +91,7 @@ async def _serve(
     url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
     async with opening as service:
         config = uvicorn.Config(
-            build_app(service), log_level="warning", server_header=False,
+            build_app(service), log_config=None, server_header=False,
             timeout_graceful_shutdown=CLOSING_SECONDS, h11_max_incomplete_event_size=65_536,
             ssl_certfile=tls.certificate if tls else None, ssl_keyfile=tls.key if tls else None,
         )  # fmt: skip
