@@ -8,6 +8,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
+from graph.observing import observed_node
 from nodes.apply import apply
 from nodes.approve import approve
 from nodes.context import Context
@@ -32,7 +33,7 @@ def build_graph(checkpointer: BaseCheckpointSaver[Any] | None = None) -> Steward
     """Return the steward graph; without a checkpointer it can be drawn but not interrupted."""
     builder = StateGraph(State, context_schema=Context)
     for node in NODES:
-        builder.add_node(node.__name__, node)
+        builder.add_node(node.__name__, observed_node(node))
     builder.add_edge(START, "supervise")
     for agent in ("schema", "query"):
         builder.add_edge(agent, "measure")

@@ -6,6 +6,7 @@ either the question open or the answer recorded together with its delivery.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ from nodes.refusal import Refusal
 from tools.failpoints import crash_point
 from tools.messages import PROPOSAL, Decision, Outcome, Principal, Proposal
 
+LOG = logging.getLogger("pillion.ledger")
 __all__ = ["Ledger", "Offer", "Thread", "UndoRequest", "now"]
 OFFERS = """
     SELECT p.id, p.thread_id, p.round, p.body, p.offered_at FROM proposals AS p
@@ -203,6 +205,8 @@ class Ledger(RunStore):
             reason=final.reason, channel=final.channel, seconds=round(final.seconds, 1),
             round=offer.round, sha256=audit.digest(body),
         )  # fmt: skip
+        about = {"proposal_id": final.proposal_id, "product": offer.proposal.product}
+        LOG.info("proposal answered", extra={**about, "verdict": final.verdict})
 
     def offer_of(self, proposal_id: str) -> Offer:
         """Return the latest offer of a proposal; raises `UnknownProposal`."""

@@ -22,6 +22,7 @@ ENVIRONMENT = {
     "graph/__init__.py": "tells langgraph to be strict before it is imported",
     "mcp_servers/product/client.py": "hands the settings to its child",
     "tools/failpoints.py": "the crash tests' switch",
+    "tools/tracing.py": "looks whether the standard OTEL_* variables ask for traces",
 }
 NAMES = {
     "TODO": re.compile(r"\b(TODO|FIXME|XXX|HACK)\b"),

@@ -24,6 +24,7 @@ from graph.errors import Busy
 from graph.settings import Settings
 from graph.steward import Stewardship, open_steward
 from mcp_servers.product.settings import ProductSettings
+from tools.logs import LogSettings
 from tools.plain_text import plain
 
 T = TypeVar("T")
@@ -76,6 +77,7 @@ def load_settings() -> Settings:
 
 def load_service_settings() -> ServiceSettings:
     """Read the settings of the service; a bad one ends the command with code 2."""
+    _checked(LogSettings)
     return _checked(ServiceSettings)
 
 

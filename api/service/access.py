@@ -82,6 +82,7 @@ class Needs:
             if exc.status == 401:
                 exc.headers["www-authenticate"] = access.challenge(exc, base_url(request))
             raise
+        request.state.caller = f"{caller.principal.kind}:{caller.principal.name}"
         enough = caller.may(self.role, EVERY) if self.everywhere else None
         if enough is False or (enough is None and not caller.may_somewhere(self.role)):
             raise forbidden(self.role, EVERY if self.everywhere else "this")

@@ -26,6 +26,7 @@ from api.service import (
     unserved,
 )
 from api.service.guard import Guard
+from api.service.observing import Observing
 from api.service.service import Service
 
 ROUTERS = (
@@ -47,7 +48,7 @@ EXPOSED = ("Location", "Content-Location", "X-Request-Id", "X-Pagination-Total")
 
 def build_app(service: Service, extend: Extend | None = None) -> ASGIApp:
     """Return the guarded application; the service is opened and closed by the caller."""
-    return Guard(build_api(service, extend), service.limits)
+    return Observing(Guard(build_api(service, extend), service.limits), service.requests)
 
 
 def build_api(service: Service, extend: Extend | None = None) -> FastAPI:

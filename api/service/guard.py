@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import secrets
 
 import orjson
 from starlette.datastructures import Headers, MutableHeaders
@@ -18,13 +17,12 @@ from api.service.settings import ServiceSettings
 MAX_BODY = 1024 * 1024
 MAX_DEPTH = 100
 BODY_SECONDS = 30.0
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BRACKET = re.compile(rb"[\[\]{}]")
 
 
 class Guard:
-    """Middleware around everything; refusals are problems, and every answer has a request id."""
+    """Middleware around everything; refusals are problems."""
 
     def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
         self._app = app
@@ -46,14 +44,10 @@ class Guard:
                 return
             await self._app(scope, receive, send)
             return
-        given = headers.get("x-request-id", "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
-        scope.setdefault("state", {})["request_id"] = request_id
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
                 out = MutableHeaders(scope=message)
-                out["x-request-id"] = request_id
                 out["x-content-type-options"] = "nosniff"
                 out.setdefault("cache-control", "no-store")
             await send(message)

@@ -4,65 +4,159 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import NamedTuple
 
+import psutil
 from fastapi import APIRouter
 from starlette.responses import PlainTextResponse
 
 from api.service.access import Auditor
+from api.service.observing import BOUNDS, Histogram, Requests
 from api.service.service import Served, Service
+from graph.ledger import Offer, now
 
 router = APIRouter(tags=["service"])
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+FILES = ("ledger.db", "service.db", "checkpoints.db", "store.db")
 Labels = tuple[tuple[str, str], ...]
-Samples = Mapping[Labels, float]
+
+
+class Sample(NamedTuple):
+    """One number; a suffix belongs to the parts of a summary or a histogram."""
+
+    value: float
+    labels: Labels = ()
+    suffix: str = ""
+
+
+Samples = Iterable[Sample]
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(service: Served, caller: Auditor) -> PlainTextResponse:
-    """Return counts of runs, offers and answers, and how long people took."""
+    """Return runs, offers and answers, how long they took and wait, and what the service costs."""
     lines = [line for family in _families(service) for line in family]
     return PlainTextResponse("\n".join(lines) + "\n", media_type=CONTENT_TYPE)
 
 
 def _families(service: Service) -> Iterable[list[str]]:
-    counts = service.engine.records.counts()
-    runs: Samples = {(("status", status),): count for status, count in counts.items()}
+    yield from _run_families(service)
+    yield from _proposal_families(service.ledger.offers())
+    undelivered = [d for each in service.ledger.undelivered().values() for d in each]
+    yield _family("pillion_outbox", "gauge", "Answers no run has taken yet.",
+                  [Sample(len(undelivered))])  # fmt: skip
+    since = min((d.decided_at for d in undelivered), default=None)
+    yield _family("pillion_outbox_oldest_seconds", "gauge", "Age of the oldest of those.",
+                  [Sample(_age(since))])  # fmt: skip
+    yield _family("pillion_http_seconds", "histogram", "Time to the first byte.",
+                  _histograms(service.requests))  # fmt: skip
+    sizes = [
+        Sample(path.stat().st_size, (("file", name),))
+        for name in FILES
+        if (path := service.settings.home / name).exists()
+    ]
+    yield _family("pillion_file_bytes", "gauge", "Size of the files of state.", sizes)
+    yield from _process_families()
+
+
+def _run_families(service: Service) -> Iterable[list[str]]:
+    records = service.engine.records
+    runs = [Sample(n, (("status", status),)) for status, n in records.counts().items()]
     yield _family("pillion_runs", "gauge", "Runs by status.", runs)
-    ledger = service.ledger
-    threads: Counter[Labels] = Counter(
-        (("product", t.product), ("status", t.status)) for t in ledger.threads()
-    )
-    yield _family("pillion_threads", "gauge", "Steward runs by product and status.", threads)
-    waiting: Counter[Labels] = Counter()
-    answered: Counter[Labels] = Counter()
-    seconds: Counter[Labels] = Counter()
-    outcomes: Counter[Labels] = Counter()
-    for offer in ledger.offers():
-        product = ("product", offer.proposal.product)
+    threads = Counter((t.product, t.status) for t in service.ledger.threads())
+    yield _family(
+        "pillion_threads", "gauge", "Runs about products by product and status.",
+        [Sample(n, (("product", p), ("status", s))) for (p, s), n in threads.items()],
+    )  # fmt: skip
+    took: dict[Labels, tuple[int, float]] = {
+        (("graph", graph), ("status", status)): found
+        for (graph, status), found in records.durations().items()
+    }
+    yield _family(
+        "pillion_run_duration_seconds", "summary", "From being asked for to the end.",
+        _summaries(took),
+    )  # fmt: skip
+    yield _family(
+        "pillion_run_oldest_pending_seconds", "gauge", "Age of the oldest run not yet begun.",
+        [Sample(_age(records.oldest_pending()))],
+    )  # fmt: skip
+
+
+def _proposal_families(offers: list[Offer]) -> Iterable[list[str]]:
+    waiting, given = Counter[str](), Counter[str]()
+    oldest: dict[str, datetime] = {}
+    verdicts, outcomes = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+    took: dict[Labels, tuple[int, float]] = {}
+    for offer in offers:
+        product = offer.proposal.product
         if offer.decision is None:
-            waiting[(product,)] += 1
+            waiting[product] += 1
+            given[product] += len(offer.approvals)
+            oldest[product] = min(oldest.get(product, offer.offered_at), offer.offered_at)
         else:
-            answered[product, ("verdict", offer.decision.verdict)] += 1
-            seconds[(product,)] += int(offer.decision.seconds)
-        for outcome in offer.outcomes:
-            outcomes[product, ("status", outcome.status)] += 1
-    yield _family("pillion_proposals_waiting", "gauge", "Proposals without an answer.", waiting)
-    yield _family("pillion_decisions", "gauge", "Standing answers by verdict.", answered)
+            verdicts[product, offer.decision.verdict] += 1
+            count, total = took.get((("product", product),), (0, 0.0))
+            took[("product", product),] = (count + 1, total + offer.decision.seconds)
+        outcomes.update((product, o.status) for o in offer.outcomes)
+    yield _family("pillion_proposals_waiting", "gauge", "Proposals without an answer.",
+                  [Sample(n, (("product", p),)) for p, n in waiting.items()])  # fmt: skip
+    yield _family("pillion_approvals_waiting", "gauge", "Approvals of proposals that want more.",
+                  [Sample(n, (("product", p),)) for p, n in given.items()])  # fmt: skip
     yield _family(
-        "pillion_decision_seconds", "gauge", "Seconds from offer to answer, summed.", seconds
-    )
-    yield _family("pillion_outcomes", "gauge", "What became of changes.", outcomes)
-    undelivered = sum(map(len, ledger.undelivered().values()))
-    yield _family(
-        "pillion_outbox", "gauge", "Answers no run has taken yet.", {(): float(undelivered)}
-    )
+        "pillion_proposal_oldest_waiting_seconds", "gauge", "Age of the oldest without an answer.",
+        [Sample(_age(at), (("product", p),)) for p, at in oldest.items()],
+    )  # fmt: skip
+    yield _family("pillion_decisions", "gauge", "Standing answers by verdict.",
+                  [Sample(n, (("product", p), ("verdict", v))) for (p, v), n in verdicts.items()]
+                  )  # fmt: skip
+    yield _family("pillion_decision_seconds", "summary", "From offer to answer.", _summaries(took))
+    yield _family("pillion_outcomes", "gauge", "What became of changes.",
+                  [Sample(n, (("product", p), ("status", s))) for (p, s), n in outcomes.items()]
+                  )  # fmt: skip
+
+
+def _process_families() -> Iterable[list[str]]:
+    process = psutil.Process()
+    times = process.cpu_times()
+    for name, kind, about, value in (
+        ("cpu_seconds_total", "counter", "Processor time.", times.user + times.system),
+        ("resident_memory_bytes", "gauge", "Resident memory.", process.memory_info().rss),
+        ("start_time_seconds", "gauge", "Start, since the epoch.", process.create_time()),
+    ):
+        yield _family(f"process_{name}", kind, about, [Sample(value)])
+
+
+def _age(since: datetime | None) -> float:
+    return max(0.0, (now() - since).total_seconds()) if since else 0.0
+
+
+def _summaries(took: Mapping[Labels, tuple[int, float]]) -> Samples:
+    for labels, (count, total) in took.items():
+        yield Sample(total, labels, "_sum")
+        yield Sample(count, labels, "_count")
+
+
+def _histograms(requests: Requests) -> Samples:
+    for (method, route, status), held in list(requests.items()):
+        labels = (("method", method), ("route", route), ("status", status))
+        yield from _buckets(labels, held)
+        yield Sample(held.total, labels, "_sum")
+        yield Sample(sum(held.counts), labels, "_count")
+
+
+def _buckets(labels: Labels, held: Histogram) -> Samples:
+    below = 0
+    for bound, count in zip((*map(str, BOUNDS), "+Inf"), held.counts, strict=True):
+        below += count
+        yield Sample(below, (*labels, ("le", bound)), "_bucket")
 
 
 def _family(name: str, kind: str, about: str, samples: Samples) -> list[str]:
     lines = [f"# HELP {name} {about}", f"# TYPE {name} {kind}"]
-    for labels, value in sorted(samples.items()):
+    for value, labels, suffix in samples:
         inner = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels)
-        lines.append(f"{name}{{{inner}}} {value:g}" if inner else f"{name} {value:g}")
+        lines.append(f"{name}{suffix}{f'{{{inner}}}' if inner else ''} {value!r}")
     return lines
 
 

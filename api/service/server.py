@@ -21,6 +21,8 @@ from api.service.tls import TlsFiles, tls_files
 from graph.errors import GraphError
 from graph.policy import PolicyFile
 from graph.settings import Settings
+from tools.logs import LogSettings, set_up_logs
+from tools.tracing import set_up_tracing
 
 CLOSING_SECONDS = 5
 
@@ -91,6 +93,8 @@ def serve_home(
             await server.serve(sockets=[listening])
 
     with _listen(host, port) as listening:
+        set_up_logs(LogSettings())
+        set_up_tracing("pillion")
         asyncio.run(serve())
 
 
@@ -126,7 +130,7 @@ async def _opened(
     url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
     async with open_service(settings, limits, graphs) as service:
         config = uvicorn.Config(
-            build_app(service, extend), log_level="warning", server_header=False,
+            build_app(service, extend), log_config=None, server_header=False,
             timeout_graceful_shutdown=CLOSING_SECONDS, h11_max_incomplete_event_size=65_536,
             ssl_certfile=tls.certificate if tls else None, ssl_keyfile=tls.key if tls else None,
         )  # fmt: skip

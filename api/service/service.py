@@ -17,6 +17,7 @@ from langgraph.store.sqlite.aio import AsyncSqliteStore
 from api.products import descriptor_of, target_of
 from api.service.access import Access
 from api.service.keys import KEYS, Keys
+from api.service.observing import Histogram, Requests
 from api.service.retention import cancelled, forget_old
 from api.service.settings import ServiceSettings
 from api.views import save_report
@@ -49,6 +50,7 @@ class Service:
     reader: BaseCheckpointSaver[Any]
     """Checkpoints on a connection of their own: a long history holds up no run."""
     working: asyncio.Task[None] | None = None
+    requests: Requests = field(default_factory=lambda: Requests(Histogram))
     started_at: str = field(default_factory=lambda: now().isoformat())
     _readers: dict[str, Compiled] = field(default_factory=dict)
 

@@ -29,6 +29,7 @@ from graph.engine.records import Records, RunRow, RunStatus, Standing
 from graph.engine.registry import Registry, ServedGraph, checkpoint_of, standing_of, thread_config
 from graph.engine.requests import RunRequest
 from graph.errors import GraphError, RunFailed
+from graph.observing import NOWHERE, Origin, observed_run
 from graph.run_store import now
 from tools.messages import Principal
 
@@ -66,6 +67,7 @@ class Engine:
     _gates: defaultdict[str, asyncio.Lock] = field(
         default_factory=lambda: defaultdict(asyncio.Lock)
     )
+    _origins: dict[str, Origin] = field(default_factory=dict)
     _timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -95,12 +97,14 @@ class Engine:
                     thread_id, named | ({"product": product} if product else {})
                 )
             run = self.records.add_run(thread_id, served.name, request)
+        self._origins[run.run_id] = Origin.here()
         self._schedule(thread_id)
         return run
 
     def take_up(self, thread_id: str, graph: str, request: RunRequest) -> RunRow:
         """Queue a run that needs no check, because it only does what is recorded already."""
         run = self.records.add_run(thread_id, graph, request)
+        self._origins[run.run_id] = Origin.here()
         self._schedule(thread_id)
         return run
 
@@ -140,20 +144,31 @@ class Engine:
 
     async def _work(self, active: _Active) -> None:
         """Do one run; whatever becomes of it is written down before the next one starts."""
-        thread_id = active.run.thread_id
+        thread_id, run_id = active.run.thread_id, active.run.run_id
+        origin = self._origins.pop(run_id, NOWHERE)
         try:
             async with self._slots:
-                served = self.registry.find(active.run.graph)
-                snapshot = await served.graph.aget_state(thread_config(thread_id))
-                if active.action is not None:
-                    return
-                active.run = self.records.start_run(active.run, checkpoint_of(snapshot))
-                active.work = asyncio.create_task(served.execute(active.run, active.execution))
-                await asyncio.wait({active.work})
-                await self._settle(active, served)
+                with observed_run(origin, run_id=run_id, thread_id=thread_id):
+                    await self._do(active)
         finally:
             del self._active[thread_id]
             self._schedule(thread_id)
+
+    async def _do(self, active: _Active) -> None:
+        served = self.registry.find(active.run.graph)
+        snapshot = await served.graph.aget_state(thread_config(active.run.thread_id))
+        if active.action is not None:
+            return
+        active.run = self.records.start_run(active.run, checkpoint_of(snapshot))
+        LOG.info("run began", extra={"graph": served.name, "attempt": active.run.attempt})
+        active.work = asyncio.create_task(served.execute(active.run, active.execution))
+        await asyncio.wait({active.work})
+        await self._settle(active, served)
+        status = "removed" if active.action == "rollback" else self._status(active.run)
+        LOG.info("run ended", extra={"graph": served.name, "status": status})
+
+    def _status(self, run: RunRow) -> str:
+        return self.records.run_row(run.run_id).status
 
     async def _settle(self, active: _Active, served: ServedGraph) -> None:
         """Write down how a run ended."""

@@ -295,6 +295,23 @@ class Records(EventLog):
                 self._append(con, run.thread_id, run.run_id, gone)
         self.wake(run.thread_id)
 
+    def durations(self) -> dict[tuple[str, str], tuple[int, float]]:
+        """Return how many runs ended, and after how many seconds in all, by graph and status."""
+        found = self._con.execute(
+            "SELECT graph, status, count(*),"
+            " sum(julianday(updated_at) - julianday(created_at)) * 86400"
+            " FROM runs WHERE status NOT IN ('pending', 'running') GROUP BY graph, status"
+        )
+        return {(graph, status): (count, seconds) for graph, status, count, seconds in found}
+
+    def oldest_pending(self) -> datetime | None:
+        """Return since when a run could have begun that did not yet."""
+        row = self._con.execute(
+            "SELECT min(due_at) FROM runs WHERE status = 'pending' AND due_at < ?",
+            (now().isoformat(),),
+        ).fetchone()
+        return datetime.fromisoformat(row[0]) if row[0] else None
+
     def counts(self) -> dict[str, int]:
         """Return how many runs there are by status."""
         found = self._con.execute("SELECT status, count(*) FROM runs GROUP BY status")

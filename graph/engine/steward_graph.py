@@ -21,6 +21,7 @@ from graph.engine.registry import Compiled, thread_config, waiting_questions
 from graph.engine.requests import CommandRequest, RunRequest
 from graph.errors import InvalidAnswer, UnknownThread
 from graph.ledger import Ledger
+from graph.observing import about_product
 from graph.runs import Drive, Runs
 from nodes.state import State, open_questions
 from tools.messages import AgentName, Principal
@@ -145,10 +146,12 @@ class StewardGraph:
         budget = StewardContext.model_validate(asked.context).budget_seconds
         if not self._started(thread_id):
             first = StewardInput.model_validate(asked.input)
+            about_product(first.product)
             async with self._products[first.product]:
                 await runs.start(thread_id, first.product, tuple(first.agents), budget)
         else:
             product = self.ledger.thread(thread_id).product
+            about_product(product)
             async with self._products[product]:
                 await self._go_on(runs, thread_id, product, budget)
         self.after(thread_id)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import socket
 import sys
@@ -20,8 +19,10 @@ from mcp_servers.product.server import build_server
 from mcp_servers.product.service import ProductService
 from mcp_servers.product.settings import ProductSettings
 from tools.lazy import lazy
+from tools.logs import LogSettings, set_up_logs
 from tools.product.descriptor import load_descriptor
 from tools.product.errors import ProductError
+from tools.tracing import set_up_tracing
 
 if TYPE_CHECKING:
     from mcp_servers.product import query_api
@@ -42,15 +43,17 @@ def main() -> int:
     parser.add_argument("--descriptor", type=Path, required=True)
     parser.add_argument("--port", type=int, default=8765)
     arguments = parser.parse_args()
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
     try:
+        set_up_logs(LogSettings())
         settings = ProductSettings()
         service = ProductService(load_descriptor(arguments.descriptor), settings)
     except ProductError as exc:
         return _failed(str(exc), 2)
     except ValidationError as exc:
-        names = ", ".join(f"PILLION_PRODUCT_{e['loc'][0]}".upper() for e in exc.errors())
+        prefix = "PILLION_LOG" if exc.title == LogSettings.__name__ else "PILLION_PRODUCT"
+        names = ", ".join(f"{prefix}_{e['loc'][0]}".upper() for e in exc.errors())
         return _failed(f"A setting is not valid: {names}. .env.example tells what each takes.", 2)
+    set_up_tracing("pillion-product")
     if arguments.transport == "stdio":
         _end_with_parent()
         _keep_log(service.home)
@@ -77,7 +80,7 @@ def _serve_http(service: ProductService, settings: ProductSettings, port: int) -
         return _failed(f"Cannot listen on {HOST}:{port}: {exc}. Choose another --port.", 1)
     app = query_api.build_app(service, build_server(service), token)
     with listening:
-        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
+        uvicorn.Server(uvicorn.Config(app, log_config=None)).run(sockets=[listening])
     return 0
 
 

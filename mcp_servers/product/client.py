@@ -200,7 +200,9 @@ class ProductClient:
 
 def stdio_target(descriptor: Path) -> Callable[[], Any]:
     """Return how to start a product server as a child that ends with this process."""
-    inherited = {k: v for k, v in os.environ.items() if k.startswith(("PILLION_", "COVERAGE_"))}
+    inherited = {
+        k: v for k, v in os.environ.items() if k.startswith(("PILLION_", "OTEL_", "COVERAGE_"))
+    }
     parameters = StdioServerParameters(
         command=sys.executable,
         args=["-m", "mcp_servers.product", "stdio", "--descriptor", str(descriptor)],

@@ -21,6 +21,7 @@ from mcp_servers.product.server import build_server
 from mcp_servers.product.service import ProductService
 from mcp_servers.product.settings import ProductSettings
 from tests.products import make_product
+from tools.logs import LogSettings
 from tools.product.errors import ERRORS
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +31,7 @@ ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 
-SETTINGS = (Settings, ServiceSettings, EvalSettings, ProductSettings)
+SETTINGS = (Settings, ServiceSettings, EvalSettings, LogSettings, ProductSettings)
 
 
 def names(settings: type[BaseSettings]) -> list[str]:
