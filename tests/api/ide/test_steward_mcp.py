@@ -29,8 +29,8 @@ def approves(form: ElicitRequestFormParams) -> ElicitResult:
 async def test_a_product_is_improved_from_an_editor(tmp_path: Path, serve: Any) -> None:
     home = make_home(tmp_path / "home", rows=60_000, queries=QUERIES + MORE, more=COSTS)
     with serve(home) as (child, url):
-        first, second = await analysed(f"{url}/mcp")
-        await undone(f"{url}/mcp", first, second)
+        made = await analysed(f"{url}/mcp")
+        await undone(f"{url}/mcp", made)
         assert child.stop() == 0
 
 
@@ -51,7 +51,7 @@ async def analysed(url: str) -> list[str]:
         found = result.structured_content
         assert found is not None and found["review"]["asked_person"]
         answered = found["review"]["answered"]
-        assert [a["outcome"] for a in answered] == ["verified", "verified"]
+        assert {a["outcome"] for a in answered} == {"verified"}
         report = await client.read_resource(f"pillion://runs/{found['run']}/report")
         assert "<!doctype html>" in str(report.contents[0])
     steps = [done for done, _ in told]
@@ -60,7 +60,7 @@ async def analysed(url: str) -> list[str]:
     return [a["proposal"] for a in answered]
 
 
-async def undone(url: str, first: str, second: str) -> None:
+async def undone(url: str, made: list[str]) -> None:
     """Look around and take back, as a client of today."""
     async with Client(url, elicitation_callback=callback(approves), cache=None) as client:
         sql = "SELECT sum(amount) FROM sales"
@@ -73,9 +73,9 @@ async def undone(url: str, first: str, second: str) -> None:
         for name in ("dictionary", "contract"):
             read = await client.read_resource(f"pillion://products/sales/{name}")
             assert "sales" in str(read.contents[0])
-        taken = await client.call_tool("undo_change", {"proposal_id": first})
+        taken = await client.call_tool("undo_change", {"proposal_id": made[0]})
         assert taken.structured_content and taken.structured_content["recorded"], taken.content
         changes = await client.call_tool("list_changes", {"product": "sales"})
         assert changes.structured_content is not None
         states = {c["proposal_id"]: c["status"] for c in changes.structured_content["changes"]}
-        assert (states[first], states[second]) == ("undone", "applied")
+        assert states == {p: "undone" if p == made[0] else "applied" for p in made}
