@@ -42,6 +42,10 @@ class ProposalLine(Message):
     bytes_before: int
     bytes_after: int
     expires_at: AwareDatetime
+    approved_by: tuple[str, ...] = ()
+    """Who approved so far, where policy wants several people."""
+    approvals_needed: int | None = 1
+    """How many people policy wants; null while it cannot be read and nothing may be approved."""
     outcome: OutcomeStatus | None = None
     """What became of it last."""
 
@@ -116,6 +120,7 @@ class Decided(Message):
     recorded: bool
     """False when the person put the question off; nothing was written."""
     decision: Decision | None = None
+    """The answer that stands; none yet while policy wants others' approval, too."""
     outcomes: tuple[Outcome, ...] = ()
     said: str
 

@@ -12,7 +12,7 @@ from api.ide.contract import Decided
 from api.ide.following import OUTCOME_SECONDS, Seconds, settled
 from api.ide.questions import EditReply, Reply, Said, UndoReply, can_be_asked, confirmed
 from api.ide.reading import ProposalId
-from api.ide.reviewing import LATER
+from api.ide.reviewing import LATER, WAITS_FOR_OTHERS
 from api.ide.words import DATA, TEXT_WIDTH, in_words, last_outcome, line_of, quoted, standing
 from api.service.desk import (
     DecisionAsked,
@@ -70,7 +70,7 @@ async def _said(
 ) -> DecisionAsked | InputRequiredResult | None:
     """Return what the person says to an answer that the assistant suggests; None is: not now."""
     form: type[Reply] | type[EditReply] = EditReply if asked.verdict == "edit" else Reply
-    message = f"{in_words(offer.proposal)}\n{_suggestion(offer, asked)}"
+    message = f"{in_words(offer)}\n{_suggestion(offer, asked)}"
     said = await confirmed(call.context, offer, message, form)
     if said is None or isinstance(said, InputRequiredResult):
         return asked if said is None else said
@@ -93,7 +93,8 @@ def _suggestion(offer: Offer, asked: DecisionAsked) -> str:
 
 
 def _decided(offer: Offer) -> Decided:
-    assert offer.decision is not None
+    if offer.decision is None:
+        return Decided(proposal=line_of(offer), recorded=True, said=WAITS_FOR_OTHERS)
     said, last = standing(offer.decision), last_outcome(offer)
     if last is not None:
         said += f"; {last}"

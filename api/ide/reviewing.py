@@ -22,11 +22,13 @@ from api.service.desk import (
     known_offers,
     stage_of,
 )
-from graph.errors import AlreadyDecided, InvalidAnswer
+from graph.errors import AlreadyApproved, AlreadyDecided, InvalidAnswer, NotAllowed
 from graph.ledger import Offer
+from graph.policy import PolicyUnusable
 from tools.messages import Message
 
 LATER = "put off by the person; it still waits"
+WAITS_FOR_OTHERS = "recorded: approve; policy wants others to approve, too"
 ASK_AGAIN = "Call review_proposals again when the person wants to go on."
 CANNOT_ASK = (
     "This client cannot ask its person. Show them explain_proposal of each; when they have said"
@@ -84,7 +86,7 @@ async def _asked(
     call: Call, offer: Offer, state: Reviewing
 ) -> Said[Reply] | InputRequiredResult | None:
     done, left = len(state.answered), len(state.left)
-    message = f"{done + 1} of {done + left}. {in_words(offer.proposal)}"
+    message = f"{done + 1} of {done + left}. {in_words(offer)}"
     return await ask(call.context, key_of(offer, offer.round), message, Reply, state)
 
 
@@ -96,15 +98,16 @@ def _recorded(call: Call, offer: Offer, shown: int, reply: Reply) -> str:
         return "was measured anew while the question was open; ask again"
     asked = DecisionAsked(verdict=cast(Given, reply.answer), reason=reply.reason)
     try:
-        answer(call.service, call.caller, offer.proposal.id, asked, "mcp")
+        now = answer(call.service, call.caller, offer.proposal.id, asked, "mcp")
     except AlreadyDecided as exc:
         same = exc.standing.principal, exc.standing.verdict
         if same != (call.caller.principal, reply.answer):
             return f"was already answered: {standing(exc.standing)}"
         # The same answer again is what a lost connection leaves.
-    except InvalidAnswer as exc:
+        return f"recorded: {reply.answer}"
+    except (AlreadyApproved, InvalidAnswer, NotAllowed, PolicyUnusable) as exc:
         return f"not recorded: {exc}"
-    return f"recorded: {reply.answer}"
+    return f"recorded: {reply.answer}" if now.decision else WAITS_FOR_OTHERS
 
 
 async def finished(call: Call, state: Reviewing, wait_seconds: float) -> Reviewed:
@@ -160,14 +163,19 @@ async def review_proposals(
         check_may_answer(call.caller, offer.proposal.product)
         state = Reviewing(left=(proposal_id,))
     elif state is None:
-        found = [o.proposal for o in waiting_for(call, product)]
-        mine = [p for p in found if call.caller.may("approver", p.product)]
-        for p in mine[:1]:
-            check_may_answer(call.caller, p.product)
-        state = Reviewing(left=tuple(p.id for p in mine))
+        found = [o for o in waiting_for(call, product) if _is_for(call, o)]
+        for offer in found[:1]:
+            check_may_answer(call.caller, offer.proposal.product)
+        state = Reviewing(left=tuple(o.proposal.id for o in found))
     if not can_be_asked(call.context):
         return reviewed(call, asked_person=False, product=product)
     result = await go_through(call, state)
     if isinstance(result, InputRequiredResult):
         return result
     return await finished(call, result, wait_seconds)
+
+
+def _is_for(call: Call, offer: Offer) -> bool:
+    """Return whether an answer by the caller is what an offer waits for."""
+    by_others = all(a.principal.name != call.caller.principal.name for a in offer.approvals)
+    return by_others and call.caller.may("approver", offer.proposal.product)

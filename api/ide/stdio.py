@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -37,12 +38,24 @@ async def bridge_stdio(settings: Settings, limits: ServiceSettings, key: str) ->
     check_writable(settings.home)
     async with (
         _Home(settings, limits).opened() as home,
-        httpx2.AsyncClient(timeout=TIMEOUT, trust_env=False) as http,
+        httpx2.AsyncClient(timeout=TIMEOUT, trust_env=False, verify=_trusted(limits)) as http,
         stdio_server() as (incoming, outgoing),
         # Left before the streams are: they end when nothing more is written.
         outgoing,
     ):
         await Bridge(home.reach, key, outgoing.send, http).run(incoming)
+
+
+def _trusted(limits: ServiceSettings) -> ssl.SSLContext:
+    """Return whom to trust: the system's authorities, and the very certificate of our settings.
+
+    The service is found by its address on this machine, which no certificate has to name.
+    """
+    trusted = ssl.create_default_context()
+    if limits.tls_certificate:
+        trusted.load_verify_locations(limits.tls_certificate)
+        trusted.check_hostname = False
+    return trusted
 
 
 @dataclass

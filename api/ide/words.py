@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from api.ide.contract import Explained, ProposalLine
 from api.service.desk import stage_of
 from api.wording import (
+    approvals,
     between,
     change_details,
     change_words,
@@ -25,7 +26,7 @@ from api.wording import (
     size_change,
 )
 from graph.ledger import Offer
-from tools.messages import Decision, Evidence, OutcomeStatus, Proposal, QueryTiming, change_target
+from tools.messages import Decision, Evidence, OutcomeStatus, QueryTiming, change_target
 
 NAME_WIDTH, SQL_WIDTH, TEXT_WIDTH = 120, 300, 400
 SHOWN = 5
@@ -54,6 +55,8 @@ def line_of(offer: Offer) -> ProposalLine:
         bytes_before=p.evidence.bytes_before,
         bytes_after=p.evidence.bytes_after,
         expires_at=p.expires_at,
+        approved_by=tuple(a.principal.name for a in offer.approvals),
+        approvals_needed=offer.needed,
         outcome=last_outcome(offer),
     )
 
@@ -68,7 +71,7 @@ def explained(offer: Offer) -> Explained:
     p = offer.proposal
     return Explained(
         proposal=line_of(offer),
-        text=in_words(p),
+        text=in_words(offer),
         change=p.change,
         evidence=p.evidence,
         contract=p.contract,
@@ -82,8 +85,10 @@ def explained(offer: Offer) -> Explained:
     )
 
 
-def in_words(p: Proposal) -> str:
+def in_words(offer: Offer) -> str:
     """Return what a person needs to answer a proposal, in a screenful of lines."""
+    p = offer.proposal
+    given = approvals([quoted(a.principal.name) for a in offer.approvals], offer.needed)
     lines = [
         f"Proposal {p.id} for the data product {quoted(p.product)}:",
         f"  {quoted(p.summary, TEXT_WIDTH)}",
@@ -97,6 +102,8 @@ def in_words(p: Proposal) -> str:
         *_listed("Undo", p.undo),
         _rehearsed(p.evidence),
     ]
+    if given:
+        lines.append(f"Policy: {given}")
     if p.changed_since:
         lines.append(f"Refused before; since then: {quoted(p.changed_since, TEXT_WIDTH)}")
     return "\n".join([*lines, DATA])

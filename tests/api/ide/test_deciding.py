@@ -217,6 +217,34 @@ async def test_an_answer_to_other_numbers_does_not_count(
     assert service.ledger.offer_of("p1").waiting
 
 
+async def test_an_approval_among_several_waits_for_the_others(
+    service: Service, sales: tuple[str, str]
+) -> None:
+    (service.settings.home / "policy.toml").write_text(
+        '[[rule]]\nproducts = ["sales"]\napprovals = 2\n'
+    )
+    messages: list[str] = []
+
+    def person(form: ElicitRequestFormParams) -> ElicitResult:
+        messages.append(form.message)
+        return says("approve")
+
+    asked = {"proposal_id": "p1", "wait_seconds": 0}
+    async with client_of(service, person, **key(service, "approver")) as client:
+        first = (await client.call_tool("review_proposals", asked)).structured_content
+        again = (await client.call_tool("review_proposals", asked)).structured_content
+        rest = (await client.call_tool("review_proposals", {"wait_seconds": 0})).structured_content
+    assert first and again and rest
+    assert "others" in first["answered"][0]["said"]
+    assert "approved p1 already" in again["answered"][0]["said"]
+    assert [a["proposal"] for a in rest["answered"]] == ["p2"]
+    assert "1 of 2 approvals" in messages[1]
+    async with client_of(service, None, **key(service, "admin")) as client:
+        given = {"proposal_id": "p1", "verdict": "approve", "wait_seconds": 0}
+        decided = (await client.call_tool("decide", given)).structured_content
+    assert decided and decided["decision"]["verdict"] == "approve"
+
+
 async def test_a_form_filled_in_with_something_else_leaves_the_question_open(
     service: Service, sales: tuple[str, str]
 ) -> None:
