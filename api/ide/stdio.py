@@ -38,7 +38,7 @@ async def bridge_stdio(settings: Settings, limits: ServiceSettings, key: str) ->
     check_writable(settings.home)
     async with (
         _Home(settings, limits).opened() as home,
-        httpx2.AsyncClient(timeout=TIMEOUT, trust_env=False, verify=_trusted(limits)) as http,
+        httpx2.AsyncClient(timeout=TIMEOUT, trust_env=False, verify=trusted(limits)) as http,
         stdio_server() as (incoming, outgoing),
         # Left before the streams are: they end when nothing more is written.
         outgoing,
@@ -46,16 +46,17 @@ async def bridge_stdio(settings: Settings, limits: ServiceSettings, key: str) ->
         await Bridge(home.reach, key, outgoing.send, http).run(incoming)
 
 
-def _trusted(limits: ServiceSettings) -> ssl.SSLContext:
-    """Return whom to trust: the system's authorities, and the very certificate of our settings.
+def trusted(limits: ServiceSettings) -> ssl.SSLContext:
+    """Return whom to trust as the service: whoever has the certificate that settings name.
 
-    The service is found by its address on this machine, which no certificate has to name.
+    It is found by its address on this machine, which no certificate has to name.
     """
-    trusted = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if limits.tls_certificate:
-        trusted.load_verify_locations(limits.tls_certificate)
-        trusted.check_hostname = False
-    return trusted
+        context.check_hostname = False
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        context.load_verify_locations(limits.tls_certificate)
+    return context
 
 
 @dataclass

@@ -12,6 +12,11 @@ from pydantic_settings import BaseSettings
 
 from api.cli.main import app
 from api.cli.shell import EXIT_CODES
+from api.ide.calls import Rule
+from api.ide.prompts import PROMPTS
+from api.ide.resources import CONTRACT, DICTIONARY, EVIDENCE, REPORT
+from api.ide.server import TOOLS
+from api.ide.settings import McpSettings
 from api.service.app import ROUTERS
 from api.service.settings import ServiceSettings
 from evals.settings import EvalSettings
@@ -31,7 +36,7 @@ ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 
-SETTINGS = (Settings, ServiceSettings, EvalSettings, LogSettings, ProductSettings)
+SETTINGS = (Settings, ServiceSettings, EvalSettings, LogSettings, McpSettings, ProductSettings)
 
 
 def names(settings: type[BaseSettings]) -> list[str]:
@@ -87,6 +92,19 @@ async def test_every_tool_is_documented_and_described(tmp_path: Path) -> None:
     for tool in await server.list_tools():
         assert f"`{tool.name}`" in REFERENCE
         assert tool.description
+
+
+@pytest.mark.parametrize("rule", TOOLS, ids=lambda rule: rule.work.__name__)
+def test_every_tool_for_editors_is_documented_with_its_role(rule: Rule) -> None:
+    row = re.search(rf"^\| `{rule.work.__name__}` \|.*\| {rule.role} \|$", REFERENCE, re.MULTILINE)
+    assert row
+
+
+@pytest.mark.parametrize(
+    "name", [DICTIONARY, CONTRACT, REPORT, EVIDENCE, *(p.__name__ for p in PROMPTS)]
+)
+def test_every_resource_and_prompt_is_documented(name: str) -> None:
+    assert f"| `{name}` |" in REFERENCE
 
 
 @pytest.mark.parametrize(
