@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,6 +34,8 @@ def mcp(context: typer.Context) -> None:
     Example: `pillion mcp`, or `pillion mcp install claude-code`
     """
     if context.invoked_subcommand is None:
+        if sys.stdin.isatty():
+            tell("Speaking MCP on standard streams, for an editor. Ctrl-D ends it.", to=err)
         key = load_mcp_settings().key
         secret = key.get_secret_value() if key else ""
         asyncio.run(ide_stdio.bridge_stdio(load_settings(), load_service_settings(), secret))

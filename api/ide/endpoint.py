@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import anyio
 from fastapi import FastAPI
 from mcp.server import MCPServer
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
@@ -14,12 +15,11 @@ from mcp.server.transport_security import TransportSecuritySettings
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from api.service.access import base_url
 from api.service.problems import Refused
 from api.service.service import Service
-from mcp_servers.problem import problem
 
 PATH = "/mcp"
 
@@ -43,16 +43,37 @@ class Endpoint:
         try:
             caller = await access.authenticate(Headers(scope=scope))
         except Refused as exc:
-            refusal = problem(exc.status, exc.code, exc.detail, **exc.more)
             if exc.status == 401:
                 base = base_url(Request(scope))
-                refusal.headers["www-authenticate"] = access.challenge(exc, base, PATH)
-            await refusal(scope, receive, send)
+                exc.headers["www-authenticate"] = access.challenge(exc, base, PATH)
+            await exc.answer()(scope, receive, send)
             return
         scope.setdefault("state", {})["caller"] = caller
         who = f"{caller.principal.kind}:{caller.principal.name}"
         scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=who, scopes=[]))
-        await self._app(scope, receive, send)
+        await self._until_closed(scope, receive, send)
+
+    async def _until_closed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand on; what is still open when the service closes ends then: streams have no end."""
+        open_answer = False
+
+        async def watched(message: Message) -> None:
+            nonlocal open_answer
+            await send(message)
+            open_answer = message["type"] == "http.response.start" or message.get(
+                "more_body", False
+            )
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._leave, tasks.cancel_scope)
+            await self._app(scope, receive, watched)
+            tasks.cancel_scope.cancel()
+        if open_answer:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _leave(self, scope: anyio.CancelScope) -> None:
+        await self._service.closed.wait()
+        scope.cancel()
 
 
 def add_endpoint(app: FastAPI, service: Service, server: MCPServer) -> None:

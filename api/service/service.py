@@ -52,6 +52,8 @@ class Service:
     working: asyncio.Task[None] | None = None
     requests: Requests = field(default_factory=lambda: Requests(Histogram))
     started_at: str = field(default_factory=lambda: now().isoformat())
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when nothing more will happen: whoever waits for something may leave."""
     _readers: dict[str, Compiled] = field(default_factory=dict)
 
     @property
@@ -73,6 +75,7 @@ class Service:
     async def drain(self) -> None:
         """Take no more work and let running steps end."""
         await self.engine.drain(self.limits.drain_seconds)
+        self.closed.set()
 
 
 @asynccontextmanager

@@ -43,7 +43,7 @@ async def analysed(url: str) -> list[str]:
 
     ask = callback(approves)
     async with Client(url, mode="legacy", elicitation_callback=ask, cache=None) as client:
-        asked = {"product": "sales", "agents": ["schema"], "budget_seconds": 8}
+        asked = {"product": "sales", "agents": ["schema"], "budget_seconds": 5}
         result = await client.call_tool(
             "analyse_product", {**asked, "wait_seconds": WAIT}, progress_callback=progress
         )
