@@ -16,7 +16,8 @@ from api.service.settings import ServiceSettings
 
 MAX_BODY = 1024 * 1024
 MAX_DEPTH = 100
-BODY_SECONDS = 30.0
+UNREAD = (408, 413)
+"""Refusals of what was not read to its end: nothing more is heard on that line."""
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BRACKET = re.compile(rb"[\[\]{}]")
 
@@ -54,9 +55,12 @@ class Guard:
 
         try:
             self._check(scope, headers)
-            body = await _body(headers, receive)
+            body = await _body(headers, receive, self._settings.request_seconds)
         except Refused as exc:
-            await exc.answer()(scope, receive, answer)
+            refusal = exc.answer()
+            if exc.status in UNREAD:
+                refusal.headers["connection"] = "close"
+            await refusal(scope, receive, answer)
             return
         await self._app(scope, _replay(body, receive), answer)
 
@@ -88,14 +92,14 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return next_message
 
 
-async def _body(headers: Headers, receive: Receive) -> bytes:
+async def _body(headers: Headers, receive: Receive, seconds: float) -> bytes:
     """Read the body within time and size; it is empty or well-formed JSON of sane depth."""
     length = headers.get("content-length", "0")
     if length.isdigit() and int(length) > MAX_BODY:
         raise _too_large()
     body = bytearray()
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        async with asyncio.timeout(seconds):
             more = length != "0" or "transfer-encoding" in headers
             while more:
                 message = await receive()
@@ -104,7 +108,7 @@ async def _body(headers: Headers, receive: Receive) -> bytes:
                 if len(body) > MAX_BODY:
                     raise _too_large()
     except TimeoutError as exc:
-        raise Refused(408, "too_slow", f"The body took over {BODY_SECONDS:g} seconds.") from exc
+        raise Refused(408, "too_slow", f"The body took over {seconds:g} seconds.") from exc
     if body:
         _check_json(headers, bytes(body))
     return bytes(body)

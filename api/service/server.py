@@ -14,6 +14,8 @@ import uvicorn
 from api.ide.server import Extend
 from api.presence import Serving, announced
 from api.service.app import build_app
+from api.service.connections import cut_off_quietly, hurried
+from api.service.guard import MAX_BODY
 from api.service.keys import KEYS, Keys
 from api.service.service import Build, Service, open_service
 from api.service.settings import ServiceSettings, is_loopback
@@ -133,7 +135,9 @@ async def _opened(
             build_app(service, extend), log_config=None, server_header=False,
             timeout_graceful_shutdown=CLOSING_SECONDS, h11_max_incomplete_event_size=65_536,
             ssl_certfile=tls.certificate if tls else None, ssl_keyfile=tls.key if tls else None,
+            http=hurried(service.limits.request_seconds), ws_max_size=MAX_BODY,
         )  # fmt: skip
+        cut_off_quietly()
         serving = Serving(url=url, token=service.access.own, pid=os.getpid())
         with announced(settings.home / "service.json", serving):
             yield kind(config, service), serving

@@ -57,6 +57,9 @@ class ServiceSettings(BaseSettings):
         str, Field(description="PEM file of the certificate it shows; plain HTTP without.")
     ] = ""
     tls_key: Annotated[str, Field(description="PEM file of its key, closed to others.")] = ""
+    request_seconds: Annotated[
+        float, Field(gt=0, le=3600, description="Time a request's head gets, and again its body.")
+    ] = 30.0
     drain_seconds: Annotated[
         float,
         Field(ge=0, le=3600, description="Time running steps get to end when it is stopped."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+import orjson
 from fastapi import APIRouter, Depends, Query
 from pydantic import Field
 from starlette.responses import Response
@@ -19,6 +20,7 @@ Label = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^.]+$")]
 Namespace = Annotated[list[Label], Field(min_length=1, max_length=20)]
 Prefix = Annotated[list[Label], Field(max_length=20)]
 Key = Annotated[str, Field(min_length=1, max_length=500)]
+LARGEST = 2**31
 READS = Depends(Needs("viewer", everywhere=True))
 WRITES = Depends(Needs("operator", everywhere=True))
 
@@ -46,7 +48,7 @@ class ItemSearch(Wire):
     namespace_prefix: Prefix = []
     filter: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,64}$")], Any] | None = None
     limit: int = Field(default=10, ge=1, le=1000)
-    offset: int = Field(default=0, ge=0)
+    offset: int = Field(default=0, ge=0, le=LARGEST)
     query: str | None = None
 
 
@@ -55,14 +57,18 @@ class NamespaceSearch(Wire):
 
     prefix: Prefix | None = None
     suffix: Prefix | None = None
-    max_depth: Annotated[int, Field(ge=1)] | None = None
+    max_depth: Annotated[int, Field(ge=1, le=LARGEST)] | None = None
     limit: int = Field(default=100, ge=1, le=1000)
-    offset: int = Field(default=0, ge=0)
+    offset: int = Field(default=0, ge=0, le=LARGEST)
 
 
 @router.put("/items", status_code=204, dependencies=[WRITES])
 async def put_item(service: Served, asked: Item) -> Response:
     """Store a value under a namespace and a key."""
+    try:
+        orjson.dumps(asked.value)
+    except TypeError as exc:
+        raise InvalidRequest("Integers beyond 64 bits are not stored; send text.") from exc
     await service.store.aput(tuple(asked.namespace), asked.key, asked.value)
     return Response(status_code=204)
 

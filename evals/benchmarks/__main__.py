@@ -14,7 +14,7 @@ import duckdb
 from evals.benchmarks.report import PAGE, BenchmarkFailed, Row, Section, render, write
 from tools.product.errors import ProductError
 
-NAMES = ("casting", "tpch", "growth", "repeat", "tap")
+NAMES = ("casting", "tpch", "growth", "repeat", "tap", "service")
 """In this order; each is a module beside this one."""
 
 

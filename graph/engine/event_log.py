@@ -14,6 +14,7 @@ from graph.run_store import now
 from graph.sqlite_file import SqliteFile
 
 BATCH = 256
+BATCH_BYTES = 512 * 1024
 
 
 class Event(NamedTuple):
@@ -78,7 +79,10 @@ class EventLog(SqliteFile):
     def events(
         self, thread_id: str, after: int = 0, run_id: str | None = None, limit: int = BATCH
     ) -> list[Event]:
-        """Return events after a number, of one run or of all, oldest first."""
+        """Return the next events after a number, of one run or of all, oldest first.
+
+        They are a batch: no more than `limit`, and none after the one that makes them large.
+        """
         where, given = "thread_id = ?", thread_id
         if run_id is not None:
             where, given = "run_id = ?", run_id
@@ -87,7 +91,16 @@ class EventLog(SqliteFile):
             f" WHERE {where} AND seq > ? ORDER BY seq LIMIT ?",
             (given, after, limit),
         )
-        return [Event(*row) for row in found]
+        events: list[Event] = []
+        size = 0
+        # A reader holds one batch: it must not be large because its events are.
+        for row in found:
+            events.append(Event(*row))
+            size += len(events[-1].data)
+            if size > BATCH_BYTES:
+                break
+        found.close()
+        return events
 
     def span(self, run_id: str) -> tuple[int, int]:
         """Return the first and last number of a run's events; (0, 0) without any."""

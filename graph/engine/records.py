@@ -90,6 +90,15 @@ def _run(row: Sequence[Any]) -> RunRow:
     )  # fmt: skip
 
 
+def _comparable(value: Any) -> Any:
+    """Return a value as SQLite's JSON functions give it; what cannot be there equals nothing."""
+    if isinstance(value, dict | list):
+        return encode(value).decode()
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return str(value).encode()
+    return value
+
+
 class Records(EventLog):
     """The store of threads, runs and events."""
 
@@ -141,7 +150,7 @@ class Records(EventLog):
         where, given = ["NOT temporary"], list[Any]()
         for key, value in (metadata or {}).items():
             where.append("EXISTS (SELECT 1 FROM json_each(metadata) WHERE key = ? AND value IS ?)")
-            given += [key, encode(value).decode() if isinstance(value, dict | list) else value]
+            given += [key, _comparable(value)]
         if status is not None:
             where.append("status = ?")
             given.append(status)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
-from api.service import guard, meta
+from api.service import meta
+from api.service.app import build_app
 from api.service.guard import MAX_BODY, depth
 from api.service.service import Service
+from api.service.settings import ServiceSettings
+from tests.api.service.conftest import HOST
 
 JSON = {"content-type": "application/json"}
 
@@ -69,16 +73,18 @@ async def test_a_body_that_grows_past_the_limit_unannounced_is_refused(
     assert problem_of(answer) == (413, "too_large")
 
 
-async def test_a_body_that_never_comes_is_given_up(
-    service: Service, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_body_that_never_comes_is_given_up(service: Service) -> None:
     async def chunks() -> Any:
         yield b"{"
         await asyncio.sleep(30)
         yield b"}"
 
-    monkeypatch.setattr(guard, "BODY_SECONDS", 0.05)
-    assert problem_of(await http.post("/ok", content=chunks(), headers=JSON)) == (408, "too_slow")
+    quick = replace(service, limits=ServiceSettings(request_seconds=0.05))
+    transport = httpx.ASGITransport(build_app(quick))
+    async with httpx.AsyncClient(transport=transport, base_url=HOST) as http:
+        answer = await http.post("/ok", content=chunks(), headers=JSON)
+    assert problem_of(answer) == (408, "too_slow")
+    assert answer.headers["connection"] == "close"
 
 
 async def test_unknown_routes_and_methods_are_problems(http: httpx.AsyncClient) -> None:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from langgraph_sdk import get_client
 from langgraph_sdk.schema import StreamPart
@@ -66,6 +67,24 @@ async def test_a_run_and_its_reader_go_on_after_a_restart(
     if number == signal.SIGTERM:
         # It stopped between two steps, so none was taken twice.
         assert len(steps) == len({len(s) for s in steps}) + 1
+
+
+async def test_a_stream_without_an_end_is_cut_off_by_a_stop_so_that_clients_come_back(
+    tmp_path: Path, serve: Any
+) -> None:
+    with serve(tmp_path) as (child, url):
+        async with httpx.AsyncClient(base_url=url) as http:
+            made = (await http.post("/threads", json={})).json()["thread_id"]
+            where, wanted = f"/threads/{made}/stream/events", {"channels": ["values"]}
+            async with http.stream("POST", where, json=wanted) as answer:
+                lines = answer.aiter_lines()
+                assert await anext(lines) == ": alive"
+                stopping = asyncio.create_task(asyncio.to_thread(child.stop))
+                with pytest.raises(httpx.RemoteProtocolError):
+                    async for _ in lines:
+                        pass
+            assert await stopping == 0
+        assert child.launcher.stderr is not None and child.launcher.stderr.read() == ""
 
 
 async def test_runs_that_wait_survive_and_keep_their_order(tmp_path: Path) -> None:
