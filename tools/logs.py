@@ -92,7 +92,8 @@ def set_up_logs(settings: LogSettings) -> None:
 
 
 def hide_secrets(logger: Any, method: str, event: Event) -> Event:
-    """Replace what is named or looks like a secret."""
+    """Replace what is named or looks like a secret; uvicorn's second, coloured text goes."""
+    event.pop("color_message", None)
     return {k: HIDDEN if NAMES.search(k) else _without(v) for k, v in event.items()}
 
 

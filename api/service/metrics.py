@@ -77,6 +77,8 @@ def _run_families(service: Service) -> Iterable[list[str]]:
         "pillion_run_duration_seconds", "summary", "From being asked for to the end.",
         _summaries(took),
     )  # fmt: skip
+    yield _family("pillion_retries", "gauge", "What failed and is tried again later.",
+                  [Sample(records.retries())])  # fmt: skip
     yield _family(
         "pillion_run_oldest_pending_seconds", "gauge", "Age of the oldest run not yet begun.",
         [Sample(_age(records.oldest_pending()))],

@@ -12,6 +12,7 @@ from graph.engine.engine import Engine
 from graph.engine.records import RunRow, Standing, ThreadStatus
 from graph.engine.registry import standing_of, thread_config
 from graph.engine.requests import CommandRequest, RunRequest
+from graph.engine.retries import Retries
 from graph.engine.steward_graph import STEWARD, StewardGraph
 from graph.errors import GraphError
 from graph.ledger import Thread, UndoRequest, now
@@ -20,8 +21,6 @@ from graph.steward import Stewardship
 LOG = logging.getLogger("pillion.conductor")
 LONGEST_WAIT = 30.0
 LOOK_EVERY = 0.5
-RETRY_SECONDS = 30.0
-LONGEST_RETRY = 3600.0
 TEMPORARY_SECONDS = 300.0
 STATUS: dict[str, ThreadStatus] = {
     "running": "busy", "waiting": "interrupted", "done": "idle", "failed": "error",
@@ -37,8 +36,11 @@ class Conductor:
     graph: StewardGraph
     engine: Engine
     _flag: asyncio.Event = field(default_factory=asyncio.Event)
-    _waits: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """When what failed is tried again, and how long it waited for that."""
+
+    @property
+    def retries(self) -> Retries:
+        """When what failed is tried again."""
+        return Retries(self.engine.records)
 
     def wake(self) -> None:
         """Look at once: something was answered or has ended."""
@@ -112,33 +114,31 @@ class Conductor:
 
     async def _go_on(self, thread_id: str) -> None:
         """Queue a run that takes what the ledger has for a thread, unless one is queued."""
-        if self.engine.has_work(thread_id) or self._too_early(thread_id):
+        if self.engine.has_work(thread_id) or not self.retries.due(thread_id):
             return
         await self._know(self.steward.ledger.thread(thread_id))
         command = CommandRequest(resume="as recorded")
         request = RunRequest(assistant_id=STEWARD, command=command, durability="sync")
         self.engine.take_up(thread_id, STEWARD, request)
 
-    def _too_early(self, what: str) -> bool:
-        """Return whether a try that failed a moment ago would only fail again."""
-        at = time.monotonic()
-        until, waited = self._waits.get(what, (0.0, 0.0))
-        if until > at:
-            return True
-        wait = min(max(RETRY_SECONDS, 2 * waited), LONGEST_RETRY)
-        self._waits[what] = at + wait, wait
-        return False
-
     def delivered(self, thread_id: str) -> None:
         """Note that a thread took its answers: the next ones need not wait."""
-        self._waits.pop(thread_id, None)
+        self.retries.done(thread_id)
         self.wake()
 
     def ended(self, run: RunRow) -> None:
-        """Give up a run that somebody cancelled; the answers it did not take are delivered anew."""
+        """Give up a run that somebody cancelled; the answers a run did not take wait for another.
+
+        How long is written down, so that a restart does not begin again at the shortest wait.
+        """
         # Answers that came while it worked wait for nothing but this.
         self.wake()
-        if run.graph != STEWARD or self.engine.records.run_row(run.run_id).status != "interrupted":
+        status = self.engine.records.run_row(run.run_id).status
+        if run.graph != STEWARD or status == "success":
+            return
+        if run.thread_id in self.steward.ledger.undelivered():
+            self.retries.failed(run.thread_id)
+        if status != "interrupted":
             return
         for thread in self.steward.ledger.threads(status="running"):
             if thread.id == run.thread_id:
@@ -151,11 +151,13 @@ class Conductor:
 
     async def _retry_undo(self, request: UndoRequest) -> None:
         gate = self.graph.alone(self.steward.ledger.proposal(request.proposal_id).product)
-        if gate.locked() or self._too_early(request.proposal_id):
+        if gate.locked() or not self.retries.due(request.proposal_id):
             return
         async with gate:
             try:
                 if request in self.steward.ledger.undo_requests():
                     await self.steward.take_back(request)
+                self.retries.done(request.proposal_id)
             except GraphError as exc:
+                self.retries.failed(request.proposal_id)
                 LOG.warning("undo of %s has to wait: %s", request.proposal_id, exc)

@@ -45,7 +45,7 @@ class EventLog(SqliteFile):
     """Events by thread and number, and those who wait for the next one."""
 
     schema = (Path(__file__).parent / "schema.sql").read_text()
-    version = 1
+    version = 2
     synchronous = "NORMAL"
 
     def __init__(self, path: Path) -> None:

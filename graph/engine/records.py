@@ -56,6 +56,13 @@ class RunRow(NamedTuple):
         return self.status not in OPEN
 
 
+class Retry(NamedTuple):
+    """When the next try is, and how many seconds after the last one."""
+
+    next_at: datetime
+    waited: float
+
+
 class Standing(NamedTuple):
     """How a thread stands when nothing runs in it."""
 
@@ -192,6 +199,7 @@ class Records(EventLog):
         with self._transaction() as con:
             con.execute("DELETE FROM run_events WHERE thread_id = ?", (thread_id,))
             con.execute("DELETE FROM runs WHERE thread_id = ?", (thread_id,))
+            con.execute("DELETE FROM retries WHERE what = ?", (thread_id,))
             con.execute("DELETE FROM threads WHERE id = ?", (thread_id,))
         self.wake(thread_id)
 
@@ -303,6 +311,34 @@ class Records(EventLog):
                 gone = lifecycle(run.graph, "interrupted")
                 self._append(con, run.thread_id, run.run_id, gone)
         self.wake(run.thread_id)
+
+    # tries
+
+    def retry(self, what: str) -> Retry | None:
+        """Return when something that failed is tried again."""
+        row = self._con.execute(
+            "SELECT next_at, waited FROM retries WHERE what = ?", (what,)
+        ).fetchone()
+        return Retry(datetime.fromisoformat(row[0]), row[1]) if row else None
+
+    def set_retry(self, what: str, next_at: datetime, waited: float) -> None:
+        """Write down when something is tried again."""
+        with self._transaction() as con:
+            row = (what, next_at.isoformat(), waited)
+            con.execute("INSERT OR REPLACE INTO retries VALUES (?, ?, ?)", row)
+
+    def drop_retry(self, what: str) -> None:
+        """Forget that something failed."""
+        if self.retry(what) is not None:
+            with self._transaction() as con:
+                con.execute("DELETE FROM retries WHERE what = ?", (what,))
+
+    def retries(self) -> int:
+        """Return how many things wait to be tried again."""
+        found: int = self._con.execute("SELECT count(*) FROM retries").fetchone()[0]
+        return found
+
+    # totals
 
     def durations(self) -> dict[tuple[str, str], tuple[int, float]]:
         """Return how many runs ended, and after how many seconds in all, by graph and status."""

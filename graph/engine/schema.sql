@@ -39,3 +39,8 @@ CREATE TABLE IF NOT EXISTS run_events (
     PRIMARY KEY (thread_id, seq)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS events_of_run ON run_events (run_id, seq);
+CREATE TABLE IF NOT EXISTS retries (
+    what TEXT PRIMARY KEY,
+    next_at TEXT NOT NULL,
+    waited REAL NOT NULL
+);

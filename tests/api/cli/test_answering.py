@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import socket
 import subprocess
 import sys
 import time
@@ -233,3 +234,23 @@ def test_a_review_in_json_lists_what_waits(home_of_a_run: Path) -> None:
     listed: list[dict[str, Any]] = document(home_of_a_run, "review", "sales")
     assert [w["id"] for w in listed] == waiting(home_of_a_run)
     assert all(w["ratio"]["mid"] > 1 for w in listed)
+
+
+def test_an_answer_beside_the_service_is_carried_out_by_it(asked: Path) -> None:
+    proposal = type_change(asked)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with started(asked, "serve", "--port", port, "--json") as child:
+        assert child.stdout is not None
+        assert json.loads(child.stdout.readline())["pid"] == child.pid
+        done = document(asked, "decide", proposal, "approve")
+        assert [o["status"] for o in done["outcomes"]] == ["applied", "verified"]
+        assert done["decision"]["channel"] == "terminal"
+        again = invoke(asked, "decide", proposal, "reject")
+        assert again.exit_code == 3
+        assert f"PID {child.pid}" in refusal(invoke(asked, "undo", proposal))
+        child.terminate()
+        assert (child.wait(60), child.stderr and child.stderr.read()) == (0, "")
+    assert type_of_amount(asked) == "INTEGER"
+    assert "chain whole" in invoke(asked, "log", "--verify").stdout

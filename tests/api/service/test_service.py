@@ -13,9 +13,11 @@ import pytest
 from api.service.service import Service, open_service
 from api.service.settings import ServiceSettings
 from graph.beside import open_beside
-from graph.engine import conductor
+from graph.engine import retries
 from graph.engine.requests import RunRequest
+from graph.errors import ProductUnavailable
 from graph.ledger import now
+from graph.runs import Runs
 from graph.settings import Settings
 from tests.api.service.test_guard import problem_of
 from tests.factories import make_decision, make_proposal
@@ -101,16 +103,43 @@ async def test_deleting_waits_for_the_answers(service: Service, http: httpx.Asyn
     assert problem_of(await http.delete("/threads/flights-1")) == (409, "conflict")
 
 
-async def test_what_could_not_be_delivered_is_tried_again_later_and_later(
+async def test_what_could_not_be_delivered_waits_also_over_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(self: Runs, thread_id: str, decisions: Any) -> None:
+        raise ProductUnavailable("locked")
+
+    monkeypatch.setattr(Runs, "answer", fails)
+    settings = Settings(home=tmp_path)
+    for _ in range(2):
+        async with open_service(settings, ServiceSettings()) as service:
+            records = service.engine.records
+            if not records.find_threads():
+                service.ledger.decide(make_decision(offer(service, "flights-1"), decided_at=now()))
+                service.conductor.wake()
+                await until(lambda: records.retry("flights-1"))  # noqa: B023 - awaited here
+            await asyncio.sleep(0.2)
+            assert [r.status for r in records.runs_of("flights-1")] == ["error"]
+            assert not service.conductor.retries.due("flights-1")
+            assert service.ledger.undelivered()
+
+
+async def test_each_failure_doubles_the_wait_until_one_comes_through(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    at = [1000.0]
-    monkeypatch.setattr(conductor.time, "monotonic", lambda: at[0])
+    at = [now()]
+    monkeypatch.setattr(retries, "now", lambda: at[0])
+    waits = service.conductor.retries
     tried = []
-    for _ in range(400):
-        if not service.conductor._too_early("flights-1"):
+    for _ in range(900):
+        if waits.due("flights-1"):
             tried.append(at[0])
-        at[0] += 30
-    assert [b - a for a, b in zip(tried, tried[1:], strict=False)][:4] == [30, 60, 120, 240]
+            waits.failed("flights-1")
+        at[0] += timedelta(seconds=30)
+    apart = [(b - a).total_seconds() for a, b in zip(tried, tried[1:], strict=False)]
+    assert apart[:4] == [30, 60, 120, 240]
+    assert apart[-1] == 3600
+    at[0] -= timedelta(days=1)
+    assert waits.due("flights-1"), "the clock was set back"
     service.conductor.delivered("flights-1")
-    assert not service.conductor._too_early("flights-1")
+    assert service.engine.records.retry("flights-1") is None
