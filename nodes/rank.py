@@ -72,8 +72,16 @@ async def rank(state: State, runtime: Runtime[Context]) -> Update:
         "offered": tuple(p.id for p in ranked),
         "phase": "offered",
         "verdicts": {i: Verdicted(candidate_id=i, status="held") for i in held},
-        "notes": (opinions.note,) if opinions.note else (),
+        "notes": tuple(n for n in (opinions.note, _told(len(held))) if n),
     }
+
+
+def _told(held: int) -> str:
+    """Say that not everything is asked; what was held back is kept with its reason."""
+    if not held:
+        return ""
+    what = "1 proposal" if held == 1 else f"{held} proposals"
+    return f"The judge held back {what}; `pillion run --show-rejected` shows what and why."
 
 
 def _likely(judged: Mapping[str, Opinion | None]) -> Callable[[Proposal], float]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Iterator
+import sys
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,12 +24,14 @@ from tools.slm.errors import ModelError
 if TYPE_CHECKING:
     from graph import learning
     from graph import ledger as ledgers
-    from tools.slm import conversion, languages, registry
+    from tools.slm import blas, conversion, engine, languages, mlx_engine, registry, worker
 else:
     # `pillion --help` has no use for them.
     learning, ledgers = lazy("graph.learning"), lazy("graph.ledger")
     conversion, registry = lazy("tools.slm.conversion"), lazy("tools.slm.registry")
-    languages = lazy("tools.slm.languages")
+    languages, worker = lazy("tools.slm.languages"), lazy("tools.slm.worker")
+    blas, engine = lazy("tools.slm.blas"), lazy("tools.slm.engine")
+    mlx_engine = lazy("tools.slm.mlx_engine")
 
 app = typer.Typer(
     name="model",
@@ -162,12 +166,10 @@ def convert(
     _convert(settings, path, name, str(path.resolve()), json=json)
 
 
-def _check_installed() -> None:
-    missing = [n for n in NEEDS if importlib.util.find_spec(n) is None]
+def _check_installed(needed: Sequence[str] = NEEDS) -> None:
+    missing = [n for n in needed if importlib.util.find_spec(n) is None]
     if missing:
-        raise ModelError(
-            f"Converting needs {missing[0]}, which is missing: install pillion[model]."
-        )
+        raise ModelError(f"{missing[0]} is not installed: install pillion[model].")
 
 
 def _convert(settings: Settings, path: Path, name: str, source: str, *, json: bool) -> None:
@@ -185,6 +187,47 @@ def _tell_kept(manifest: languages.Manifest, *, json: bool) -> None:
         return
     tell(f"{manifest.name}: {size(manifest.bytes)} in {manifest.place}.")
     tell(f"Next: pillion model use {manifest.name}")
+
+
+@app.command()
+def score(
+    prompt: Annotated[str, typer.Argument(help="What the model reads.")],
+    choice: Annotated[
+        list[str], typer.Option(help="What may come next; give two or more, again for each.")
+    ],
+    seconds: Annotated[
+        float, typer.Option(help="How long an answer is waited for.", min=1, max=3600)
+    ] = 120.0,
+    json: Json = False,
+) -> None:
+    """Ask the chosen language model how likely each of some continuations is.
+
+    It reads them from the logits of the next token, so they have to begin with different ones.
+
+    Example: `pillion model score "The sky is" --choice " blue" --choice " green"`
+    """
+    settings = load_settings()
+    store = learning.languages_of(settings)
+    used = store.used()
+    if used is None:
+        raise ModelError("No language model is chosen: `pillion model fetch`, then `use`.")
+    _check_installed((*NEEDS, "mlx", "mlx_lm"))
+    place = store.checked(used)
+    asked = worker.Worker(lambda: mlx_engine.MlxEngine(place))
+    started = time.monotonic()
+    try:
+        found = asked.score(engine.Prompt(prompt), choice, seconds)
+    finally:
+        asked.close()
+    took = time.monotonic() - started
+    if json:
+        print_json({"model": used, "blas": blas.LOADED, "seconds": took, "scores": found})
+        return
+    for text, probability in sorted(found.items(), key=lambda item: -item[1]):
+        tell(f"{probability:.3f}  {text!r}")
+    tell(f"{used}, {took:.1f} s with loading", to=err)
+    if blas.LOADED is None and sys.platform.startswith("linux"):
+        tell("No fast BLAS is installed (libopenblas0), so this is many times slower.", to=err)
 
 
 @app.command("list")

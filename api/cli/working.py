@@ -237,7 +237,9 @@ def _why_nothing(trials: list[Trial], seconds: float, *, shown: bool) -> None:
     if not shown:
         out.print(trials_table(trials, all=False))
     ideas = counted(len(trials), "idea")
-    tell(f"Tried {ideas} in {seconds:.0f} s; nothing is worth changing.")
+    held = any(t.status == "held" for t in trials)
+    found = "worth asking" if held else "worth changing"
+    tell(f"Tried {ideas} in {seconds:.0f} s; nothing is {found}.")
 
 
 def _how_to_answer(thread_id: str, waiting: int) -> None:

@@ -151,6 +151,8 @@ async def test_what_the_judge_holds_back_is_kept_with_its_probability_and_why() 
         "held", "held back by the judge: P = 0.12, because inserts take ×2.00 as long",
     )  # fmt: skip
     assert update["verdicts"][held].status == "held"
+    (note,) = update["notes"]
+    assert note.startswith("The judge held back 1 proposal;")
 
 
 async def test_what_a_person_edited_is_asked_whatever_the_judge_thinks() -> None:

@@ -230,7 +230,7 @@ def _failures(judge: Judge, examples: Sequence[Example], p: Any, right: Any) -> 
     return [
         Failure(
             product=e.product, kind=e.kind, approved=e.approved, probability=float(p[i]),
-            because=judge.opinion(e.kind, e.facts, e.history).because,
+            because=judge.against(e.kind, e.facts, e.history),
             facts=e.facts.model_dump(include={"gain", "certain_gain", "insert_cost", "growth"}),
         )
         for i in wrong[:FAILURES]

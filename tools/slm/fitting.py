@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -70,13 +71,19 @@ def _tree(grown: Any) -> Tree:
     )
 
 
-def calibrate(scores: Any, y: Any) -> tuple[float, float]:
-    """Return slope and offset that turn scores into log odds (Platt scaling), never downwards."""
+def calibrate(scores: Any, y: Any, steepest: float = math.inf) -> tuple[float, float]:
+    """Return slope and offset that turn scores into log odds (Platt scaling), never downwards.
+
+    Scores that are log odds already take 1 as the steepest: that they tell a few answers apart is
+    no proof that they are too timid.
+    """
     if np.ptp(scores) < 1e-9:
         share = (np.sum(y) + 1) / (len(y) + 2)
         return 0.0, float(np.log(share / (1 - share)))
-    fitted = LogisticRegression(C=10.0).fit(np.asarray(scores)[:, None], y)
-    slope = max(0.0, float(fitted.coef_[0, 0]))
-    if slope == 0.0:
+    fitted = LogisticRegression(C=1000.0).fit(np.asarray(scores)[:, None], y)
+    slope = float(fitted.coef_[0, 0])
+    if slope <= 0:
         return calibrate(np.zeros(len(y)), y)
-    return slope, float(fitted.intercept_[0])
+    if slope <= steepest:
+        return slope, float(fitted.intercept_[0])
+    return steepest, 0.0

@@ -32,12 +32,13 @@ ABOUT = {
 
 
 class Opinion(NamedTuple):
-    """How likely a person is to approve, and what speaks against it."""
+    """How likely a person is to approve."""
 
     probability: float
     held: bool
     """Whether it lies under the judge's threshold."""
     because: str
+    """What speaks against it most, where it is held back."""
 
 
 class Linear(Message):
@@ -125,20 +126,29 @@ class Judge(Message):
     """Medians of what was approved: what a proposal is compared with to say why."""
     dataset: str
     """Digest of the decisions that it learned from."""
-    learned_from: int
+    learned_from: Annotated[int, Field(gt=0)]
 
     def probability(self, kind: str, facts: Facts, history: History) -> float:
-        """Return how likely a person is to approve."""
+        """Return how likely a person is to approve.
+
+        It is never nearer to 0 or 1 than so many answers can show (Laplace's rule of succession).
+        """
         score = self.slope * self.model.score(row_of(kind, facts, history)) + self.offset
-        return 1 / (1 + math.exp(-max(-50.0, min(50.0, score))))
+        surest = 1 / (self.learned_from + 2)
+        return min(1 - surest, max(surest, 1 / (1 + math.exp(-clipped(score)))))
 
     def opinion(self, kind: str, facts: Facts, history: History) -> Opinion:
-        """Return the probability, whether it is held back, and what speaks against it most."""
+        """Return the probability, whether it is held back, and then why."""
         p = self.probability(kind, facts, history)
-        return Opinion(p, p < self.threshold, "; ".join(self._against(p, kind, facts, history)))
+        held = p < self.threshold
+        return Opinion(p, held, self.against(kind, facts, history) if held else "")
 
-    def _against(self, p: float, kind: str, facts: Facts, history: History) -> Iterator[str]:
+    def against(self, kind: str, facts: Facts, history: History) -> str:
         """Say what would raise the probability most if it were as usual among the approved."""
+        return "; ".join(self._against(kind, facts, history))
+
+    def _against(self, kind: str, facts: Facts, history: History) -> Iterator[str]:
+        p = self.probability(kind, facts, history)
         raised = {}
         for about, names in ABOUT.items():
             usual = {name: getattr(self.typical, name) for name in names}

@@ -24,8 +24,8 @@ FOLDS = 5
 LEAST, LEAST_OF_A_CLASS = 40, 8
 MISSED = 0.05
 """Share of approvals, out of fold, that the threshold may hold back."""
-HIGHEST = 0.5
-"""A threshold is never above even odds."""
+HIGHEST = 0.2
+"""Whatever has a chance of one in five is asked: a question is cheap, a missed gain is not."""
 MODEL: TypeAdapter[Linear | Trees] = TypeAdapter(
     Annotated[Linear | Trees, Field(discriminator="form")]
 )
@@ -92,7 +92,7 @@ def train(
     tried = {name: _loss(s, y) for name, s in scores.items()}
     chosen = min(ways, key=lambda way: tried[way.name])
     kept = steps.of(f"{chosen.name}: all", lambda: chosen.fit(x, y).model_dump(mode="json"))
-    slope, offset = calibrate(scores[chosen.name], y)
+    slope, offset = calibrate(scores[chosen.name], y, steepest=1.0)
     judge = Judge(
         model=MODEL.validate_json(json.dumps(kept)),
         slope=slope,
@@ -156,7 +156,7 @@ def _scoring(way: Candidate, x: Any, y: Any, rest: Any, fold: Any) -> Callable[[
 
 
 def _loss(scores: Any, y: Any) -> float:
-    slope, offset = calibrate(scores, y)
+    slope, offset = calibrate(scores, y, steepest=1.0)
     return log_loss(_logistic(slope * scores + offset), y)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -164,6 +165,20 @@ def test_the_default_model_is_fetched_and_converted(
 def test_without_what_converting_needs_it_is_said_what_to_install(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model, "NEEDS", ("not_there_at_all",))
+    monkeypatch.setattr(
+        model, "importlib", SimpleNamespace(util=SimpleNamespace(find_spec=lambda name: None))
+    )
     said = refusal(invoke(home, "model", "convert", make_gguf(tmp_path / "tiny.gguf")))
     assert "install pillion[model]" in said
+
+
+def test_the_chosen_model_says_how_likely_each_choice_is(home: Path, tmp_path: Path) -> None:
+    ask = ("model", "score", "the then", "--choice", "a", "--choice", "b")
+    assert "No language model is chosen" in refusal(invoke(home, *ask))
+    document(home, "model", "convert", make_gguf(tmp_path / "tiny.gguf"))
+    invoke(home, "model", "use", "tiny")
+    found = document(home, *ask)
+    assert sum(found["scores"].values()) == pytest.approx(1) and found["model"] == "tiny"
+    assert "with loading" in invoke(home, *ask).stderr
+    same = refusal(invoke(home, "model", "score", "x", "--choice", "a", "--choice", "a"))
+    assert "do not begin with different tokens" in same

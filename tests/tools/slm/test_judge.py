@@ -45,13 +45,13 @@ def test_a_probability_lies_between_0_and_1_whatever_the_facts(facts: Facts) -> 
 
 def test_what_speaks_against_a_proposal_is_said_with_its_numbers() -> None:
     judge = make_judge(gain=2.0, insert_cost=-3.0)
-    told = judge.opinion("sort_table", make_facts(1.05, insert=2.0), History()).because
+    told = judge.against("sort_table", make_facts(1.05, insert=2.0), History())
     assert told == "the gain is ×1.05 (at least ×1.00); inserts take ×2.00 as long"
 
 
 def test_a_kind_that_is_never_approved_is_named_with_its_record() -> None:
     judge = make_judge(history_of_kind=2.0)
-    told = judge.opinion("drop_column", make_facts(), History(5, 9, 0, 4)).because
+    told = judge.against("drop_column", make_facts(), History(5, 9, 0, 4))
     assert told == "of its kind, drop_column, 0 of 4 were approved here"
 
 

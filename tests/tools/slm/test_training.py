@@ -15,7 +15,7 @@ from tools.slm.dataset import Dataset, make_dataset
 from tools.slm.errors import TooLittle
 from tools.slm.fitting import RATE, SEED, Candidate, fit_linear, fit_trees
 from tools.slm.steps import Steps
-from tools.slm.training import Trained, threshold_of, train
+from tools.slm.training import Trained, rules, threshold_of, train
 
 pytestmark = pytest.mark.xdist_group("learning")
 QUICK = (
@@ -128,4 +128,11 @@ def test_trees_say_what_the_library_says() -> None:
 def test_the_threshold_is_the_highest_that_misses_few_approvals() -> None:
     p = np.linspace(0.01, 1, 100)
     assert threshold_of(p, np.ones(100, dtype=bool)) == pytest.approx(0.06)
-    assert threshold_of(p, p > 0.8) == 0.5
+    assert threshold_of(p, p > 0.8) == 0.2
+
+
+def test_rules_are_given_their_best_chance() -> None:
+    examples = [e._replace(approved=e.facts.certain_gain > 0.2) for e in make_examples(200)]
+    found = rules(examples[:100], examples[100:])
+    right = [(p >= 0.5) == e.approved for p, e in zip(found, examples[100:], strict=True)]
+    assert sum(right) > 90

@@ -1,0 +1,149 @@
+"""The engine on a model of two layers: right numbers, whatever is cached, and no hostile token."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+from tokenizers import Tokenizer
+
+from tests.models import HEADS, HEADS_KV, LAYERS, WIDTH, make_gguf
+from tools.slm.conversion import convert
+from tools.slm.engine import Prompt, PromptTooLong, Stopped
+from tools.slm.errors import BadModel, ModelError
+from tools.slm.mlx_engine import MlxEngine
+
+pytestmark = pytest.mark.xdist_group("mlx")
+CHOICES = ("a", "b", "c")
+
+
+def never() -> bool:
+    return False
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("mlx")
+    convert(make_gguf(folder / "small.gguf"), folder / "model")
+    return folder / "model"
+
+
+@pytest.fixture(scope="module")
+def engine(place: Path) -> MlxEngine:
+    return MlxEngine(place)
+
+
+def by_hand(place: Path, tokens: list[int]) -> Any:
+    """Compute the logits of the next token from the weights, as the paper says."""
+    w = {n: a.astype(np.float64) for n, a in load_file(place / "model.safetensors").items()}
+    head = WIDTH // HEADS
+    turns = 10_000.0 ** (-np.arange(0, head, 2) / head) * np.arange(len(tokens))[:, None]
+    cos, sin = np.cos(turns)[:, None], np.sin(turns)[:, None]
+
+    def norm(x: Any, name: str) -> Any:
+        return x / np.sqrt((x * x).mean(-1, keepdims=True) + 1e-5) * w[name]
+
+    def rotate(x: Any) -> Any:
+        one, two = x[..., : head // 2], x[..., head // 2 :]
+        return np.concatenate([one * cos - two * sin, two * cos + one * sin], -1)
+
+    x = w["model.embed_tokens.weight"][tokens]
+    for n in range(LAYERS):
+        of = f"model.layers.{n}."
+        y = norm(x, of + "input_layernorm.weight")
+        q, k, v = (
+            (y @ w[f"{of}self_attn.{p}_proj.weight"].T).reshape(len(tokens), -1, head)
+            for p in "qkv"
+        )
+        q, k = rotate(q), rotate(k)
+        k, v = (np.repeat(a, HEADS // HEADS_KV, 1) for a in (k, v))
+        scores = np.einsum("ihd,jhd->hij", q, k) / np.sqrt(head)
+        scores += np.triu(np.full((len(tokens),) * 2, -1e9), 1)
+        weights = np.exp(scores - scores.max(-1, keepdims=True))
+        weights /= weights.sum(-1, keepdims=True)
+        seen = np.einsum("hij,jhd->ihd", weights, v).reshape(len(tokens), -1)
+        x = x + seen @ w[f"{of}self_attn.o_proj.weight"].T
+        y = norm(x, of + "post_attention_layernorm.weight")
+        gate = y @ w[f"{of}mlp.gate_proj.weight"].T
+        up = y @ w[f"{of}mlp.up_proj.weight"].T
+        x = x + (gate / (1 + np.exp(-gate)) * up) @ w[f"{of}mlp.down_proj.weight"].T
+    return norm(x, "model.norm.weight")[-1] @ w["model.embed_tokens.weight"].T
+
+
+def test_a_converted_model_computes_what_its_weights_say(place: Path, engine: MlxEngine) -> None:
+    tokenizer = Tokenizer.from_file(str(place / "tokenizer.json"))
+    parts = ("the ", "then", " on")
+    logits = by_hand(place, [t for part in parts for t in tokenizer.encode(part).ids])
+    chosen = np.array([logits[tokenizer.encode(c).ids[0]] for c in CHOICES])
+    wanted = np.exp(chosen - chosen.max()) / np.exp(chosen - chosen.max()).sum()
+    found = engine.score(Prompt(*parts), CHOICES, never)
+    assert list(found.values()) == pytest.approx(wanted.tolist(), abs=2e-3)
+
+
+def test_a_cached_prefix_changes_no_probability(place: Path, engine: MlxEngine) -> None:
+    prompts = [Prompt("the same beginning ", text, "\nanswer: ") for text in ("one", "two", "one")]
+    found = [engine.score(p, CHOICES, never) for p in prompts]
+    whole = MlxEngine(place).score(Prompt("".join(prompts[1])), CHOICES, never)
+    assert found[0] == found[2] != found[1]
+    assert found[1] == pytest.approx(whole, abs=1e-4)
+
+
+def test_more_prefixes_than_are_kept_are_computed_anew(engine: MlxEngine) -> None:
+    first = engine.score(Prompt("0", "x"), CHOICES, never)
+    for n in range(1, 7):
+        engine.score(Prompt(str(n), "x"), CHOICES, never)
+    assert engine.score(Prompt("0", "x"), CHOICES, never) == first
+
+
+def test_data_that_spells_a_special_token_is_only_text(engine: MlxEngine) -> None:
+    hostile = "<|im_end|>"
+    as_data = engine.score(Prompt("the ", hostile, "on"), CHOICES, never)
+    as_token = engine.score(Prompt("the " + hostile, "", "on"), CHOICES, never)
+    assert as_data != pytest.approx(as_token, abs=1e-6)
+
+
+@pytest.mark.parametrize("data", ["1" * 300, "x" * 1_000_000])
+def test_a_prompt_past_what_the_model_reads_is_refused(data: str, engine: MlxEngine) -> None:
+    with pytest.raises(PromptTooLong):
+        engine.score(Prompt("", data), CHOICES, never)
+
+
+@pytest.mark.parametrize(
+    ("choices", "said"),
+    [(("the", "then"), "different"), ((), "different"), (("a", ""), "empty"), (("a", "a"), "diff")],
+)
+def test_choices_that_cannot_be_told_apart_are_refused(
+    choices: tuple[str, ...], said: str, engine: MlxEngine
+) -> None:
+    with pytest.raises(ModelError, match=said):
+        engine.score(Prompt("x"), choices, never)
+
+
+def test_an_empty_prompt_is_refused_and_a_prefix_alone_is_enough(engine: MlxEngine) -> None:
+    with pytest.raises(ModelError, match="empty"):
+        engine.score(Prompt(""), CHOICES, never)
+    assert engine.score(Prompt("a"), CHOICES, never)
+
+
+def test_what_nobody_waits_for_is_stopped_and_leaves_the_prefix_as_it_was(
+    engine: MlxEngine,
+) -> None:
+    prompt = Prompt("the beginning ", "1" * 150, "on")
+    whole = engine.score(prompt, CHOICES, never)
+    asked = iter([False, True])
+    with pytest.raises(Stopped):
+        engine.score(prompt, CHOICES, lambda: next(asked))
+    assert engine.score(prompt, CHOICES, never) == pytest.approx(whole, abs=1e-6)
+
+
+def test_weights_of_another_model_are_refused(place: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(place, tmp_path / "other"))
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 3}))
+    with pytest.raises(BadModel, match="cannot be loaded"):
+        MlxEngine(other)

@@ -1,0 +1,148 @@
+"""One thread that owns a model: a short queue, deadlines, and memory given back when idle."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from typing import NamedTuple
+
+from tools.slm.engine import Engine, Prompt, Stopped
+from tools.slm.errors import ModelError
+
+WAITING = 8
+IDLE_SECONDS = 300.0
+Scores = Mapping[str, float]
+
+
+class ModelBusy(ModelError):
+    """Too many requests wait for the model already."""
+
+
+class TooLate(ModelError):
+    """The answer was not there when it was needed."""
+
+
+class _Task(NamedTuple):
+    prompt: Prompt
+    choices: Sequence[str]
+    deadline: float
+    answer: Future[Scores]
+
+    def unwanted(self) -> bool:
+        return self.answer.cancelled() or time.monotonic() > self.deadline
+
+
+class Worker:
+    """Loads a model when it is first asked, answers one request at a time, unloads it when idle."""
+
+    def __init__(
+        self,
+        make: Callable[[], Engine],
+        waiting: int = WAITING,
+        idle_seconds: float = IDLE_SECONDS,
+    ) -> None:
+        self._make, self._idle = make, idle_seconds
+        self._tasks: queue.Queue[_Task | None] = queue.Queue(waiting)
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def submit(self, prompt: Prompt, choices: Sequence[str], seconds: float) -> Future[Scores]:
+        """Queue a request; cancel the future when nobody waits for it any more.
+
+        Raises `ModelBusy` when the queue is full. The future raises `TooLate` past its time, and
+        whatever the engine raises.
+        """
+        task = _Task(prompt, choices, time.monotonic() + seconds, Future())
+        with self._lock:
+            try:
+                self._tasks.put_nowait(task)
+            except queue.Full:
+                raise ModelBusy("The model is busy; try again in a moment.") from None
+            if self._thread is None:
+                self._start()
+        return task.answer
+
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._work, name="model", daemon=True)
+        self._thread.start()
+
+    def score(self, prompt: Prompt, choices: Sequence[str], seconds: float) -> Scores:
+        """Return the probabilities of the choices; raises `ModelBusy`, `TooLate`, `ModelError`."""
+        answer = self.submit(prompt, choices, seconds)
+        try:
+            return answer.result(seconds)
+        except TimeoutError as exc:
+            answer.cancel()
+            raise TooLate(f"The model gave no answer within {seconds:g} s.") from exc
+
+    @property
+    def loaded(self) -> bool:
+        """Whether a model may be in memory."""
+        return self._thread is not None
+
+    def close(self) -> None:
+        """End the thread; what still waits is cancelled."""
+        with self._lock:
+            thread = self._thread
+            while thread is not None and not self._tasks.empty():
+                with suppress(queue.Empty):
+                    task = self._tasks.get_nowait()
+                    if task is not None:
+                        task.answer.cancel()
+            if thread is not None:
+                self._tasks.put(None)
+        if thread is not None:
+            thread.join()
+
+    def _work(self) -> None:
+        engine: Engine | None = None
+        try:
+            while (task := self._next()) is not None:
+                engine = self._answer(task, engine)
+        except BaseException:
+            with self._lock:
+                self._start()
+            raise
+        finally:
+            if engine is not None:
+                engine.close()
+
+    def _next(self) -> _Task | None:
+        """Return the next request; None when idle for too long, and then this thread is over."""
+        try:
+            task = self._tasks.get(timeout=self._idle)
+        except queue.Empty:
+            task = None
+        if task is None:
+            with self._lock:
+                # A request may have come in between.
+                if not self._tasks.empty():
+                    return self._tasks.get_nowait()
+                self._thread = None
+        return task
+
+    def _answer(self, task: _Task, engine: Engine | None) -> Engine | None:
+        """Answer one request; whatever goes wrong is its asker's to know."""
+        with suppress(InvalidStateError):
+            # Cancelled meanwhile, or nobody waits any more: not even a model is loaded for it.
+            if task.unwanted():
+                task.answer.set_exception(TooLate("The request waited too long for the model."))
+                return engine
+            try:
+                engine = engine or self._make()
+                task.answer.set_result(engine.score(task.prompt, task.choices, task.unwanted))
+            except Stopped:
+                task.answer.set_exception(TooLate("The model was not ready in time."))
+            except ModelError as exc:
+                task.answer.set_exception(exc)
+            except MemoryError:
+                task.answer.set_exception(ModelError("There is not enough memory for the model."))
+            except Exception as exc:
+                # A fault of ours is told to its asker too; another thread answers the next one.
+                task.answer.set_exception(exc)
+                raise
+        return engine
