@@ -21,6 +21,7 @@ from tools.messages import (
     Evidence,
     Interval,
     Message,
+    QueryTiming,
     RewriteQuery,
     SortTable,
     TrialStatus,
@@ -66,6 +67,11 @@ def short(text: object, width: int) -> str:
     """Return `text` on one line, its blanks collapsed, cut to `width` with an ellipsis."""
     line = " ".join(plain(text).split())
     return line if len(line) <= width else line[: max(width - 1, 0)] + "…"
+
+
+def asked_by(timing: QueryTiming) -> str:
+    """Return who asks a query most, to go after what else is said of it; empty where unknown."""
+    return f", asked by {', '.join(short(c, 40) for c in timing.callers)}" if timing.callers else ""
 
 
 def counted(number: int, one: str, many: str = "") -> str:

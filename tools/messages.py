@@ -205,6 +205,8 @@ class QueryTiming(Message):
     row_groups_before: int | None = None
     row_groups_after: int | None = None
     error: str | None = None
+    callers: tuple[str, ...] = ()
+    """Who asks it most, where it is known; their own names for themselves, so not to be trusted."""
 
 
 class Rehearsal(Message):

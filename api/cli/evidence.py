@@ -24,6 +24,7 @@ from api.cli.cells import (
     text,
 )
 from api.wording import (
+    asked_by,
     change_details,
     change_words,
     contract_word,
@@ -87,7 +88,7 @@ def _notes(timing: QueryTiming) -> Text:
     if timing.ratio.high < 1:
         notes += text("slower  ", BAD)
     runs = f"{timing.runs:,} {'run' if timing.runs == 1 else 'runs'}"
-    told = f"{share(timing.share)} of all time, {runs}"
+    told = f"{share(timing.share)} of all time, {runs}{asked_by(timing)}"
     groups = (timing.row_groups_before, timing.row_groups_after)
     if None not in groups and groups[0] != groups[1]:
         told += f", reads {groups[0]} → {groups[1]} row groups"

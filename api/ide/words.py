@@ -130,8 +130,10 @@ def _gains(evidence: Evidence) -> Iterable[str]:
 
 
 def _timing(word: str, q: QueryTiming) -> str:
+    asked = f", asked by {', '.join(map(quoted, q.callers))}" if q.callers else ""
     times = f"{milliseconds(q.before_ms.mid)} → {milliseconds(q.after_ms.mid)}"
-    return f"  {word} {factor(q.ratio.mid)}: {times}, {share(q.share)} of all time: {quoted(q.sql)}"
+    told = f"{times}, {share(q.share)} of all time{asked}"
+    return f"  {word} {factor(q.ratio.mid)}: {told}: {quoted(q.sql)}"
 
 
 def _listed(label: str, texts: Iterable[str]) -> list[str]:

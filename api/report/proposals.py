@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from api.wording import (
+    asked_by,
     change_details,
     change_words,
     contract_word,
@@ -97,7 +98,8 @@ def _facts(proposal: Proposal, outcome: Outcome | None) -> list[tuple[str, str]]
 
 def _losers(evidence: Evidence) -> str:
     lost = (
-        f'<li><span class="bad">{e(gain(q.ratio))}</span> <code>{e(short(q.sql, 160))}</code></li>'
+        f'<li><span class="bad">{e(gain(q.ratio))}</span> <code>{e(short(q.sql, 160))}</code>'
+        f"{e(asked_by(q))}</li>"
         for q in sorted(evidence.losers, key=lambda q: q.ratio.mid)
     )
     return f"<ul>{''.join(lost)}</ul>"

@@ -210,6 +210,7 @@ def _timing(bench: Bench, query: Query, pairing: Pairing, spent: float) -> Query
         sql=query.pattern.sql,
         share=median(pairing.before) * pairing.weight / spent if spent else 0.0,
         runs=query.pattern.runs,
+        callers=query.pattern.callers,
         before_ms=interval_of(pairing.before),
         after_ms=interval_of(pairing.after),
         ratio=query_ratio(pairing, bench.noise),

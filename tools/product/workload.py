@@ -51,6 +51,8 @@ class QueryPattern(Message):
     """Whether `sql` is not what people ask but what an approved rewrite answers it by."""
     variants: tuple[str, ...] = ()
     """Up to five other texts with other literals."""
+    callers: tuple[str, ...] = ()
+    """Up to five who asked it, most often first, as they call themselves."""
 
 
 class Skipped(Message):

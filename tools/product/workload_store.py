@@ -10,7 +10,7 @@ import json
 import re
 import sqlite3
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -30,6 +30,7 @@ MAX_TEXTS = 3000
 MAX_PATTERNS = 500
 MAX_SKIPPED = 100
 MAX_VARIANTS = 5
+MAX_CALLERS = 5
 BATCH = 1000
 """Runs that are folded before they are written."""
 UNTIMED_MS = 0.0
@@ -62,6 +63,7 @@ class _Text(NamedTuple):
     source: Source
     runs: int
     total_ms: float
+    callers: Counter[str]
 
 
 class WorkloadStore:
@@ -101,6 +103,7 @@ class WorkloadStore:
         folded, rest = _readable(list(self._texts()))
         skipped, refused = [s for _, s in rest], len(rest)
         patterns: dict[str, QueryPattern] = {}
+        callers: defaultdict[str, Counter[str]] = defaultdict(Counter)
         key = schema_hash(catalog, [t.name for t in catalog.tables])
         for text, facts in self._analysed(folded, catalog, key):
             if isinstance(facts, str):
@@ -109,7 +112,9 @@ class WorkloadStore:
                 continue
             known = patterns.get(facts.fingerprint)
             patterns[facts.fingerprint] = _merge(known, text, facts)
-        ordered = sorted(patterns.values(), key=lambda p: (-p.total_ms, -p.runs, p.fingerprint))
+            callers[facts.fingerprint] += text.callers
+        named = (p.model_copy(update={"callers": _most(callers[f])}) for f, p in patterns.items())
+        ordered = sorted(named, key=lambda p: (-p.total_ms, -p.runs, p.fingerprint))
         return Workload(
             patterns=tuple(ordered[:MAX_PATTERNS]),
             skipped=tuple(skipped[:MAX_SKIPPED]),
@@ -126,14 +131,19 @@ class WorkloadStore:
             "SELECT hash, sql, source, runs, total_ms FROM texts"
             " ORDER BY total_ms DESC, runs DESC, hash"
         )
+        callers: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        for key, caller, runs in self._con.execute("SELECT hash, caller, runs FROM callers"):
+            callers[key][caller] += runs
         folded: dict[str, _Text] = {}
-        for row in found:
-            text = _Text(*row)
+        for key, sql, source, runs, ms in found:
+            text = _Text(key, sql, source, runs, ms, callers.get(key, Counter()))
             mask = _LITERAL.sub("?", text.sql)
             first = folded.get(mask)
             if first is not None:
                 text = first._replace(
-                    runs=first.runs + text.runs, total_ms=first.total_ms + text.total_ms
+                    runs=first.runs + text.runs,
+                    total_ms=first.total_ms + text.total_ms,
+                    callers=first.callers + text.callers,
                 )
             folded[mask] = text
         yield from list(folded.values())[:MAX_TEXTS]
@@ -157,6 +167,12 @@ class WorkloadStore:
             with self.transaction() as con:
                 con.execute("DELETE FROM facts WHERE catalog <> ?", (key,))
                 con.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", fresh)
+
+
+def _most(callers: Counter[str]) -> tuple[str, ...]:
+    """Return who asked most often; names decide between equals."""
+    ordered = sorted(callers.items(), key=lambda c: (-c[1], c[0]))
+    return tuple(name for name, _ in ordered[:MAX_CALLERS])
 
 
 def _readable(texts: list[_Text]) -> tuple[list[_Text], list[tuple[_Text, Skipped]]]:

@@ -62,6 +62,12 @@ def test_the_evidence_panel_shows_all_a_person_needs() -> None:
         assert part in text
 
 
+def test_who_asks_a_query_is_told_without_tricks() -> None:
+    queries = (make_timing(callers=("board", "night\njob\x1b[31m")),)
+    text = shown(evidence_panel(make_proposal(evidence=make_evidence(queries=queries))), 200)
+    assert "asked by board, night job" in text and "\x1b[31m" not in text
+
+
 def test_another_result_and_an_error_are_marked() -> None:
     queries = (make_timing(equal=False), make_timing("SELECT 2", error="out of memory"))
     text = shown(evidence_panel(make_proposal(evidence=make_evidence(queries=queries))))

@@ -175,6 +175,14 @@ def test_who_asked_is_kept_with_how_often(store: WorkloadStore) -> None:
     assert found == [("app", 1), ("board", 2)]
 
 
+def test_a_pattern_names_who_asks_it_most_over_all_its_texts(store: WorkloadStore) -> None:
+    asked = {"app": 1, "board": 3, "a": 2, "b": 2, "c": 2, "rare": 1}
+    for number, (caller, times) in enumerate(asked.items()):
+        store.record([run(f"SELECT i FROM t WHERE i = {number}", caller=caller)] * times)
+    (pattern,) = store.workload(catalog_of()).patterns
+    assert pattern.callers == ("board", "a", "b", "c", "app")
+
+
 def test_errors_count_and_the_latest_time_stays(store: WorkloadStore) -> None:
     late = run("SELECT i FROM t", error="CatalogException")
     store.record([late, late._replace(at=datetime(2020, 1, 1, tzinfo=UTC), error=None)])
