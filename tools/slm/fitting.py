@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 from tools.slm.judge import Linear, Tree, Trees
 
@@ -38,7 +39,8 @@ def fit_linear(penalty: float, x: Any, y: Any) -> Linear:
     """Fit a logistic regression on standardised columns (rows by features, one answer a row)."""
     means, spread = x.mean(axis=0), x.std(axis=0)
     scales = np.where(spread > 1e-9, spread, 1.0)
-    model = LogisticRegression(C=penalty, max_iter=2000).fit((x - means) / scales, y)
+    with threadpool_limits(1):
+        model = LogisticRegression(C=penalty, max_iter=2000).fit((x - means) / scales, y)
     return Linear(
         means=tuple(means.tolist()),
         scales=tuple(scales.tolist()),
@@ -80,7 +82,8 @@ def calibrate(scores: Any, y: Any, steepest: float = math.inf) -> tuple[float, f
     if np.ptp(scores) < 1e-9:
         share = (np.sum(y) + 1) / (len(y) + 2)
         return 0.0, float(np.log(share / (1 - share)))
-    fitted = LogisticRegression(C=1000.0).fit(np.asarray(scores)[:, None], y)
+    with threadpool_limits(1):
+        fitted = LogisticRegression(C=1000.0).fit(np.asarray(scores)[:, None], y)
     slope = float(fitted.coef_[0, 0])
     if slope <= 0:
         return calibrate(np.zeros(len(y)), y)

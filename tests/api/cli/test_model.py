@@ -46,7 +46,7 @@ def answers(count: int) -> bytes:
 @pytest.fixture
 def exported(tmp_path: Path) -> Path:
     path = tmp_path / "answers.json"
-    path.write_bytes(answers(160))
+    path.write_bytes(answers(120))
     return path
 
 

@@ -20,7 +20,7 @@ from tools.slm.training import Trained, rules, threshold_of, train
 pytestmark = pytest.mark.xdist_group("learning")
 QUICK = (
     Candidate("linear", partial(fit_linear, 0.1)),
-    Candidate("trees", partial(fit_trees, 25, 2)),
+    Candidate("trees", partial(fit_trees, 12, 2)),
 )
 
 
@@ -30,7 +30,7 @@ def trained(dataset: Dataset, folder: Path) -> Trained:
 
 @cache
 def learned(folder: Path) -> Trained:
-    return trained(make_dataset(make_examples(240)), folder)
+    return trained(make_dataset(make_examples(200)), folder)
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_a_taste_is_learned_and_beats_rules_on_what_was_held_out(good: Trained) 
     found = good.evaluation
     assert found.beats("rules")
     assert found.metrics["judge"]["accuracy"].value > found.metrics["rules"]["accuracy"].value
-    assert found.held_out + found.learned_from <= 240
+    assert found.held_out + found.learned_from <= 200
 
 
 def test_its_probabilities_come_true(good: Trained) -> None:
@@ -57,7 +57,7 @@ def test_the_threshold_holds_back_rejected_ones_and_hardly_an_approved_one(good:
 
 
 def test_a_second_judge_is_compared_with_the_one_that_serves(good: Trained, tmp_path: Path) -> None:
-    found = train(make_dataset(make_examples(240)), Steps(tmp_path), good.judge, ways=QUICK)
+    found = train(make_dataset(make_examples(200)), Steps(tmp_path), good.judge, ways=QUICK)
     assert found.judge == good.judge
     assert found.evaluation.ahead["serving"]["brier"].value == 0
     assert not found.evaluation.beats("serving")
@@ -96,7 +96,7 @@ def test_a_training_that_was_stopped_goes_on_and_ends_the_same(
         if len(done) == 4:
             raise KeyboardInterrupt
 
-    data = make_dataset(make_examples(240))
+    data = make_dataset(make_examples(200))
     with pytest.raises(KeyboardInterrupt):
         train(data, Steps(tmp_path, stop), ways=QUICK)
     again = Steps(tmp_path)
