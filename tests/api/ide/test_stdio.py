@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +17,34 @@ from graph.ledger import Ledger
 from graph.settings import Settings
 from tests.api.ide.clients import callback, offer, proposal, says
 from tests.commands import environment, invoke, refusal
+from tests.preforked import preforked
 
 pytestmark = pytest.mark.timeout(180)
 ROOT = Path(__file__).parents[3]
 
 
-def editor(home: Path, mode: str, **settings: str) -> Client:
-    """Return the client of an editor's window."""
-    command = StdioServerParameters(
-        command=sys.executable, args=["-m", "api.cli.main", "mcp"], cwd=ROOT,
-        env={**os.environ, **environment(home, **settings)},
-    )  # fmt: skip
+PRELOADED = ("api.cli.main", "api.ide.stdio", "api.service.server", "mcp")
+"""The last one stands in the command line of every fork: a window knows another's process by it."""
+Editor = Callable[..., Client]
+
+
+@pytest.fixture(scope="module")
+def editor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Editor]:
+    """Return clients of an editor's windows; their processes need not import everything again."""
 
     def person(form: ElicitRequestFormParams) -> ElicitResult:
         return says("reject", "not now")
 
-    return Client(command, mode=mode, elicitation_callback=callback(person), cache=None)
+    with preforked(tmp_path_factory.mktemp("windows"), *PRELOADED) as python:
+
+        def window(home: Path, mode: str, **settings: str) -> Client:
+            command = StdioServerParameters(
+                command=str(python), args=["-m", "api.cli.main", "mcp"], cwd=ROOT,
+                env={**os.environ, **environment(home, **settings)},
+            )  # fmt: skip
+            return Client(command, mode=mode, elicitation_callback=callback(person), cache=None)
+
+        yield window
 
 
 async def called(client: Client, tool: str, **given: Any) -> Any:
@@ -54,7 +66,7 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-async def test_two_windows_share_one_home_and_one_queue(home: Path) -> None:
+async def test_two_windows_share_one_home_and_one_queue(home: Path, editor: Editor) -> None:
     async with editor(home, "legacy") as first:
         found = await called(first, "status")
         assert (found["principal"]["name"], found["can_ask_person"]) == ("ada", True)
@@ -74,7 +86,7 @@ async def test_two_windows_share_one_home_and_one_queue(home: Path) -> None:
     assert not (home / "service.json").exists()
 
 
-async def test_a_window_outlives_the_one_that_served_it(home: Path) -> None:
+async def test_a_window_outlives_the_one_that_served_it(home: Path, editor: Editor) -> None:
     async with editor(home, "legacy"), editor(home, "legacy") as second:
         assert (await called(second, "status"))["products"][0]["waiting"] == 2
         os.kill(json.loads((home / "service.json").read_bytes())["pid"], signal.SIGKILL)
@@ -82,7 +94,7 @@ async def test_a_window_outlives_the_one_that_served_it(home: Path) -> None:
         assert (await called(second, "status"))["products"][0]["waiting"] == 2
 
 
-async def test_a_window_may_have_a_key_of_its_own(home: Path) -> None:
+async def test_a_window_may_have_a_key_of_its_own(home: Path, editor: Editor) -> None:
     made = invoke(home, "keys", "add", "robot", "--role", "admin", "--agent", "--json")
     key = json.loads(made.stdout)["secret"]
     async with editor(home, "auto", PILLION_MCP_KEY=key) as robot:
