@@ -55,13 +55,13 @@ async def called(client: Client, tool: str, **given: Any) -> Any:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """A home with two proposals that wait, of a run that has ended."""
+    """A home with two proposals of a run that waits for their answers."""
     descriptor = tmp_path / "products" / "sales" / "product.odps.yaml"
     descriptor.parent.mkdir(parents=True)
     descriptor.touch()
     ledger = Ledger(Settings(home=tmp_path).ledger_path)
     offer(ledger, proposal(id="p1"), proposal(id="p2"))
-    ledger.set_thread("sales-1", "done")
+    ledger.set_thread("sales-1", "waiting")
     ledger.close()
     return tmp_path
 
