@@ -18,6 +18,7 @@ LONGEST = 400
 ENVIRONMENT = {
     "api/cli/serving.py": "hands the token to its child",
     "evals/benchmarks/command.py": "runs the command as a newcomer's shell would",
+    "evals/benchmarks/servers.py": "hands the settings to the servers it measures",
     "evals/effort.py": "hands the settings to the commands it types",
     "graph/__init__.py": "tells langgraph to be strict before it is imported",
     "mcp_servers/product/client.py": "hands the settings to its child",

@@ -32,7 +32,10 @@ const answered = await until(async () => {
   const { answers } = (await asker.state.get({ namespace: [] })).values;
   return Object.keys(answers ?? {}).length === 2 && answers;
 });
-const { tree } = await asker.agent.getTree();
+const tree = await until(async () => {
+  const found = (await asker.agent.getTree()).tree;
+  return found.status === "completed" && found;
+});
 await asker.close();
 
 const tooled = open("tooled");
