@@ -190,7 +190,10 @@ class Pruning:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path, timeout=30, isolation_level=None)
+    con = sqlite3.connect(path, timeout=30, isolation_level=None)
+    # After a power cut some of it has to be deleted again; the files are whole all the same.
+    con.execute("PRAGMA synchronous=NORMAL")
+    return con
 
 
 def _ids(con: sqlite3.Connection, sql: str, given: dict[str, str]) -> set[str]:

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from api.service.access import Operator, Viewer
 from api.service.service import Served, Service
 from api.service.wire import checkpoint_view, graph_of, json_response, selected, state_view, visible
+from graph.checkpoints import build_serializer
 from graph.engine.errors import InvalidRequest, ThreadBusy, UnknownCheckpoint
 from graph.engine.records import ThreadRow
 from graph.engine.registry import standing_of, thread_config
@@ -181,6 +182,12 @@ async def update_state(
         raise InvalidRequest(f"The graph has no node {asked.as_node!r}.")
     if at.checkpoint_ns:
         await snapshot_of(service, thread, at.checkpoint_ns)
+    try:
+        build_serializer().dumps_typed(asked.values)
+    except TypeError as exc:
+        raise InvalidRequest(
+            "The values hold what no state keeps, such as integers beyond 64 bits; send text."
+        ) from exc
     written: Any = await served.graph.aupdate_state(config, asked.values, as_node=asked.as_node)
     standing = standing_of(await served.graph.aget_state(thread_config(thread_id)))
     service.engine.records.settle(thread_id, standing)

@@ -26,7 +26,7 @@ def tools(*names: str) -> list[str]:
 RUN_AGENT = [
     *edges("supervise", "schema", "query", "measure", "gate", "rank", "report"),
     "before.supervise:2", "after.supervise:2", "before.approve",
-    *commits(1, 9), "ledger.after_commit", "ledger.after_commit:7",
+    *commits(1, 10), "ledger.after_commit", "ledger.after_commit:7",
 ]  # fmt: skip
 RUN_SERVER = [
     *tools("describe_product", "find_candidates", "measure_candidates", "check_change"),

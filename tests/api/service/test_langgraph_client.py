@@ -215,6 +215,16 @@ async def test_states_are_read_written_and_forked(client: LangGraphClient, threa
         await client.threads.get_state(thread, checkpoint_id="1f000000-0000-6000-8000-000000000000")
 
 
+async def test_a_state_that_no_checkpoint_keeps_is_refused(
+    client: LangGraphClient, thread: str, url: str
+) -> None:
+    await client.runs.wait(thread, "counter", input={"left": 1})
+    body = {"values": {"left": 2**64}, "as_node": "step"}
+    answer = httpx.post(f"{url}/threads/{thread}/state", json=body)
+    assert (answer.status_code, answer.json()["title"]) == (422, "invalid_request")
+    assert (await client.threads.get_state(thread))["values"]["left"] == 0
+
+
 async def test_cancel_interrupts_or_rolls_back(client: LangGraphClient, thread: str) -> None:
     slow: Any = {"left": 50, "pause": 0.2}
     await client.runs.wait(thread, "counter", input={"left": 1})
