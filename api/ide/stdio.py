@@ -31,6 +31,8 @@ else:
 
 TIMEOUT = httpx2.Timeout(5.0, read=None)
 """Reading has no end of its own: a run takes minutes, a person may take longer."""
+ONE_USE = httpx2.Limits(max_keepalive_connections=0)
+"""A connection kept from before would hide that the service is gone until a message is lost."""
 
 
 async def bridge_stdio(settings: Settings, limits: ServiceSettings, key: str) -> None:
@@ -38,7 +40,9 @@ async def bridge_stdio(settings: Settings, limits: ServiceSettings, key: str) ->
     check_writable(settings.home)
     async with (
         _Home(settings, limits).opened() as home,
-        httpx2.AsyncClient(timeout=TIMEOUT, trust_env=False, verify=trusted(limits)) as http,
+        httpx2.AsyncClient(
+            timeout=TIMEOUT, limits=ONE_USE, trust_env=False, verify=trusted(limits)
+        ) as http,
         stdio_server() as (incoming, outgoing),
         # Left before the streams are: they end when nothing more is written.
         outgoing,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from mcp import Client, MCPError, StdioServerParameters
 from mcp_types import ElicitRequestFormParams, ElicitResult
@@ -89,7 +89,9 @@ async def test_two_windows_share_one_home_and_one_queue(home: Path, editor: Edit
 async def test_a_window_outlives_the_one_that_served_it(home: Path, editor: Editor) -> None:
     async with editor(home, "legacy"), editor(home, "legacy") as second:
         assert (await called(second, "status"))["products"][0]["waiting"] == 2
-        os.kill(json.loads((home / "service.json").read_bytes())["pid"], signal.SIGKILL)
+        served = psutil.Process(json.loads((home / "service.json").read_bytes())["pid"])
+        served.kill()
+        served.wait(30)
         # Its session was the other one's; it is opened again at a service of its own.
         assert (await called(second, "status"))["products"][0]["waiting"] == 2
 
