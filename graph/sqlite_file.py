@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
@@ -18,6 +18,8 @@ class SqliteFile:
     schema: ClassVar[str]
     version: ClassVar[int]
     """Format of the file (PRAGMA user_version); a change of the schema raises it."""
+    upgrades: ClassVar[Mapping[int, tuple[str, str]]] = {}
+    """What else brings a file of that format one further: before and after the schema is made."""
     synchronous: ClassVar[str] = "FULL"
     """FULL survives a power cut, NORMAL the death of the process."""
 
@@ -40,8 +42,13 @@ class SqliteFile:
         self._con.execute("PRAGMA journal_mode=WAL")
         self._con.execute(f"PRAGMA synchronous={self.synchronous}")
         if version < self.version:
+            past = range(version or self.version, self.version)
+            steps = [self.upgrades[v] for v in past if v in self.upgrades]
+            before = " ".join(first for first, _ in steps)
+            after = " ".join(last for _, last in steps)
             self._con.executescript(
-                f"BEGIN IMMEDIATE; {self.schema} PRAGMA user_version = {self.version}; COMMIT;"
+                f"BEGIN IMMEDIATE; {before} {self.schema} {after}"
+                f" PRAGMA user_version = {self.version}; COMMIT;"
             )
 
     @property

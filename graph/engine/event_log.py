@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from graph.run_store import now
 from graph.sqlite_file import SqliteFile
 
 BATCH = 256
 BATCH_BYTES = 512 * 1024
+_SET_ASIDE = "DROP INDEX events_of_run; ALTER TABLE run_events RENAME TO clustered_events;"
+_TAKEN_OVER = "INSERT INTO run_events SELECT * FROM clustered_events; DROP TABLE clustered_events;"
+"""Format 2 kept events in the tree of their key, where each took most of a page of its own."""
 
 
 class Event(NamedTuple):
@@ -45,7 +48,8 @@ class EventLog(SqliteFile):
     """Events by thread and number, and those who wait for the next one."""
 
     schema = (Path(__file__).parent / "schema.sql").read_text()
-    version = 2
+    version = 3
+    upgrades: ClassVar[Mapping[int, tuple[str, str]]] = {2: (_SET_ASIDE, _TAKEN_OVER)}
     synchronous = "NORMAL"
 
     def __init__(self, path: Path) -> None:

@@ -37,7 +37,7 @@ CREATE TABLE IF NOT EXISTS run_events (
     data BLOB NOT NULL,
     at TEXT NOT NULL,
     PRIMARY KEY (thread_id, seq)
-) WITHOUT ROWID;
+);
 CREATE INDEX IF NOT EXISTS events_of_run ON run_events (run_id, seq);
 CREATE TABLE IF NOT EXISTS retries (
     what TEXT PRIMARY KEY,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -107,3 +108,28 @@ def test_a_run_that_begins_again_keeps_where_it_first_began(records: Records) ->
     )
     told = ["metadata", "lifecycle", "metadata", "lifecycle", "error", "lifecycle"]
     assert [e.event for e in records.events("t")] == told
+
+
+def test_a_log_of_the_format_before_is_taken_over_whole(tmp_path: Path) -> None:
+    path = tmp_path / "service.db"
+    with closing(Records(path)) as records:
+        records.add_thread("t", {})
+        run = run_in(records)
+        records.append("t", run.run_id, *(entry() for _ in range(9)))
+        expected = records.events("t")
+    with closing(sqlite3.connect(path)) as old, old:
+        (made,) = old.execute("SELECT sql FROM sqlite_master WHERE name = 'run_events'").fetchone()
+        old.execute("ALTER TABLE run_events RENAME TO kept")
+        old.execute(made + " WITHOUT ROWID")
+        old.execute("INSERT INTO run_events SELECT * FROM kept")
+        old.execute("DROP TABLE kept")
+        old.execute("CREATE INDEX events_of_run ON run_events (run_id, seq)")
+        old.execute("PRAGMA user_version = 2")
+    for _ in range(2):
+        with closing(Records(path)) as records:
+            assert records.events("t") == expected
+    with closing(sqlite3.connect(path)) as now:
+        names = {name for (name,) in now.execute("SELECT name FROM sqlite_master")}
+        (made,) = now.execute("SELECT sql FROM sqlite_master WHERE name = 'run_events'").fetchone()
+    assert "events_of_run" in names and "clustered_events" not in names
+    assert "WITHOUT ROWID" not in made
