@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -29,6 +30,7 @@ from tools.messages import (
 from tools.plain_text import plain
 
 MISSING = "–"
+NAME_WIDTH = 120
 _SIZES = ("B", "kB", "MB", "GB", "TB", "PB")
 
 TRIAL_WORDS: dict[TrialStatus, str] = {
@@ -67,6 +69,11 @@ def short(text: object, width: int) -> str:
     """Return `text` on one line, its blanks collapsed, cut to `width` with an ellipsis."""
     line = " ".join(plain(text).split())
     return line if len(line) <= width else line[: max(width - 1, 0)] + "…"
+
+
+def quoted(text: object, width: int = NAME_WIDTH) -> str:
+    """Return hostile text as a quoted, single-line, printable literal of bounded length."""
+    return json.dumps(short(text, width), ensure_ascii=False)
 
 
 def asked_by(timing: QueryTiming) -> str:

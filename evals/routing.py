@@ -5,17 +5,29 @@ Rules alone, and rules with a language model where they are not sure, on the sam
 
 from __future__ import annotations
 
+import argparse
+import time
 import tomllib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
+import typer
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from evals.statistics import Estimate, share_of
+from tools.asking.model import ANSWERS, CHOICES, Score, prompt_of, second_opinion
 from tools.asking.plans import PlanName
 from tools.asking.request import read_request
 from tools.asking.rules import Routing, route
+from tools.lazy import lazy
+from tools.slm.engine import Prompt
+
+if TYPE_CHECKING:
+    from tools.slm import mlx_engine
+else:
+    # Only a comparison with a model needs one.
+    mlx_engine = lazy("tools.slm.mlx_engine")
 
 REQUESTS = Path(__file__).parent / "requests.toml"
 Router = Callable[[str], Routing]
@@ -101,3 +113,64 @@ def lines(found: Iterable[Routed]) -> list[str]:
         for r in found
         if not r.right
     ]
+
+
+def by_rules_and_model(score: Score) -> Router:
+    """Return a router that asks a model where the rules are not sure."""
+
+    def router(text: str) -> Routing:
+        request = read_request(text)
+        found = route(request)
+        return found if found.plan else second_opinion(request, found, score)
+
+    return router
+
+
+def by_model(score: Score) -> Router:
+    """Return a router that takes whatever answer a model finds likeliest, for comparison."""
+
+    def router(text: str) -> Routing:
+        request = read_request(text)
+        likeliest = dict(zip(CHOICES, ANSWERS, strict=False))
+        found = score(prompt_of(request), CHOICES)
+        best = max(CHOICES, key=lambda choice: found[choice])
+        plan = likeliest.get(best)
+        return Routing(plan, found[best], (plan,) if plan else ())
+
+    return router
+
+
+def report(name: str, found: Sequence[Routed]) -> str:
+    """Return a line of a table with the shares of some texts."""
+    shares = (f"{e.value:.2f} ({e.low:.2f}–{e.high:.2f})" if e else "–" for e in measured(found))
+    return f"| {name} | {' | '.join(shares)} |"
+
+
+def main() -> None:
+    """Print the table; with the directory of a model, also what it adds."""
+    parser = argparse.ArgumentParser(prog="python -m evals.routing", description=__doc__)
+    parser.add_argument("--model", type=Path, help="directory of an mlx-lm model")
+    parser.add_argument("--misses", action="store_true", help="list the texts that went wrong")
+    given = parser.parse_args()
+    routers: dict[str, Router] = {"rules": by_rules}
+    if given.model is not None:
+        loaded = mlx_engine.MlxEngine(given.model)
+
+        def score(prompt: Prompt, choices: Sequence[str]) -> Mapping[str, float]:
+            return loaded.score(prompt, choices, lambda: False)
+
+        routers |= {"rules, then model": by_rules_and_model(score), "model": by_model(score)}
+    typer.echo("| texts, router | right | asked back | wrong | right or offered | CPU ms each |")
+    typer.echo("| --- | --- | --- | --- | --- | --- |")
+    for split in get_args(Split):
+        for name, router in routers.items():
+            started = time.process_time()
+            found = routed(split, router)
+            spent = (time.process_time() - started) * 1000 / len(found)
+            typer.echo(f"{report(f'{split}, {name}', found)} {spent:.2f} |")
+            if given.misses:
+                typer.echo("\n".join(lines(found)))
+
+
+if __name__ == "__main__":
+    main()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 GENESIS = "0" * 64
@@ -76,6 +76,16 @@ def rows(con: sqlite3.Connection, limit: int | None = None) -> Iterator[AuditRow
         sql = f"SELECT * FROM ({sql} ORDER BY seq DESC LIMIT {int(limit)})"  # noqa: S608 - an int
     for row in con.execute(f"{sql} ORDER BY seq"):
         yield AuditRow(*row)
+
+
+def about(con: sqlite3.Connection, subjects: Iterable[str]) -> Iterator[AuditRow]:
+    """Yield the rows about some proposals or runs, oldest first."""
+    found = con.execute(
+        "SELECT seq, at, actor, action, subject, body, previous, hash FROM audit"
+        " WHERE subject IN (SELECT value FROM json_each(?)) ORDER BY seq",
+        (json.dumps(list(subjects)),),
+    )
+    yield from (AuditRow(*row) for row in found)
 
 
 def verify(con: sqlite3.Connection) -> Verification:

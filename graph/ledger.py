@@ -363,6 +363,10 @@ class Ledger(RunStore):
         """Return the audit trail, oldest first."""
         return list(audit.rows(self._con, limit))
 
+    def audit_about(self, subjects: Iterable[str]) -> list[audit.AuditRow]:
+        """Return the rows of the trail about some proposals or runs, oldest first."""
+        return list(audit.about(self._con, subjects))
+
     def verify(self) -> audit.Verification:
         """Check the audit trail and what it vouches for."""
         return audit.verify(self._con)

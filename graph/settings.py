@@ -56,6 +56,12 @@ class Settings(BaseSettings):
         float,
         Field(gt=0, description="Relative change of the gain that reopens a refused idea."),
     ] = 0.5
+    ask_model: Annotated[
+        bool,
+        Field(
+            description="Whether `pillion ask` may ask the language model where rules are unsure."
+        ),
+    ] = False
     principal: Annotated[
         str, Field(description="Who answers in the terminal; the login name by default.")
     ] = ""

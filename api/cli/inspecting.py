@@ -224,7 +224,7 @@ def _products(settings: Settings) -> list[dict[str, Any]]:
     names = product_names(settings)
     if not names:
         return [_check("products", True, "none yet; `pillion init --database FILE` adds one")]
-    if _busy(settings):
+    if busy(settings):
         return [_check("products", True, "not looked at: another Pillion command works here now")]
 
     async def look() -> list[dict[str, Any]]:
@@ -233,7 +233,8 @@ def _products(settings: Settings) -> list[dict[str, Any]]:
     return asyncio.run(look())
 
 
-def _busy(settings: Settings) -> bool:
+def busy(settings: Settings) -> bool:
+    """Return whether another command holds the home."""
     try:
         with FileLock(settings.home / "steward.lock", timeout=0):
             return False

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli import answering, editors, inspecting, keys, model, pruning, serving, working
+from api.cli import answering, asking, editors, inspecting, keys, model, pruning, serving, working
 from api.cli.boundary import Guarded
 from api.cli.shell import EXIT_CODES
 
@@ -20,6 +20,7 @@ COMMANDS = (
     answering.review,
     answering.decide,
     answering.undo,
+    asking.ask,
     inspecting.status,
     inspecting.log,
     inspecting.doctor,

@@ -61,7 +61,7 @@ def demo(
         return thread_id
 
     thread_id = with_steward(work, settings=settings, quiet=json)
-    _finish(settings, thread_id, json=json, seconds=time.monotonic() - started)
+    finish(settings, thread_id, json=json, seconds=time.monotonic() - started)
 
 
 def init(
@@ -114,13 +114,25 @@ def run(
     agents = _agents(only)
     descriptor_of(settings, product)
     started = time.monotonic()
+    thread_id = improve(settings, product, agents, budget, quiet=json)
+    seconds = time.monotonic() - started
+    finish(settings, thread_id, json=json, rejected=show_rejected, seconds=seconds)
+
+
+def improve(
+    settings: Settings,
+    product: str,
+    agents: tuple[AgentName, ...],
+    budget: float | None = None,
+    *,
+    quiet: bool,
+) -> str:
+    """Run the agents to the question and return the run."""
 
     async def work(steward: Stewardship) -> str:
         return await steward.run(product, agents, budget)
 
-    thread_id = with_steward(work, settings=settings, quiet=json)
-    seconds = time.monotonic() - started
-    _finish(settings, thread_id, json=json, rejected=show_rejected, seconds=seconds)
+    return with_steward(work, settings=settings, quiet=quiet)
 
 
 def _agents(only: str | None) -> tuple[AgentName, ...]:
@@ -197,7 +209,7 @@ async def _approve_all(steward: Stewardship, thread_id: str) -> None:
     await steward.deliver(thread_id)
 
 
-def _finish(
+def finish(
     settings: Settings, thread_id: str, *, json: bool, seconds: float, rejected: bool = False
 ) -> None:
     """Show where the run stands, and ask when there is someone to ask."""

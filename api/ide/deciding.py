@@ -13,7 +13,7 @@ from api.ide.following import OUTCOME_SECONDS, Seconds, settled
 from api.ide.questions import EditReply, Reply, Said, UndoReply, can_be_asked, confirmed
 from api.ide.reading import ProposalId
 from api.ide.reviewing import LATER, WAITS_FOR_OTHERS
-from api.ide.words import DATA, TEXT_WIDTH, in_words, last_outcome, line_of, quoted, standing
+from api.ide.words import DATA, TEXT_WIDTH, in_words, last_outcome, line_of, standing
 from api.service.desk import (
     DecisionAsked,
     Given,
@@ -22,6 +22,7 @@ from api.service.desk import (
     known_offer,
     take_back,
 )
+from api.wording import quoted
 from graph.answering import edited_change
 from graph.errors import AlreadyDecided
 from graph.ledger import Offer

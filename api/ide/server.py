@@ -11,6 +11,7 @@ from pathlib import Path
 from mcp.server import MCPServer
 from mcp.server.request_state import RequestStateSecurity
 
+from api.ide.asking import ask
 from api.ide.calls import CHANGE, READ, WORK, Rule, opened
 from api.ide.deciding import decide, undo_change
 from api.ide.prompts import add_prompts
@@ -39,6 +40,7 @@ INSTRUCTIONS = (
 )
 TOOLS = (
     Rule(status, "viewer", READ),
+    Rule(ask, "viewer", WORK),
     Rule(describe_product, "viewer", READ),
     Rule(query_product, "operator", READ),
     Rule(list_changes, "viewer", READ),

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 from api.ide.endpoint import add_endpoint
 from api.ide.server import Extend, build_server
 from api.service import (
+    asking,
     assistants,
     meta,
     metrics,
@@ -35,6 +36,7 @@ ROUTERS = (
     products.router,
     proposals.router,
     trail.router,
+    asking.router,
     unserved.router,
     assistants.router,
     threads.router,

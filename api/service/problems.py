@@ -13,6 +13,7 @@ from langgraph.store.base import InvalidNamespaceError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from api.asking.asking import BadQuestion
 from api.products import DescriptorUnusable, HomeUnusable
 from graph.engine.engine import RunEnded
 from graph.engine.errors import (
@@ -53,6 +54,7 @@ KINDS: dict[type[Exception], tuple[int, str]] = {
     NotAllowed: (403, "forbidden"),
     InvalidAnswer: (422, "invalid_answer"),
     KeyReused: (422, "key_reused"),
+    BadQuestion: (422, "invalid_request"),
     ProductUnavailable: (503, "product_unavailable"),
     ServerGone: (503, "product_unavailable"),
     HomeUnusable: (503, "home_unusable"),

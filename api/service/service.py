@@ -14,6 +14,7 @@ from fastapi import Depends, Request
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.store.sqlite.aio import AsyncSqliteStore
 
+from api.asking.language import Language
 from api.products import descriptor_of, target_of
 from api.service.access import Access
 from api.service.keys import KEYS, Keys
@@ -49,6 +50,7 @@ class Service:
     store: AsyncSqliteStore
     reader: BaseCheckpointSaver[Any]
     """Checkpoints on a connection of their own: a long history holds up no run."""
+    language: Language
     working: asyncio.Task[None] | None = None
     requests: Requests = field(default_factory=lambda: Requests(Histogram))
     started_at: str = field(default_factory=lambda: now().isoformat())
@@ -111,7 +113,8 @@ async def open_service(
         keys = stack.enter_context(closing(Keys(settings.home / KEYS)))
         access = Access.of(settings.person, keys, limits)
         service = Service(
-            settings, limits, steward, access, engine, conductor, store, reader
+            settings, limits, steward, access, engine, conductor, store, reader,
+            stack.enter_context(closing(Language(settings))),
         )  # fmt: skip
 
         def after(thread_id: str) -> None:

@@ -23,7 +23,9 @@ NOTHING = 2.0
 MOST_CHOICES = 3
 
 _LOOK = r"(?:look(?:ing)?|find|search|check|analy[sz]e|inspect|examine|run|scan|hunt|seek|see)"
-_SCHEMA = r"(?:schema|types?|index(?:es)?|indices|structure|columns?|sort(?:ing)? order|constraints?)"
+_SCHEMA = (
+    r"(?:schema|types?|index(?:es)?|indices|structure|columns?|sort(?:ing)? order|constraints?)"
+)
 _QUERY = r"(?:query|queries|sql|rewrit\w*|summary|summaries|statements?)"
 _CHANGE = (
     r"(?:approve|accept|reject|decline|deny|refuse|undo|revert|roll ?back|restore|drop|delete"
@@ -49,7 +51,8 @@ RULES: tuple[tuple[PlanName, float, str], ...] = (
     ("waiting", 1, r"\b(proposals?|suggestions?)\b"),
     ("gained", 4, r"\b(gain(s|ed)?|benefits?|speedups?|sav(e|ed|ings?))\b"),
     ("gained", 4, r"\bhow much (faster|quicker|better|time|space|smaller)\b"),
-    ("gained", 4, r"\b(what|which|list|show)\b.*\b(done|happened|achieved|improved|brought|bring)\b"),
+    ("gained", 4, r"\b(what|which|list|show)\b.*"
+                    r"\b(done|happened|achieved|improved|brought|bring)\b"),
     ("gained", 4, r"\b(what|which|list|show)\b.*\b(applied|changed|made) ?(\w+ )?(changes?)?"),
     ("gained", 3, r"\b(changes|did the changes?|worth it|results?|pay off|paid off)\b"),
     ("gained", 2, r"\bwhat (did|have|has) \w+ .*\b(change|do|improve)\b"),
@@ -93,7 +96,7 @@ RULES: tuple[tuple[PlanName, float, str], ...] = (
     ("improve", 7, rf"\b{_LOOK} .*\bimprove(d|ments?)?\b|\b{_LOOK} .*\b(better|pays)\b"),
     ("improve", 7, rf"{_POLITE}(re)?(start|begin|kick off|launch|do|make) (a|an|another|the)"
                    r"( new)? (run|analysis)\b"),
-    ("improve", 7, rf"{_POLITE}(analy[sz]e|optimi[sz]e|tune|improve|speed up|measure|re?analy[sz]e)\b"),
+    ("improve", 7, rf"{_POLITE}(analy[sz]e|optimi[sz]e|tune|improve|speed up|measure)\b"),
     ("improve", 7, rf"{_POLITE}(make|get) .*\b(faster|quicker|better|smaller)\b"),
     ("improve", 7, rf"{_POLITE}(run|start) (the )?agents?\b|\banother look\b"),
     ("improve_schema", 9, rf"{_POLITE}{_LOOK} .*\b(?<!sales ){_SCHEMA}\b(?!.*\b{_QUERY}\b)"),

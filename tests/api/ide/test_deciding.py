@@ -9,10 +9,11 @@ import pytest
 from mcp import MCPError
 from mcp_types import ElicitRequestFormParams, ElicitResult, InputRequiredResult
 
-from api.ide.words import DATA, quoted
+from api.ide.words import DATA
 from api.service.desk import DecisionAsked, answer
 from api.service.service import Service, open_service
 from api.service.settings import ServiceSettings
+from api.wording import quoted
 from graph.settings import Settings
 from tests.api.ide.clients import client_of, make_sales, offer, proposal, refusal_of, says
 from tests.api.ide.test_server import key

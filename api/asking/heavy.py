@@ -1,0 +1,98 @@
+"""Why something is slow: the heaviest queries of the workload that match, with their proposals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from api.asking.contract import Answer, Source
+from api.asking.home import Asked, Home
+from api.wording import counted, factor, milliseconds, quoted, share
+from graph.ledger import Offer
+from tools.asking.names import parts, stem, subject
+from tools.product.workload import QueryPattern
+
+SHOWN = 5
+LOOKED_AT = 500
+SQL_WIDTH = 300
+
+
+async def slow(home: Home, asked: Asked) -> Answer:
+    """Return the heaviest queries that hold most words of the request; all where none holds any."""
+    assert asked.product is not None
+    async with home.open(asked.product) as client:
+        patterns = (await client.read_workload(LOOKED_AT)).workload.patterns
+    if not patterns:
+        return Answer(
+            text=f"No query of {asked.product} is known, so nothing can be said about what is slow:"
+            " give some with `pillion init --queries`, or let `pillion serve` watch them."
+        )
+    wanted = subject(asked.request)
+    found = matching(patterns, wanted)
+    shown = (found or list(patterns))[:SHOWN]
+    offers = _by_query(home.offers(asked.product))
+    total = sum(p.total_ms for p in patterns)
+    lines = [line for p in shown for line in _told(p, total, offers.get(p.fingerprint, ()))]
+    title = _title(asked.product, wanted, found, len(shown))
+    proposed = (o for p in shown for o in offers.get(p.fingerprint, ()))
+    ids = dict.fromkeys(o.proposal.id for o in proposed)
+    hint = [] if ids else ["No proposal is about them; `pillion run` looks for improvements."]
+    return Answer(
+        text="\n".join([title, *lines, *hint]),
+        sources=(
+            *(Source(kind="query", id=p.fingerprint) for p in shown),
+            *(Source(kind="proposal", id=i) for i in ids),
+        ),
+    )
+
+
+def matching(patterns: Iterable[QueryPattern], wanted: Sequence[str]) -> list[QueryPattern]:
+    """Return the queries that hold most of the wanted words, heaviest first."""
+    scored = [(sum(w in _words(p) for w in wanted), p) for p in patterns]
+    best = max((score for score, _ in scored), default=0)
+    kept = [p for score, p in scored if best and score == best]
+    return sorted(kept, key=lambda p: (-p.total_ms, -p.runs, p.fingerprint))
+
+
+def _words(pattern: QueryPattern) -> set[str]:
+    """Return the words of a query's text and of who asks it."""
+    return {stem(w) for text in (pattern.normalized, *pattern.callers) for w in parts(text)}
+
+
+def _title(product: str, wanted: Sequence[str], found: Sequence[QueryPattern], shown: int) -> str:
+    heaviest = "heaviest query" if shown == 1 else f"{shown} heaviest queries"
+    if found:
+        held = [w for w in wanted if any(w in _words(p) for p in found)]
+        about = ", ".join(map(quoted, held))
+        return f"The {heaviest} of {product} that speak of {about} ({len(found):,} do):"
+    if not wanted:
+        return f"The {heaviest} of {product}:"
+    about = ", ".join(map(quoted, wanted))
+    return f"No query of {product} speaks of {about}. The {heaviest} of all:"
+
+
+def _by_query(offers: Iterable[Offer]) -> Mapping[str, list[Offer]]:
+    found: dict[str, list[Offer]] = {}
+    for offer in offers:
+        for timing in offer.proposal.evidence.queries:
+            if timing.ratio.low > 1:
+                found.setdefault(timing.fingerprint, []).append(offer)
+    return found
+
+
+def _told(pattern: QueryPattern, total: float, offers: Sequence[Offer]) -> Iterator[str]:
+    spent = "no times are known"
+    if pattern.total_ms and total:
+        spent = f"{milliseconds(pattern.total_ms)} in all, {share(pattern.total_ms / total)}"
+    asked = f", asked by {', '.join(map(quoted, pattern.callers))}" if pattern.callers else ""
+    yield (
+        f"- {pattern.fingerprint}: {counted(pattern.runs, 'run')}, {spent}{asked}:"
+        f" {quoted(pattern.sql, SQL_WIDTH)}"
+    )
+    for offer in offers[:SHOWN]:
+        ratio = next(
+            q.ratio for q in offer.proposal.evidence.queries if q.fingerprint == pattern.fingerprint
+        )
+        stands: str = offer.decision.verdict if offer.decision else "waits for an answer"
+        if offer.outcomes:
+            stands = offer.outcomes[-1].status.replace("_", " ")
+        yield f"  - proposal {offer.proposal.id} makes it {factor(ratio.mid)} as fast; {stands}"

@@ -1,0 +1,63 @@
+"""The language model in use as a second opinion, loaded when it is first asked."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from graph.settings import Settings
+from tools.asking.model import Score
+from tools.lazy import lazy
+from tools.slm.engine import Engine, Prompt
+from tools.slm.errors import ModelError
+
+if TYPE_CHECKING:
+    from graph import learning
+    from tools.slm import mlx_engine, worker
+else:
+    learning, worker = lazy("graph.learning"), lazy("tools.slm.worker")
+    mlx_engine = lazy("tools.slm.mlx_engine")
+
+SECONDS = 10.0
+"""Longest wait; the rules' question back is as good as an answer later than that."""
+
+
+class Language:
+    """Scores by whichever model is in use; closed, it gives its memory back."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._store = learning.languages_of(settings)
+        self._used: str | None = None
+        self._worker: worker.Worker | None = None
+
+    def score(self, prompt: Prompt, choices: Sequence[str]) -> Mapping[str, float]:
+        """Return the probability of each choice; raises `ModelError`."""
+        return self._asked().score(prompt, choices, SECONDS)
+
+    def _asked(self) -> worker.Worker:
+        used = self._store.used()
+        if used is None:
+            raise ModelError("No language model is chosen: `pillion model fetch`, then `use`.")
+        if importlib.util.find_spec("mlx_lm") is None:
+            raise ModelError("mlx_lm is not installed: install pillion[model].")
+        if self._worker is None or used != self._used:
+            self.close()
+            self._used, self._worker = used, worker.Worker(lambda: self._load(used))
+        return self._worker
+
+    def _load(self, used: str) -> Engine:
+        place: Path = self._store.checked(used)
+        return mlx_engine.MlxEngine(place)
+
+    def close(self) -> None:
+        """End the model's thread."""
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
+
+
+def score_of(settings: Settings, language: Language) -> Score | None:
+    """Return the model's score where settings ask for it."""
+    return language.score if settings.ask_model else None

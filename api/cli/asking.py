@@ -1,0 +1,117 @@
+"""The command that takes a request in plain words."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import httpx2
+import typer
+
+from api.cli.inspecting import busy
+from api.cli.shell import Json, err, load_service_settings, load_settings, print_json, tell
+from api.cli.working import finish, improve
+from api.presence import Serving
+from api.products import check_writable, product_client, product_names, service_of, target_of
+from graph.errors import Busy, GraphError
+from graph.ledger import Ledger
+from graph.settings import Settings
+from tools.lazy import lazy
+
+if TYPE_CHECKING:
+    from api.asking import asking, contract, home, language
+    from api.ide import stdio
+    from mcp_servers.product.client import ProductClient
+else:
+    # `pillion --help` has no use for them.
+    asking, contract = lazy("api.asking.asking"), lazy("api.asking.contract")
+    home, language = lazy("api.asking.home"), lazy("api.asking.language")
+    stdio = lazy("api.ide.stdio")
+
+SECONDS = 120.0
+
+
+def ask(
+    request: Annotated[str, typer.Argument(help="What you want to know, or have looked for.")],
+    product: Annotated[
+        str | None, typer.Option(help="Of which product, where the request does not say.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Answer a request in plain words, with its sources; may start a run, never decides anything.
+
+    Example: `pillion ask "why is the delays dashboard slow?"`
+    """
+    settings = load_settings()
+    serving = service_of(settings)
+    if serving is not None:
+        _show(asyncio.run(_ask_service(serving, request, product)), json=json)
+        return
+    check_writable(settings.home)
+    if not (product_names(settings) or settings.ledger_path.exists()):
+        raise GraphError("There is no product yet; add one with `pillion init --database FILE`.")
+    reply = asyncio.run(_ask_here(settings, request, product))
+    if reply.status != "starts" or reply.product is None:
+        _show(reply, json=json)
+        return
+    if not json:
+        tell(reply.text, to=err)
+    started = time.monotonic()
+    thread_id = improve(settings, reply.product, reply.agents, quiet=json)
+    if json:
+        _show(reply.model_copy(update={"status": "started", "run": thread_id}), json=True)
+    else:
+        finish(settings, thread_id, json=False, seconds=time.monotonic() - started)
+
+
+async def _ask_here(settings: Settings, request: str, product: str | None) -> contract.Reply:
+    with (
+        closing(Ledger(settings.ledger_path)) as ledger,
+        closing(language.Language(settings)) as model,
+    ):
+        here = home.Home(
+            settings, ledger, product_names(settings), partial(_open, settings),
+            language.score_of(settings, model),
+        )  # fmt: skip
+        return await asking.ask(here, request, product)
+
+
+@asynccontextmanager
+async def _open(settings: Settings, name: str) -> AsyncIterator[ProductClient]:
+    """Open a product's server; raises `Busy` while another command works with its database."""
+    if busy(settings):
+        raise Busy("Another Pillion command works here now; ask again when it is done.")
+    async with product_client.connect(target_of(settings, name)) as client:
+        yield client
+
+
+async def _ask_service(serving: Serving, request: str, product: str | None) -> contract.Reply:
+    """Ask the service that holds the home; it is the one that may start a run there."""
+    trusted = stdio.trusted(load_service_settings())
+    body = {"request": request, "product": product}
+    headers = {"authorization": f"Bearer {serving.token}"}
+    async with httpx2.AsyncClient(timeout=SECONDS, trust_env=False, verify=trusted) as http:
+        try:
+            answer = await http.post(f"{serving.url}/v1/ask", json=body, headers=headers)
+        except httpx2.HTTPError as exc:
+            raise GraphError(f"The service at {serving.url} gave no answer: {exc}.") from exc
+    found = answer.json()
+    if answer.status_code != 200:
+        raise GraphError(str(found.get("detail", "The service refused the request.")))
+    return contract.Reply.model_validate(found)
+
+
+def _show(reply: contract.Reply, *, json: bool) -> None:
+    if json:
+        print_json(reply.model_dump(mode="json"))
+        return
+    for line in reply.text.split("\n"):
+        tell(line)
+    if reply.sources:
+        tell("Sources: " + ", ".join(f"{s.kind} {s.id}" for s in reply.sources))
+    if reply.run is not None:
+        tell(f"Run: {reply.run}")
