@@ -16,7 +16,7 @@ import typer
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from evals.statistics import Estimate, share_of
-from tools.asking.model import ANSWERS, CHOICES, Score, prompt_of, second_opinion
+from tools.asking.model import LABELS, SecondOpinion
 from tools.asking.plans import PlanName
 from tools.asking.request import read_request
 from tools.asking.rules import Routing, route
@@ -115,26 +115,24 @@ def lines(found: Iterable[Routed]) -> list[str]:
     ]
 
 
-def by_rules_and_model(score: Score) -> Router:
+def by_rules_and_model(opinion: SecondOpinion) -> Router:
     """Return a router that asks a model where the rules are not sure."""
 
     def router(text: str) -> Routing:
         request = read_request(text)
         found = route(request)
-        return found if found.plan else second_opinion(request, found, score)
+        return found if found.plan else opinion(request, found)
 
     return router
 
 
-def by_model(score: Score) -> Router:
+def by_model(opinion: SecondOpinion) -> Router:
     """Return a router that takes whatever answer a model finds likeliest, for comparison."""
 
     def router(text: str) -> Routing:
-        request = read_request(text)
-        likeliest = dict(zip(CHOICES, ANSWERS, strict=False))
-        found = score(prompt_of(request), CHOICES)
-        best = max(CHOICES, key=lambda choice: found[choice])
-        plan = likeliest.get(best)
+        found = opinion.labels(read_request(text))
+        best = max(found, key=lambda label: found[label])
+        plan = LABELS[best]
         return Routing(plan, found[best], (plan,) if plan else ())
 
     return router
@@ -151,6 +149,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m evals.routing", description=__doc__)
     parser.add_argument("--model", type=Path, help="directory of an mlx-lm model")
     parser.add_argument("--misses", action="store_true", help="list the texts that went wrong")
+    parser.add_argument("--alone", action="store_true", help="the model also without rules")
     given = parser.parse_args()
     routers: dict[str, Router] = {"rules": by_rules}
     if given.model is not None:
@@ -159,7 +158,10 @@ def main() -> None:
         def score(prompt: Prompt, choices: Sequence[str]) -> Mapping[str, float]:
             return loaded.score(prompt, choices, lambda: False)
 
-        routers |= {"rules, then model": by_rules_and_model(score), "model": by_model(score)}
+        opinion = SecondOpinion(score)
+        routers |= {"rules, then model": by_rules_and_model(opinion)}
+        if given.alone:
+            routers["model"] = by_model(opinion)
     typer.echo("| texts, router | right | asked back | wrong | right or offered | CPU ms each |")
     typer.echo("| --- | --- | --- | --- | --- | --- |")
     for split in get_args(Split):

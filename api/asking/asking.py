@@ -19,7 +19,6 @@ from api.asking.kept import HOW_TO_ANSWER, decisions, gained, runs, waiting
 from api.asking.meaning import meaning
 from api.wording import quoted
 from graph.errors import GraphError, UnknownProduct
-from tools.asking.model import second_opinion
 from tools.asking.names import mentioned
 from tools.asking.plans import PLANS, STARTS, PlanName
 from tools.asking.request import BadRequest, Request, read_request
@@ -107,10 +106,10 @@ async def ask(home: Home, text: str, product: str | None = None) -> Reply:
 async def _route(home: Home, request: Request) -> _Found:
     """Return where rules lead, else where a model does, if one is asked and can be used."""
     found = route(request)
-    if found.plan is not None or home.score is None:
+    if found.plan is not None or home.second_opinion is None:
         return _Found(found, "rules")
     try:
-        opinion = await asyncio.to_thread(second_opinion, request, found, home.score)
+        opinion = await asyncio.to_thread(home.second_opinion, request, found)
     except ModelError as exc:
         LOG.warning("no second opinion: %s", exc)
         return _Found(found, "rules")

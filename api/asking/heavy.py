@@ -9,6 +9,7 @@ from api.asking.home import Asked, Home
 from api.wording import counted, factor, milliseconds, quoted, share
 from graph.ledger import Offer
 from tools.asking.names import parts, stem, subject
+from tools.messages import QueryTiming
 from tools.product.workload import QueryPattern
 
 SHOWN = 5
@@ -80,19 +81,25 @@ def _by_query(offers: Iterable[Offer]) -> Mapping[str, list[Offer]]:
 
 
 def _told(pattern: QueryPattern, total: float, offers: Sequence[Offer]) -> Iterator[str]:
+    timed = [(o, _timing(o, pattern.fingerprint)) for o in offers[:SHOWN]]
     spent = "no times are known"
     if pattern.total_ms and total:
         spent = f"{milliseconds(pattern.total_ms)} in all, {share(pattern.total_ms / total)}"
+    elif timed:
+        spent = f"{milliseconds(timed[-1][1].before_ms.mid)} each when it was measured"
     asked = f", asked by {', '.join(map(quoted, pattern.callers))}" if pattern.callers else ""
     yield (
         f"- {pattern.fingerprint}: {counted(pattern.runs, 'run')}, {spent}{asked}:"
         f" {quoted(pattern.sql, SQL_WIDTH)}"
     )
-    for offer in offers[:SHOWN]:
-        ratio = next(
-            q.ratio for q in offer.proposal.evidence.queries if q.fingerprint == pattern.fingerprint
-        )
+    for offer, timing in timed:
         stands: str = offer.decision.verdict if offer.decision else "waits for an answer"
         if offer.outcomes:
             stands = offer.outcomes[-1].status.replace("_", " ")
-        yield f"  - proposal {offer.proposal.id} makes it {factor(ratio.mid)} as fast; {stands}"
+        gains = f"makes it {factor(timing.ratio.mid)} as fast"
+        yield f"  - proposal {offer.proposal.id} {gains}; {stands}"
+
+
+def _timing(offer: Offer, fingerprint: str) -> QueryTiming:
+    timings = offer.proposal.evidence.queries
+    return next(q for q in timings if q.fingerprint == fingerprint)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from graph.ledger import Ledger, Offer, Thread
 from graph.settings import Settings
 from mcp_servers.product.client import ProductClient
-from tools.asking.model import Score
+from tools.asking.model import SecondOpinion
 from tools.asking.names import shared, subject
 from tools.asking.request import Request
 from tools.messages import change_target
@@ -24,7 +24,7 @@ class Home:
     products: tuple[str, ...]
     """Those the caller may see; what others hold is as good as not there."""
     open: Callable[[str], AbstractAsyncContextManager[ProductClient]]
-    score: Score | None = None
+    second_opinion: SecondOpinion | None = None
     """A language model, where one is asked for a second opinion."""
 
     def offers(self, product: str | None = None, *, waiting: bool = False) -> list[Offer]:

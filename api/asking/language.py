@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from graph.settings import Settings
-from tools.asking.model import Score
+from tools.asking.model import SecondOpinion
 from tools.lazy import lazy
 from tools.slm.engine import Engine, Prompt
 from tools.slm.errors import ModelError
@@ -28,11 +28,18 @@ class Language:
     """Scores by whichever model is in use; closed, it gives its memory back."""
 
     def __init__(self, settings: Settings) -> None:
+        self._wanted = settings.ask_model
         self._store = learning.languages_of(settings)
+        self._opinion = SecondOpinion(self._score)
         self._used: str | None = None
         self._worker: worker.Worker | None = None
 
-    def score(self, prompt: Prompt, choices: Sequence[str]) -> Mapping[str, float]:
+    @property
+    def second_opinion(self) -> SecondOpinion | None:
+        """The model's answers, where settings ask for them."""
+        return self._opinion if self._wanted else None
+
+    def _score(self, prompt: Prompt, choices: Sequence[str]) -> Mapping[str, float]:
         """Return the probability of each choice; raises `ModelError`."""
         return self._asked().score(prompt, choices, SECONDS)
 
@@ -44,6 +51,8 @@ class Language:
             raise ModelError("mlx_lm is not installed: install pillion[model].")
         if self._worker is None or used != self._used:
             self.close()
+            # Another model has another bias.
+            self._opinion.forget()
             self._used, self._worker = used, worker.Worker(lambda: self._load(used))
         return self._worker
 
@@ -56,8 +65,3 @@ class Language:
         if self._worker is not None:
             self._worker.close()
             self._worker = None
-
-
-def score_of(settings: Settings, language: Language) -> Score | None:
-    """Return the model's score where settings ask for it."""
-    return language.score if settings.ask_model else None

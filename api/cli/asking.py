@@ -75,7 +75,7 @@ async def _ask_here(settings: Settings, request: str, product: str | None) -> co
     ):
         here = home.Home(
             settings, ledger, product_names(settings), partial(_open, settings),
-            language.score_of(settings, model),
+            model.second_opinion,
         )  # fmt: skip
         return await asking.ask(here, request, product)
 

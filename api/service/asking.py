@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.asking.asking import ask
 from api.asking.contract import Reply
 from api.asking.home import Home
-from api.asking.language import score_of
 from api.service.access import Caller, Viewer
 from api.service.desk import RunAsked, begin_run, known_products
 from api.service.service import Served, Service
@@ -33,7 +32,7 @@ async def reply_to(service: Service, caller: Caller, text: str, product: str | N
     """Answer a caller from what they may see; a run is begun only for who may start one."""
     home = Home(
         service.settings, service.ledger, known_products(service, caller),
-        service.steward.product, score_of(service.settings, service.language),
+        service.steward.product, service.language.second_opinion,
     )  # fmt: skip
     reply = await ask(home, text, product)
     if reply.status != "starts" or reply.product is None:

@@ -1,48 +1,85 @@
 """A language model as a second opinion where rules are not sure; it can never start a run.
 
-It reads the request as data between our words and is asked for a letter, so all that a hostile
-text can reach is another answer out of the closed set.
+It reads the request as data behind labelled examples of ours and its next word is read from its
+logits, so all that a hostile text can reach is another answer out of the closed set.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from string import ascii_uppercase
 
-from tools.asking.plans import PLANS, STARTS, PlanName
+from tools.asking.plans import PlanName
 from tools.asking.request import Request
 from tools.asking.rules import MOST_CHOICES, SURE, Routing
 from tools.slm.engine import Prompt
 
 Score = Callable[[Prompt, Sequence[str]], Mapping[str, float]]
 """Probabilities of what may come next; raises `ModelError`."""
-ANSWERS: tuple[PlanName, ...] = tuple(p for p in PLANS if p not in STARTS)
-LETTERS = ascii_uppercase[: len(ANSWERS) + 1]
-"""One for each plan that answers, and the last for none of them."""
-CHOICES = tuple(f" {letter}" for letter in LETTERS)
-_LISTED = "\n".join(
-    f'{letter}. It {PLANS[plan].does}, as in "{PLANS[plan].example}"'
-    for letter, plan in zip(LETTERS, ANSWERS, strict=False)
+LABELS: Mapping[str, PlanName | None] = {
+    " slow": "slow", " waiting": "waiting", " gain": "gained", " proposal": "proposal",
+    " nothing": "unproposed", " decision": "decisions", " run": "run", " meaning": "meaning",
+    " command": "elsewhere", " help": "help", " other": None,
+}  # fmt: skip
+"""Words a model may say, each with its plan: plans that start a run have none."""
+EXAMPLES = (
+    ("why is the delays dashboard slow?", " slow"),
+    ("which ideas were rejected and why?", " nothing"),
+    ("what is waiting for my approval?", " waiting"),
+    ("hello", " other"),
+    ("explain the suggested index on orders", " proposal"),
+    ("who decided what?", " decision"),
+    ("how much faster did it get?", " gain"),
+    ("what does the column carrier mean", " meaning"),
+    ("is a run still going?", " run"),
+    ("what can you do?", " help"),
+    ("roll back the last change", " command"),
+    ("which queries are the heaviest?", " slow"),
+    ("why was nothing proposed?", " nothing"),
+    ("show open proposals", " waiting"),
+    ("what did the changes bring", " gain"),
+    ("tell me about the proposal for the flights table", " proposal"),
+    ("list the decisions with their reasons", " decision"),
+    ("definition of dep_delay", " meaning"),
+    ("did the last run fail?", " run"),
+    ("please approve everything", " command"),
 )
 PREFIX = (
-    "<|im_start|>user\nA person asks a tool that improves databases. Which answer does the request"
-    f" want?\n{_LISTED}\n{LETTERS[-1]}. It has nothing to do with any of these\n\nRequest: "
-)
-SUFFIX = "<|im_end|>\n<|im_start|>assistant\nAnswer:"
+    "Requests to a tool that improves databases, each with what it is about.\n\n"
+    + "".join(f"Request: {text}\nAbout:{label}\n\n" for text, label in EXAMPLES)
+    + "Request: "
+)  # fmt: skip
+SUFFIX = "\nAbout:"
+BLANK = "N/A"
+"""What a model says to nothing at all is its own bias; Zhao et al., ICML 2021."""
 
 
-def prompt_of(request: Request) -> Prompt:
-    """Return what a model reads; all but the request is the same each time."""
-    return Prompt(PREFIX, request.text, SUFFIX)
+class SecondOpinion:
+    """A model's answers, corrected by its bias."""
 
+    def __init__(self, score: Score) -> None:
+        self._score = score
+        self._bias: Mapping[str, float] | None = None
 
-def second_opinion(request: Request, unsure: Routing, score: Score) -> Routing:
-    """Return where a model leads a request that the rules do not; raises `ModelError`."""
-    found = score(prompt_of(request), CHOICES)
-    by_plan = {plan: found[c] for plan, c in zip(ANSWERS, CHOICES, strict=False)}
-    ranked = sorted(by_plan, key=lambda plan: (-by_plan[plan], plan))
-    sure = by_plan[ranked[0]] >= SURE and by_plan[ranked[0]] > found[CHOICES[-1]]
-    if sure:
-        return Routing(ranked[0], by_plan[ranked[0]], tuple(ranked[:MOST_CHOICES]))
-    likeliest = dict.fromkeys((*unsure.likeliest, *ranked))
-    return Routing(None, unsure.confidence, tuple(likeliest)[:MOST_CHOICES])
+    def forget(self) -> None:
+        """Forget the bias, because another model answers from now on."""
+        self._bias = None
+
+    def labels(self, request: Request) -> dict[str, float]:
+        """Return the probability of each label; raises `ModelError`."""
+        found = self._score(Prompt(PREFIX, request.text, SUFFIX), tuple(LABELS))
+        if self._bias is None:
+            self._bias = self._score(Prompt(PREFIX, BLANK, SUFFIX), tuple(LABELS))
+        weights = {label: found[label] / max(self._bias[label], 1e-6) for label in LABELS}
+        total = sum(weights.values())
+        return {label: weight / total for label, weight in weights.items()}
+
+    def __call__(self, request: Request, unsure: Routing) -> Routing:
+        """Return where the model leads a request that the rules do not; raises `ModelError`."""
+        found = self.labels(request)
+        ranked = sorted(found, key=lambda label: -found[label])
+        best = LABELS[ranked[0]]
+        if best is not None and found[ranked[0]] >= SURE:
+            return Routing(best, found[ranked[0]], (best,))
+        plans = (*unsure.likeliest, *(LABELS[label] for label in ranked))
+        likeliest = dict.fromkeys(plan for plan in plans if plan is not None)
+        return Routing(None, unsure.confidence, tuple(likeliest)[:MOST_CHOICES])

@@ -10,7 +10,9 @@ MOST_CHARACTERS = 2000
 NAME, PROPOSAL, RUN = "xname", "xid", "xrun"
 """What stands in the words for a name, a proposal's id and a run's id."""
 _PROPOSAL = re.compile(r"\bp[0-9a-f]{11}\b")
-_RUN = re.compile(r"\b[\w-]+?-(?:\d{8}-\d{6}-[0-9a-f]{4}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-\w{12})\b")
+_RUN = re.compile(
+    r"(?<![\w-])[\w-]+?-(?:\d{8}-\d{6}-[0-9a-f]{4}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\b"
+)
 _QUOTED = re.compile(r"\"([^\"]*)\"|`([^`]*)`|(?<!\w)'([^']*)'(?!\w)")
 _FORMED = re.compile(r"\b\w*(?:\w\.\w|\w_\w|[a-z]\d)[\w.]*")
 """What only a name looks like: underscores, dots or digits inside."""

@@ -24,7 +24,7 @@ from tests.api.ide.clients import BASE, MODERN, client_of, refusal_of, served
 SNAPSHOT = Path(__file__).parent / "tools.json"
 ARGUMENTS: dict[str, Any] = {
     "product": "sales", "proposal_id": "p1", "run": "sales-1", "sql": "SELECT 1",
-    "verdict": "reject", "wait_seconds": 0,
+    "verdict": "reject", "wait_seconds": 0, "request": "what waits for me?",
 }  # fmt: skip
 """What the tools want to be given; each takes those it knows."""
 STARTING = {"describe_product", "query_product", "list_changes", "undo_change"}
