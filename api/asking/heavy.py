@@ -33,7 +33,9 @@ async def slow(home: Home, asked: Asked) -> Answer:
     offers = _by_query(home.offers(asked.product))
     total = sum(p.total_ms for p in patterns)
     lines = [line for p in shown for line in _told(p, total, offers.get(p.fingerprint, ()))]
-    title = _title(asked.product, wanted, found, len(shown))
+    word = "heaviest" if total else "most often asked"
+    kind = f"{word} query" if len(shown) == 1 else f"{len(shown)} {word} queries"
+    title = _title(f"{kind} of {asked.product}", asked.product, wanted, found)
     proposed = (o for p in shown for o in offers.get(p.fingerprint, ()))
     ids = dict.fromkeys(o.proposal.id for o in proposed)
     hint = [] if ids else ["No proposal is about them; `pillion run` looks for improvements."]
@@ -59,16 +61,15 @@ def _words(pattern: QueryPattern) -> set[str]:
     return {stem(w) for text in (pattern.normalized, *pattern.callers) for w in parts(text)}
 
 
-def _title(product: str, wanted: Sequence[str], found: Sequence[QueryPattern], shown: int) -> str:
-    heaviest = "heaviest query" if shown == 1 else f"{shown} heaviest queries"
+def _title(shown: str, product: str, wanted: Sequence[str], found: Sequence[QueryPattern]) -> str:
     if found:
         held = [w for w in wanted if any(w in _words(p) for p in found)]
         about = ", ".join(map(quoted, held))
-        return f"The {heaviest} of {product} that speak of {about} ({len(found):,} do):"
+        return f"The {shown} that speak of {about} ({len(found):,} do):"
     if not wanted:
-        return f"The {heaviest} of {product}:"
+        return f"The {shown}:"
     about = ", ".join(map(quoted, wanted))
-    return f"No query of {product} speaks of {about}. The {heaviest} of all:"
+    return f"No query of {product} speaks of {about}. The {shown}, whatever they speak of:"
 
 
 def _by_query(offers: Iterable[Offer]) -> Mapping[str, list[Offer]]:

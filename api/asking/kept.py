@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 
 from api.asking.contract import Answer, Source
@@ -13,7 +14,7 @@ from graph.ledger import Offer, Thread
 from tools.asking.names import mentioned
 from tools.messages import change_target
 
-MOST = 10
+MOST, MOST_RUNS = 10, 3
 REASON_WIDTH = 300
 IN_PLACE = ("applied", "verified")
 ANSWERS = (
@@ -114,7 +115,8 @@ def runs(home: Home, asked: Asked) -> Answer:
     named = [t for t in threads if t.id in asked.request.runs]
     if asked.request.runs and not named:
         return Answer(text=f"There is no run {quoted(asked.request.runs[0])}.")
-    shown = named or threads[:3]
+    latest = re.search(r"\b(last|latest|current|the) run\b", asked.request.words)
+    shown = named or threads[: 1 if latest else MOST_RUNS]
     if not shown:
         return Answer(text="There was no run yet; `pillion run PRODUCT` starts one.")
     text = "\n".join(line for t in shown for line in _run(home, t))
@@ -127,7 +129,7 @@ def _run(home: Home, thread: Thread) -> Iterable[str]:
     yield (
         f"Run {thread.id} about {thread.product} is {thread.status}: began"
         f" {thread.created_at[:16]}, last changed {thread.updated_at[:16]},"
-        f" {counted(len(offers), 'proposal')}, of which {waits} wait."
+        f" {counted(len(offers), 'proposal')}, {waits} waiting."
     )
     for note in home.ledger.report(thread.id).get("notes", ())[:MOST]:
         yield f"- note: {quoted(note, REASON_WIDTH)}"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import threading
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from graph.settings import Settings
@@ -31,6 +31,7 @@ class Language:
         self._wanted = settings.ask_model
         self._store = learning.languages_of(settings)
         self._opinion = SecondOpinion(self._score)
+        self._lock = threading.Lock()
         self._used: str | None = None
         self._worker: worker.Worker | None = None
 
@@ -41,7 +42,9 @@ class Language:
 
     def _score(self, prompt: Prompt, choices: Sequence[str]) -> Mapping[str, float]:
         """Return the probability of each choice; raises `ModelError`."""
-        return self._asked().score(prompt, choices, SECONDS)
+        with self._lock:
+            asked = self._asked()
+        return asked.score(prompt, choices, SECONDS)
 
     def _asked(self) -> worker.Worker:
         used = self._store.used()
@@ -57,8 +60,11 @@ class Language:
         return self._worker
 
     def _load(self, used: str) -> Engine:
-        place: Path = self._store.checked(used)
-        return mlx_engine.MlxEngine(place)
+        place = self._store.checked(used)
+        try:
+            return mlx_engine.MlxEngine(place)
+        except ImportError as exc:
+            raise ModelError(f"MLX cannot be used here: {exc}.") from exc
 
     def close(self) -> None:
         """End the model's thread."""

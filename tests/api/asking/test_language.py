@@ -1,0 +1,87 @@
+"""The model behind a second opinion: only where it is wanted, the one that is in use now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from api.asking import language
+from api.asking.language import Language
+from graph.learning import languages_of
+from graph.settings import Settings
+from tools.asking.model import BLANK
+from tools.asking.request import read_request
+from tools.slm.engine import Prompt
+from tools.slm.errors import ModelError
+from tools.slm.languages import Languages
+
+REQUEST = read_request("was it any good?")
+
+
+class Engine:
+    """A model that finds everything as likely, and notes what it was asked."""
+
+    asked: list[tuple[str, str]] = []
+
+    def __init__(self, place: Path) -> None:
+        self._name = place.name
+
+    def score(self, prompt: Prompt, choices: Sequence[str], stop: object) -> Mapping[str, float]:
+        self.asked.append((self._name, prompt.data))
+        return dict.fromkeys(choices, 1 / len(choices))
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A home whose models need no files: what is in use is a name."""
+    monkeypatch.setattr(Engine, "asked", [])
+    monkeypatch.setattr(language, "mlx_engine", SimpleNamespace(MlxEngine=Engine))
+    monkeypatch.setattr(Languages, "checked", lambda self, name: tmp_path / name)
+    (tmp_path / "models" / "language").mkdir(parents=True)
+    return Settings(home=tmp_path, ask_model=True)
+
+
+def test_no_model_is_asked_unless_settings_say_so(settings: Settings) -> None:
+    off = settings.model_copy(update={"ask_model": False})
+    assert Language(off).second_opinion is None
+
+
+def test_without_a_chosen_model_it_says_how_to_get_one(settings: Settings) -> None:
+    opinion = Language(settings).second_opinion
+    assert opinion is not None
+    with pytest.raises(ModelError, match="pillion model fetch"):
+        opinion.labels(REQUEST)
+
+
+def test_the_model_in_use_now_is_asked_and_each_has_its_own_bias(settings: Settings) -> None:
+    with closing(Language(settings)) as asked:
+        opinion = asked.second_opinion
+        assert opinion is not None
+        for name in ("one", "two"):
+            languages_of(settings).use(name)
+            opinion.labels(REQUEST)
+    assert Engine.asked == [
+        ("one", REQUEST.text), ("one", BLANK), ("two", REQUEST.text), ("two", BLANK),
+    ]  # fmt: skip
+
+
+def test_an_engine_that_cannot_be_imported_is_told_in_words(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(place: Path) -> Engine:
+        raise ImportError("libmlx.so is missing")
+
+    monkeypatch.setattr(language, "mlx_engine", SimpleNamespace(MlxEngine=broken))
+    languages_of(settings).use("one")
+    with closing(Language(settings)) as asked:
+        opinion = asked.second_opinion
+        assert opinion is not None
+        with pytest.raises(ModelError, match=r"libmlx\.so is missing"):
+            opinion.labels(REQUEST)
