@@ -9,13 +9,11 @@ from contextlib import asynccontextmanager, closing
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
-import httpx2
 import typer
 
 from api.cli.inspecting import busy
 from api.cli.shell import Json, err, load_service_settings, load_settings, print_json, tell
 from api.cli.working import finish, improve
-from api.presence import Serving
 from api.products import check_writable, product_client, product_names, service_of, target_of
 from graph.errors import Busy, GraphError
 from graph.ledger import Ledger
@@ -23,16 +21,12 @@ from graph.settings import Settings
 from tools.lazy import lazy
 
 if TYPE_CHECKING:
-    from api.asking import asking, contract, home, language
-    from api.ide import stdio
+    from api.asking import asking, beside, contract, home, language
     from mcp_servers.product.client import ProductClient
 else:
     # `pillion --help` has no use for them.
-    asking, contract = lazy("api.asking.asking"), lazy("api.asking.contract")
+    asking, beside = lazy("api.asking.asking"), lazy("api.asking.beside")
     home, language = lazy("api.asking.home"), lazy("api.asking.language")
-    stdio = lazy("api.ide.stdio")
-
-SECONDS = 120.0
 
 
 def ask(
@@ -49,7 +43,8 @@ def ask(
     settings = load_settings()
     serving = service_of(settings)
     if serving is not None:
-        _show(asyncio.run(_ask_service(serving, request, product)), json=json)
+        found = beside.ask_service(serving, load_service_settings(), request, product)
+        _show(asyncio.run(found), json=json)
         return
     check_writable(settings.home)
     if not (product_names(settings) or settings.ledger_path.exists()):
@@ -87,22 +82,6 @@ async def _open(settings: Settings, name: str) -> AsyncIterator[ProductClient]:
         raise Busy("Another Pillion command works here now; ask again when it is done.")
     async with product_client.connect(target_of(settings, name)) as client:
         yield client
-
-
-async def _ask_service(serving: Serving, request: str, product: str | None) -> contract.Reply:
-    """Ask the service that holds the home; it is the one that may start a run there."""
-    trusted = stdio.trusted(load_service_settings())
-    body = {"request": request, "product": product}
-    headers = {"authorization": f"Bearer {serving.token}"}
-    async with httpx2.AsyncClient(timeout=SECONDS, trust_env=False, verify=trusted) as http:
-        try:
-            answer = await http.post(f"{serving.url}/v1/ask", json=body, headers=headers)
-        except httpx2.HTTPError as exc:
-            raise GraphError(f"The service at {serving.url} gave no answer: {exc}.") from exc
-    found = answer.json()
-    if answer.status_code != 200:
-        raise GraphError(str(found.get("detail", "The service refused the request.")))
-    return contract.Reply.model_validate(found)
 
 
 def _show(reply: contract.Reply, *, json: bool) -> None:

@@ -1,4 +1,4 @@
-"""The labelled requests and what is measured on them; their figures are in ADR 15."""
+"""The labelled requests and what is measured on them; their figures are in ADR 14."""
 
 from __future__ import annotations
 
