@@ -44,7 +44,7 @@ def test_the_page_shows_what_a_thorough_run_with_baselines_found() -> None:
     gain = make_gain(2.0)
     judged = make_judged(
         predicted=make_interval(9.0),
-        judgement=Judgement(verdict="good", reason="planted", gain=gain),
+        judgement=Judgement(verdict="good", reason="planted", gain=gain, reads=gain),
         author="wei", rows=5,
     )  # fmt: skip
     again = SecondRun(offered=("a",), repeats=("a: it was refused",), refused=1)

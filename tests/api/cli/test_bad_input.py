@@ -198,10 +198,10 @@ def test_a_disk_too_small_for_a_snapshot_stops_the_run_and_leaves_no_snapshot(
 
 def test_a_full_disk_under_the_home_is_said_in_words(small_disk: Path, tmp_path: Path) -> None:
     home = make_home(small_disk / "home", rows=1000)
-    with (small_disk / "filler").open("wb") as filler, pytest.raises(OSError, match="No space"):
+    filler = (small_disk / "filler").open("wb", buffering=0)
+    with filler, pytest.raises(OSError, match="No space"):
         while True:
             filler.write(bytes(65536))
-            filler.flush()
     said = refusal(invoke(home, "run", "sales", "--budget", "2"))
     assert "space" in said
     assert shutil.disk_usage(small_disk).free < 65536

@@ -56,7 +56,7 @@ async def test_a_product_is_improved_over_http(tmp_path: Path, serve: Any) -> No
 
 async def look(http: httpx.Client, client: LangGraphClient) -> str:
     """Start a run and follow it to its question."""
-    asked = {"agents": ["schema"], "budget_seconds": 8}
+    asked = {"agents": ["schema"], "budget_seconds": 20}
     started = http.post("/v1/products/sales/runs", json=asked)
     assert started.status_code == 202
     thread: str = started.json()["thread"]
