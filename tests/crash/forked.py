@@ -23,7 +23,8 @@ def run_forked(
     arguments: list[str], environment: Mapping[str, str], output: Path, seconds: float
 ) -> int:
     """Run the command with its output in `output`/out and /err; return its exit code."""
-    work = (arguments, dict(environment), output)
+    # Stands for the interpreter, and forks product servers (`tests.preforked`).
+    work = (arguments, dict(environment), output, sys.executable)
     child = _FORKS.Process(target=_command, args=work)
     child.start()
     child.join(seconds)
@@ -34,7 +35,9 @@ def run_forked(
     return child.exitcode
 
 
-def _command(arguments: list[str], environment: Mapping[str, str], output: Path) -> None:
+def _command(
+    arguments: list[str], environment: Mapping[str, str], output: Path, python: str
+) -> None:
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(output)
@@ -45,5 +48,6 @@ def _command(arguments: list[str], environment: Mapping[str, str], output: Path)
     ):
         os.dup2(os.open(name, flags), number)
     importlib.reload(failpoints)
+    sys.executable = python
     sys.argv = ["pillion", *arguments]
     main()
