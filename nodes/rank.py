@@ -25,7 +25,7 @@ from tools.messages import (
 from tools.slm.facts import certain_saving
 from tools.slm.judge import Opinion
 
-CLEARLY = 1.5
+CLEARLY = 4.0
 """How many times larger a certain gain must be to be offered before what was tried earlier."""
 LEAST_GAIN = 0.01
 """Log of a gain below which none is told from another."""

@@ -48,9 +48,9 @@ async def ranked(
     return await rank(state, make_runtime(product, records, judge))
 
 
-async def test_the_surest_gain_comes_first() -> None:
+async def test_a_gain_that_is_surely_far_greater_comes_first() -> None:
     wide, sure, small = tried(3)
-    ratios = (Interval(low=1.1, mid=9, high=20), make_interval(3.0), make_interval(1.5))
+    ratios = (Interval(low=1.1, mid=9, high=20), make_interval(30.0), make_interval(2.0))
     trials = [
         t.model_copy(update={"evidence": make_evidence(ratio=r)})
         for t, r in zip((wide, sure, small), ratios, strict=True)
@@ -60,8 +60,8 @@ async def test_the_surest_gain_comes_first() -> None:
 
 
 async def test_what_inserts_lose_counts_against_a_gain() -> None:
-    cheap, costly = tried(2, ratio=make_interval(1.2))
-    evidence = make_evidence(ratio=make_interval(1.2), insert_cost=make_interval(2.5))
+    cheap, costly = tried(2, ratio=make_interval(1.15))
+    evidence = make_evidence(ratio=make_interval(1.15), insert_cost=make_interval(2.5))
     costly = costly.model_copy(update={"evidence": evidence})
     update = await ranked(MemoryRecords(), [costly, cheap], FakeProduct())
     assert update["offered"] == (cheap.candidate.id, costly.candidate.id)
