@@ -1,12 +1,15 @@
-"""The service in this process, without a socket."""
+"""The service in this process without a socket, and a served one with a client of it."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from langgraph_sdk import get_client
+from langgraph_sdk.client import LangGraphClient
 
 from api.service.app import build_app
 from api.service.service import Service, open_service
@@ -28,3 +31,14 @@ async def http(service: Service) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(build_app(service), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url=HOST) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory, serve: Any) -> Iterator[str]:
+    with serve(tmp_path_factory.mktemp("home")) as (_, where):
+        yield where
+
+
+@pytest.fixture
+def client(url: str) -> LangGraphClient:
+    return get_client(url=url, api_key=None)

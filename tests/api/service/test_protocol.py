@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 import websockets
-from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
 
 TALK: Any = {"messages": [{"role": "user", "content": "hi"}]}
@@ -22,17 +21,6 @@ ALL = [
 TRANSPORTS: Any = pytest.mark.parametrize("transport", ["sse", "websocket"])
 # One server for all of them, whichever worker has it.
 pytestmark = pytest.mark.xdist_group("langgraph client")
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory, serve: Any) -> Iterator[str]:
-    with serve(tmp_path_factory.mktemp("home")) as (_, where):
-        yield where
-
-
-@pytest.fixture
-def client(url: str) -> LangGraphClient:
-    return get_client(url=url, api_key=None)
 
 
 @pytest.fixture
