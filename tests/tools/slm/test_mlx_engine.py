@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from jsonschema import Draft202012Validator
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
 from tests.models import HEADS, HEADS_KV, LAYERS, WIDTH, make_gguf
 from tools.slm.conversion import convert
-from tools.slm.engine import Prompt, PromptTooLong, Stopped
+from tools.slm.engine import Prompt, PromptTooLong, Stopped, TooFewTokens
 from tools.slm.errors import BadModel, ModelError
 from tools.slm.mlx_engine import MlxEngine
 
@@ -139,6 +140,59 @@ def test_what_nobody_waits_for_is_stopped_and_leaves_the_prefix_as_it_was(
     with pytest.raises(Stopped):
         engine.score(prompt, CHOICES, lambda: next(asked))
     assert engine.score(prompt, CHOICES, never) == pytest.approx(whole, abs=1e-6)
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"the": {"enum": ["one", "other"]}, "n": {"type": "integer", "maximum": 99}},
+    "required": ["the", "n"],
+    "additionalProperties": False,
+}
+
+
+def test_a_completion_is_the_likeliest_text_whatever_is_cached(
+    place: Path, engine: MlxEngine
+) -> None:
+    prompt = Prompt("the beginning", " then", " on")
+    first = "".join(engine.complete(prompt, None, 12, never))
+    tokenizer = Tokenizer.from_file(str(place / "tokenizer.json"))
+    read = [t for part in prompt for t in tokenizer.encode(part).ids]
+    said: list[int] = []
+    for _ in range(4):
+        said.append(int(np.argmax(by_hand(place, read + said))))
+    wanted = tokenizer.decode(said, skip_special_tokens=False)
+    assert first.startswith(wanted.rstrip("\ufffd")) and wanted
+    assert "".join(engine.complete(prompt, None, 12, never)) == first
+    whole = MlxEngine(place).complete(Prompt("".join(prompt)), None, 12, never)
+    assert "".join(whole) == first
+
+
+def test_a_completion_under_a_schema_is_an_instance(engine: MlxEngine) -> None:
+    prompt = Prompt("the beginning ", "then", " on")
+    text = "".join(engine.complete(prompt, SCHEMA, 60, never))
+    Draft202012Validator(SCHEMA).validate(json.loads(text))
+    with pytest.raises(TooFewTokens):
+        list(engine.complete(prompt, SCHEMA, 3, never))
+
+
+def test_a_completion_nobody_reads_to_its_end_leaves_the_prefix_as_it_was(
+    engine: MlxEngine,
+) -> None:
+    prompt = Prompt("the beginning ", "then", "on")
+    whole = engine.score(prompt, CHOICES, never)
+    text = engine.complete(prompt, None, 30, never)
+    next(text)
+    assert engine.score(prompt, CHOICES, never) == pytest.approx(whole, abs=1e-4)
+    text.close()
+    asked = iter([False, False, True])
+    with pytest.raises(Stopped):
+        list(engine.complete(prompt, None, 30, lambda: next(asked)))
+    assert engine.score(prompt, CHOICES, never) == pytest.approx(whole, abs=1e-4)
+
+
+def test_a_prompt_that_leaves_no_room_for_its_answer_is_refused(engine: MlxEngine) -> None:
+    with pytest.raises(PromptTooLong, match="200 may follow"):
+        list(engine.complete(Prompt("", "1" * 100), None, 200, never))
 
 
 def test_weights_of_another_model_are_refused(place: Path, tmp_path: Path) -> None:
