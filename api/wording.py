@@ -39,12 +39,13 @@ from tools.numbers import (
     size_change,
 )
 from tools.plain_text import NAME_WIDTH, plain, quoted, short
+from tools.words.told import RULES, Words
 
 __all__ = [
     "MISSING", "NAME_WIDTH", "TRIAL_WORDS", "approvals", "asked_by", "between", "change_details",
     "change_words", "contract_word", "cost", "cost_bounds", "counted", "factor", "gain",
     "how_measured", "milliseconds", "quoted", "ratio_number", "safe", "share", "short", "size",
-    "size_change",
+    "size_change", "spoken",
 ]  # fmt: skip
 
 TRIAL_WORDS: dict[TrialStatus, str] = {
@@ -77,6 +78,11 @@ def approvals(given: Sequence[str], needed: int | None) -> str:
         return ""
     names = f" ({', '.join(given)})" if given else ""
     return f"{len(given)} of {needed} approvals{names}"
+
+
+def spoken(words: Words) -> str:
+    """Return words with whose they are, where a model wrote them."""
+    return words.text if words.by == RULES else f"{words.text} [written by {words.by}, checked]"
 
 
 def asked_by(timing: QueryTiming) -> str:

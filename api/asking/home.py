@@ -13,6 +13,8 @@ from tools.asking.model import SecondOpinion
 from tools.asking.names import shared, subject
 from tools.asking.request import Request
 from tools.messages import change_target
+from tools.words.facts import Facts
+from tools.words.told import Words, template
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class Home:
     products: tuple[str, ...]
     """Those the caller may see; what others hold is as good as not there."""
     open: Callable[[str], AbstractAsyncContextManager[ProductClient]]
+    explain: Callable[[Facts], Words] = template
+    """Tells facts in words."""
     second_opinion: SecondOpinion | None = None
     """A language model, where one is asked for a second opinion."""
 

@@ -15,7 +15,7 @@ import typer
 from filelock import FileLock, Timeout
 
 from api.cli.boundary import REMEDIES, explain, sound
-from api.cli.model import judge_words, language_words
+from api.cli.model import judge_words, language_words, words_told
 from api.cli.render import audit_table, status_table
 from api.cli.shell import Json, err, load_settings, out, print_json, tell
 from api.products import (
@@ -52,12 +52,14 @@ def status(json: Json = False) -> None:
         view = _status(settings)
     view["model"] = _words(language_words, settings)
     view["judge"] = _words(judge_words, settings)
+    view["words"] = _words(words_told, settings)
     if json:
         print_json(view)
         return
     out.print(status_table(view["products"], view["threads"], view["waiting"]))
     tell(f"Language model: {view['model']}.")
     tell(f"Judge: {view['judge']}.")
+    tell(f"Words: {view['words']}.")
 
 
 def _words(told: Callable[[Settings], str], settings: Settings) -> str:

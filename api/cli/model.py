@@ -6,6 +6,7 @@ import importlib.util
 import re
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -22,12 +23,13 @@ from tools.lazy import lazy
 from tools.slm.errors import ModelError
 
 if TYPE_CHECKING:
-    from graph import learning
+    from graph import learning, words
     from graph import ledger as ledgers
     from tools.slm import blas, conversion, engine, languages, mlx_engine, registry, worker
 else:
     # `pillion --help` has no use for them.
     learning, ledgers = lazy("graph.learning"), lazy("graph.ledger")
+    words = lazy("graph.words")
     conversion, registry = lazy("tools.slm.conversion"), lazy("tools.slm.registry")
     languages, worker = lazy("tools.slm.languages"), lazy("tools.slm.worker")
     blas, engine = lazy("tools.slm.blas"), lazy("tools.slm.engine")
@@ -66,6 +68,30 @@ def language_words(settings: Settings) -> str:
     """Return which language model is chosen, for people; raises `ModelError`."""
     used = learning.languages_of(settings).used()
     return used if used is not None else "none configured: rules and templates"
+
+
+def words_told(settings: Settings) -> str:
+    """Return who words explanations and how often the template had to stand in, for people."""
+    if not settings.words_model:
+        return "templates"
+    used = learning.languages_of(settings).used()
+    if used is None:
+        return "templates, as no language model is chosen"
+    return words_of(settings, used) or f"{used} is asked; it wrote nothing yet"
+
+
+def words_of(settings: Settings, model: str) -> str:
+    """Return how often a model's words passed their check, for people; empty without any."""
+    ends: Counter[str] = Counter()
+    for tried in words.tried_at(settings.home, model):
+        ends[tried.outcome] += tried.number
+    if not ends:
+        return ""
+    total, passed = ends.total(), ends.pop(words.WRITTEN, 0)
+    why = ", ".join(f"{reason} {n}" for reason, n in ends.most_common())
+    return f"{model} wrote {passed} of {total}" + (
+        f"; templates for the rest: {why}" if why else ""
+    )
 
 
 @contextmanager
@@ -308,6 +334,8 @@ def _show_language(settings: Settings, name: str, *, json: bool) -> None:
     for file, kept in manifest.files.items():
         tell(f"  {file}  {size(kept.bytes)}  sha256 {kept.sha256}")
     tell("Every file is what it was.")
+    if told := words_of(settings, name):
+        tell(f"Words: {told}.")
 
 
 @app.command()

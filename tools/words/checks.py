@@ -1,17 +1,20 @@
 """Whether a wording says nothing but the facts: the check that every text of a model has to pass.
 
-Numbers and names have to be those of the facts, words those of a closed vocabulary, directions
-those that were measured. So a text that follows an instruction in the data has no words for it.
+Numbers and names have to be those of the facts, words theirs or such as say nothing by themselves,
+directions those that were measured. So a text that follows an instruction in the data has no words
+for it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from tools.words.facts import Facts, Trend
 from tools.words.reading import (
+    COUNTED,
+    UNITS,
     Clause,
     Number,
     Token,
@@ -21,12 +24,9 @@ from tools.words.reading import (
     tokens,
     topics,
 )
-from tools.words.vocabulary import is_known
+from tools.words.told import Fault
+from tools.words.vocabulary import NOT, is_neutral, root, roots
 
-Fault = Literal[
-    "length", "form", "characters", "names", "numbers", "direction", "order", "words", "repeats",
-    "omits",
-]  # fmt: skip
 SHORTEST, LONGEST = 20, 900
 _BARE = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 """A name that can stand without quotes and still be told from what is around it."""
@@ -51,7 +51,6 @@ ORDERS = frozenset(
 ADDRESSING = frozenset(
     "i me my we us our ours you your yours yourself please must should ought shall let".split()
 )
-NOT = frozenset("no not never none nothing without neither nor cannot".split())
 QUICK = frozenset(
     """
     faster quicker quickly fast speed speeds speeding speedup improve improves improved improvement
@@ -68,6 +67,8 @@ LESS = frozenset(
     "less fewer smaller lower shrink shrinks shrinking reduce reduces reduced save saves".split()
 )
 MORE = frozenset("more larger bigger higher grow grows growing increase increases".split())
+_WEIGHED = QUICK | SLOW | LESS | MORE
+"""Words whose truth is another check's."""
 _TAKING = frozenset("time long take takes took duration".split())
 
 
@@ -89,27 +90,36 @@ class _Read(NamedTuple):
     text: str
     tokens: list[Token]
     facts: Facts
-    names: frozenset[str]
-    """The quotations of the facts."""
+    told: list[Token]
+    """The pieces of the facts."""
 
 
 def check(text: str, facts: Facts) -> Checked | Refused:
     """Return the text as it may be shown, or what is wrong with it."""
     if not SHORTEST <= len(text.strip()) <= max(LONGEST, len(facts.text)):
         return Refused("length", f"{len(text)} characters")
-    names = frozenset(t.text for t in tokens(facts.text) if t.kind == "quotation")
-    read = _Read(text, tokens(with_quotes(text, names)), facts, names)
+    told = tokens(facts.text)
+    shown = with_quotes(text, told)
+    read = _Read(shown, tokens(shown), facts, told)
     for fault, find in CHECKS:
         what = next(find(read), None)
         if what is not None:
             return Refused(fault, what)
-    return Checked(with_quotes(text, names))
+    return Checked(shown)
 
 
-def with_quotes(text: str, names: frozenset[str]) -> str:
-    """Return a text with quotes around names that stand in it without, and are no plain words."""
-    bare = {n[1:-1].lower(): n for n in sorted(names) if _BARE.fullmatch(n[1:-1])}
-    bare = {name: quotation for name, quotation in bare.items() if not is_known(name)}
+def with_quotes(text: str, told: Sequence[Token]) -> str:
+    """Return a text with quotes around the names that stand in it without.
+
+    A name that is also a plain word of the facts stays as it is.
+    """
+    spoken = {t.text.lower() for t in told if t.kind == "word"} | UNITS
+    bare = {t.text[1:-1].lower(): t.text for t in told if t.kind == "quotation"}
+    bare = {
+        name: quotation
+        for name, quotation in bare.items()
+        if _BARE.fullmatch(name) and name not in spoken and not is_neutral(name)
+    }
     if not bare:
         return text
     named = "|".join(map(re.escape, sorted(bare, key=len, reverse=True)))
@@ -135,13 +145,14 @@ def _characters(read: _Read) -> Iterator[str]:
 
 
 def _names(read: _Read) -> Iterator[str]:
+    known = {t.text for t in read.told if t.kind == "quotation"}
     for token in read.tokens:
-        if token.kind == "name" or (token.kind == "quotation" and token.text not in read.names):
+        if token.kind == "name" or (token.kind == "quotation" and token.text not in known):
             yield token.text
 
 
 def _numbers(read: _Read) -> Iterator[str]:
-    known = numbers(tokens(read.facts.text))
+    known = numbers(read.told)
     for number in numbers(read.tokens):
         if not any(number.says(fact) for fact in known):
             yield f"{number.value} {number.unit}".strip()
@@ -196,7 +207,12 @@ def _orders(read: _Read) -> Iterator[str]:
 
 
 def _words(read: _Read) -> Iterator[str]:
-    yield from (t.text for t in read.tokens if t.kind == "word" and not is_known(t.text))
+    told = roots(t.text for t in read.told if t.kind == "word")
+    for token in read.tokens:
+        if token.kind == "word" and not is_neutral(token.text):
+            low = token.text.lower()
+            if not (low in _WEIGHED or low in COUNTED or root(low) in told):
+                yield token.text
 
 
 def _repeats(read: _Read) -> Iterator[str]:
@@ -209,6 +225,8 @@ def _repeats(read: _Read) -> Iterator[str]:
 
 
 def _omits(read: _Read) -> Iterator[str]:
+    if Token("quotation", read.facts.subject) not in read.tokens:
+        yield read.facts.subject
     said = numbers(read.tokens)
     for needed in numbers(tokens(f"{'. '.join(read.facts.needed)}.")):
         if not any(_same(number, needed) for number in said):

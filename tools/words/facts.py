@@ -23,6 +23,8 @@ class Facts(Message):
 
     about: About
     sentences: tuple[str, ...]
+    subject: str
+    """What it is about: a name in quotes, as the sentences have it."""
     workload: Trend = "unknown"
     inserts: Trend = "unknown"
     space: Trend = "unknown"

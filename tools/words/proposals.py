@@ -52,6 +52,7 @@ def facts_of(proposal: Proposal) -> Facts:
     return Facts(
         about="proposal",
         sentences=sentences,
+        subject=quoted(_subject(proposal.change)),
         workload=pace,
         inserts=inserts,
         space=_space(evidence),
@@ -130,6 +131,18 @@ def _removed(change: Any) -> tuple[str, ...]:
                 "No row is against it now.",
             )
     raise TypeError(f"not a change: {change!r}")
+
+
+def _subject(change: Any) -> object:
+    """Return what a change is about most: a column where it is about one, else a table."""
+    match change:
+        case ChangeType() | DropColumn() | AddNotNull() | AddCheck():
+            return change.column
+        case DropIndex(name=name):
+            return name
+        case CreateSummary(summary=summary):
+            return summary
+    return change.table
 
 
 def _type(name: str) -> str:

@@ -30,7 +30,10 @@ _UNITS = {
     "milliseconds": "ms", "second": "s", "seconds": "s", "sec": "s", "minute": "min",
     "minutes": "min", "KB": "kB", "byte": "B", "bytes": "B",
 }  # fmt: skip
-_COUNTED = "zero one two three four five six seven eight nine ten eleven twelve".split()
+COUNTED = "zero one two three four five six seven eight nine ten eleven twelve".split()
+UNITS = frozenset(
+    "percent times x us ms milliseconds seconds sec s min minutes b kb mb gb tb pb bytes".split()
+)
 ONE_OF = frozenset("query row table column index step thing warning value".split())
 """What a "one" before it is a number of; elsewhere it is a pronoun."""
 _WIDE = Context(prec=1000)
@@ -163,8 +166,8 @@ def _number(piece: Token, after: Token, about: frozenset[Topic]) -> Number | Non
         unit = "times" if match["lead"] else match["unit"]
         return Number(value, _UNITS.get(unit, unit), about)
     word = piece.text.lower()
-    if piece.kind != "word" or word not in _COUNTED:
+    if piece.kind != "word" or word not in COUNTED:
         return None
     if word == "one" and after.text.lower() not in ONE_OF:
         return None
-    return Number(Decimal(_COUNTED.index(word)), "", about)
+    return Number(Decimal(COUNTED.index(word)), "", about)
