@@ -72,8 +72,11 @@ def _meanings(path: Path, profiles: dict[str, TableProfile]) -> dict[tuple[Table
     for promise in load_contract(path).schema_ or ():
         name = (promise.physicalName or promise.name or "").lower().replace('"', "")
         table = profiles.get(name.removeprefix("main."))
-        for prop in promise.properties or ():
-            for column in table.columns if table else ():
-                if prop.logicalType and column.name.lower() == column_name(prop).lower():
-                    found[table.table, column.name] = prop.logicalType
+        if table is None:
+            continue
+        said = {column_name(p).lower(): p.logicalType for p in promise.properties or ()}
+        for column in table.columns:
+            meaning = said.get(column.name.lower())
+            if meaning is not None:
+                found[table.table, column.name] = meaning
     return found

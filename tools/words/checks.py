@@ -14,6 +14,8 @@ from typing import NamedTuple
 from tools.words.facts import Facts, Trend
 from tools.words.reading import (
     COUNTED,
+    QUICK,
+    SLOW,
     UNITS,
     Clause,
     Number,
@@ -50,18 +52,6 @@ ORDERS = frozenset(
 """Words that begin an order."""
 ADDRESSING = frozenset(
     "i me my we us our ours you your yours yourself please must should ought shall let".split()
-)
-QUICK = frozenset(
-    """
-    faster quicker quickly fast speed speeds speeding speedup improve improves improved improvement
-    gain gains gained better shorter sooner benefit benefits
-    """.split()
-)
-SLOW = frozenset(
-    """
-    slow slower slows slowed slowing slowly longer worse worsens degrade degrades degraded lose
-    loses lost loss
-    """.split()
 )
 LESS = frozenset(
     "less fewer smaller lower shrink shrinks shrinking reduce reduces reduced save saves".split()

@@ -42,7 +42,7 @@ def facts_of(proposal: Proposal) -> Facts:
         *_change(proposal.change),
         *_gain(evidence),
         *_winners(evidence.queries),
-        *_losers(evidence.losers),
+        *_losers(evidence),
         *_costs(evidence),
         *_safety(proposal),
     )
@@ -186,9 +186,11 @@ def _one(timing: QueryTiming) -> str:
     return f"one {who}with {after} instead of {before}"
 
 
-def _losers(losers: tuple[QueryTiming, ...]) -> Iterator[str]:
+def _losers(evidence: Evidence) -> Iterator[str]:
+    losers = evidence.losers
     if not losers:
-        yield "No query is slower for certain."
+        if trend(evidence.ratio) != "worse":
+            yield "No query is slower for certain."
         return
     many = counted(len(losers), "query is", "queries are")
     worst = min(losers, key=lambda q: (q.ratio.mid, q.fingerprint))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal
 from typing import Literal, NamedTuple
 
@@ -47,6 +47,20 @@ TOPICS: dict[str, Topic] = {
 }
 
 
+QUICK = frozenset(
+    """
+    faster quicker quickly speed speeds speeding speedup improve improves improved improvement
+    gain gains gained better shorter sooner benefit benefits
+    """.split()
+)
+SLOW = frozenset(
+    """
+    slow slower slows slowed slowing slowly longer worse worsens degrade degrades degraded lose
+    loses lost loss
+    """.split()
+)
+
+
 class Number(NamedTuple):
     """A number as it was written."""
 
@@ -54,6 +68,10 @@ class Number(NamedTuple):
     unit: str
     topics: frozenset[Topic]
     """What its clause, or else its sentence, speaks of."""
+    pace: frozenset[bool] = frozenset()
+    """Whether its clause speaks of faster (True) or slower."""
+    paces: frozenset[bool] = frozenset()
+    """The same of its sentence."""
 
     @property
     def decimals(self) -> int:
@@ -66,6 +84,8 @@ class Number(NamedTuple):
         Two digits have to be left, and what lies in the middle may be rounded either way.
         """
         if self.unit != fact.unit or not _speak_of_one(self.topics, fact.topics):
+            return False
+        if fact.paces and not self.pace <= fact.paces:
             return False
         if self.value == fact.value:
             return True
@@ -95,6 +115,8 @@ class Clause(NamedTuple):
     tokens: tuple[Token, ...]
     topics: frozenset[Topic]
     """Of the clause, else of its sentence."""
+    paces: frozenset[bool]
+    """Whether its sentence speaks of faster (True) or slower."""
 
     @property
     def words(self) -> frozenset[str]:
@@ -125,15 +147,20 @@ def sentences(pieces: list[Token]) -> list[list[Token]]:
 def clauses(pieces: list[Token]) -> Iterator[Clause]:
     """Yield the clauses of a text."""
     for sentence in sentences(pieces):
-        whole = topics(sentence)
+        whole, paces = topics(sentence), _paces(sentence)
         for part in _parts(sentence):
-            yield Clause(tuple(part), topics(part) or whole)
+            yield Clause(tuple(part), topics(part) or whole, paces)
 
 
 def topics(pieces: list[Token]) -> frozenset[Topic]:
     """Return what some words speak of."""
     words = (p.text.lower() for p in pieces if p.kind == "word")
     return frozenset(TOPICS[w] for w in words if w in TOPICS)
+
+
+def _paces(pieces: Iterable[Token]) -> frozenset[bool]:
+    words = {p.text.lower() for p in pieces if p.kind == "word"}
+    return frozenset(quick for quick, of in ((True, QUICK), (False, SLOW)) if words & of)
 
 
 def _parts(sentence: list[Token]) -> list[list[Token]]:
@@ -152,22 +179,24 @@ def numbers(pieces: list[Token]) -> list[Number]:
     for clause in clauses(pieces):
         following = (*clause.tokens[1:], Token("mark", "."))
         for piece, after in zip(clause.tokens, following, strict=True):
-            number = _number(piece, after, clause.topics)
+            number = _number(piece, after)
             if number is not None:
-                found.append(number)
+                value, unit = number
+                pace = _paces(clause.tokens)
+                found.append(Number(value, unit, clause.topics, pace, clause.paces))
     return found
 
 
-def _number(piece: Token, after: Token, about: frozenset[Topic]) -> Number | None:
+def _number(piece: Token, after: Token) -> tuple[Decimal, str] | None:
     if piece.kind == "number":
         match = _NUMBER.fullmatch(piece.text)
         assert match is not None
         value = Decimal(match["value"].replace(",", "").replace("\u2212", "-"))
         unit = "times" if match["lead"] else match["unit"]
-        return Number(value, _UNITS.get(unit, unit), about)
+        return value, _UNITS.get(unit, unit)
     word = piece.text.lower()
     if piece.kind != "word" or word not in COUNTED:
         return None
     if word == "one" and after.text.lower() not in ONE_OF:
         return None
-    return Number(Decimal(COUNTED.index(word)), "", about)
+    return Decimal(COUNTED.index(word)), ""
