@@ -30,6 +30,7 @@ from tools.words.told import Fault
 from tools.words.vocabulary import NOT, is_neutral, root, roots
 
 SHORTEST, LONGEST = 20, 900
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 _BARE = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 """A name that can stand without quotes and still be told from what is around it."""
 VAGUE = frozenset(
@@ -126,7 +127,7 @@ def _form(read: _Read) -> Iterator[str]:
         yield read.text[-20:]
     if first.kind not in ("quotation", "number") and not first.text[0].isupper():
         yield first.text
-    if re.search(r"(?:^| )(?:[.,;:])|  ", read.text):
+    if re.search(r"(?:^| )(?:[.,;:])|  ", _QUOTED.sub("name", read.text)):
         yield "blanks"
 
 

@@ -22,7 +22,7 @@ from tools.words.reading import numbers, tokens
 
 FACTS = plain_facts()
 GOOD = (
-    "The column dep_delay of \"flights\" is stored as SMALLINT, so queries need not convert it. On a"
+    'The column dep_delay of "flights" is stored as SMALLINT, so queries need not convert it. On a'
     " copy with 336,776 rows the whole workload runs ×3.4 as fast. 1 query is slower, with 3.41 ms"
     " instead of 3 ms. An insert takes more time, ×1.31 of what it took, and the data takes 5.5 MB"
     " less space."
