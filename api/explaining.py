@@ -17,8 +17,10 @@ from functools import partial
 from api.asking.language import Language
 from graph.settings import Settings
 from graph.words import FILE, WordStore
+from tools.messages import Proposal
 from tools.slm.errors import ModelError
 from tools.words.facts import Facts
+from tools.words.proposals import facts_of
 from tools.words.told import Words, template
 from tools.words.writing import write
 
@@ -35,6 +37,12 @@ async def open_explainer(settings: Settings) -> AsyncIterator[Explainer]:
             yield found
         finally:
             await found.stop()
+
+
+def words_of(settings: Settings, proposal: Proposal) -> Words:
+    """Return the words about a proposal that are there."""
+    with closing(Language(settings)) as language, closing(Explainer(settings, language)) as found:
+        return found.known(facts_of(proposal))
 
 
 class Explainer:

@@ -26,10 +26,10 @@ class Home:
     products: tuple[str, ...]
     """Those the caller may see; what others hold is as good as not there."""
     open: Callable[[str], AbstractAsyncContextManager[ProductClient]]
-    explain: Callable[[Facts], Words] = template
-    """Tells facts in words."""
     second_opinion: SecondOpinion | None = None
     """A language model, where one is asked for a second opinion."""
+    explain: Callable[[Facts], Words] = template
+    """Tells facts in words."""
 
     def offers(self, product: str | None = None, *, waiting: bool = False) -> list[Offer]:
         """Return the visible proposals, each as it was offered last, oldest first."""

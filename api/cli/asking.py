@@ -73,7 +73,7 @@ async def _ask_here(settings: Settings, request: str, product: str | None) -> co
     ):
         here = home.Home(
             settings, ledger, product_names(settings), partial(_open, settings),
-            explainer.written, model.second_opinion,
+            model.second_opinion, explainer.written,
         )  # fmt: skip
         return await asking.ask(here, request, product)
 

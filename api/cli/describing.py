@@ -12,7 +12,7 @@ from rich.progress import track
 
 from api.cli.inspecting import busy
 from api.cli.shell import Json, err, load_settings, out, print_json, tell
-from api.products import check_writable, product_client, target_of
+from api.products import check_writable, product_client, service_of, target_of
 from api.wording import counted, spoken
 from graph.errors import Busy, GraphError
 from graph.ledger import Ledger
@@ -65,6 +65,8 @@ def describe(
 
 async def _look(settings: Settings, product: str, only: list[str]) -> describing.Undescribed:
     target = target_of(settings, product)
+    if service_of(settings) is not None:
+        raise Busy("`pillion serve` holds this home and the databases; stop it, then describe.")
     if busy(settings):
         raise Busy("Another Pillion command works here now; ask again when it is done.")
     async with product_client.connect(target) as client:

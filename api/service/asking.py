@@ -35,7 +35,7 @@ async def reply_to(service: Service, caller: Caller, text: str, product: str | N
     """Answer a caller from what they may see; a run is begun only for who may start one."""
     home = Home(
         service.settings, service.ledger, known_products(service, caller),
-        service.steward.product, partial(_explained, service), service.language.second_opinion,
+        service.steward.product, service.language.second_opinion, partial(_explained, service),
     )  # fmt: skip
     reply = await ask(home, text, product)
     if reply.status != "starts" or reply.product is None:
