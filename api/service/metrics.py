@@ -124,10 +124,10 @@ def _proposal_families(offers: list[Offer]) -> Iterable[list[str]]:
 def _word_families(tried: list[Tried]) -> Iterable[list[str]]:
     took = [(t, (("about", t.about), ("model", t.model), ("outcome", t.outcome))) for t in tried]
     yield _family(
-        "pillion_words", "counter", "Wordings asked of a model, by whether they passed or why not.",
+        "pillion_words_total", "counter", "Wordings asked of a model, by how they ended.",
         [Sample(t.number, labels) for t, labels in took],
     )  # fmt: skip
-    yield _family("pillion_words_seconds", "counter", "Time those took.",
+    yield _family("pillion_words_seconds_total", "counter", "Time those took.",
                   [Sample(t.seconds, labels) for t, labels in took])  # fmt: skip
 
 

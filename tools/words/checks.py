@@ -30,6 +30,8 @@ from tools.words.told import Fault
 from tools.words.vocabulary import NOT, is_neutral, root, roots
 
 SHORTEST, LONGEST = 20, 900
+FEWEST = 2
+"""Words of a sentence, without which it states nothing."""
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 _BARE = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 """A name that can stand without quotes and still be told from what is around it."""
@@ -127,6 +129,9 @@ def _form(read: _Read) -> Iterator[str]:
         yield read.text[-20:]
     if first.kind not in ("quotation", "number") and not first.text[0].isupper():
         yield first.text
+    for sentence in sentences(read.tokens):
+        if sum(t.kind == "word" for t in sentence) < FEWEST:
+            yield " ".join(t.text for t in sentence)
     if re.search(r"(?:^| )(?:[.,;:])|  ", _QUOTED.sub("name", read.text)):
         yield "blanks"
 

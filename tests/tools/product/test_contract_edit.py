@@ -1,4 +1,4 @@
-"""Descriptions put into a contract's file: nothing else of it changes, and a crash loses nothing."""
+"""Descriptions put into a contract: nothing else of the file changes, and a crash loses nothing."""
 
 from __future__ import annotations
 
