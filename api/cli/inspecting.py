@@ -15,7 +15,8 @@ import typer
 from filelock import FileLock, Timeout
 
 from api.cli.boundary import REMEDIES, explain, sound
-from api.cli.model import judge_words, language_words
+from api.cli.language import language_words
+from api.cli.model import judge_words
 from api.cli.render import audit_table, status_table
 from api.cli.shell import Json, err, load_settings, out, print_json, tell
 from api.products import (

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from api.cli import model
+from api.cli import language
 from graph.decisions import RECORDED, RecordedDecision
 from graph.learning import store_of
 from graph.ledger import Ledger
@@ -19,6 +19,7 @@ from graph.settings import Settings
 from tests.answers import make_about, make_examples, make_judge
 from tests.commands import document, invoke, refusal, started
 from tests.models import make_gguf
+from tools.plain_text import plain
 from tools.slm import registry
 
 pytestmark = pytest.mark.xdist_group("learning")
@@ -166,7 +167,7 @@ def test_without_what_converting_needs_it_is_said_what_to_install(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        model, "importlib", SimpleNamespace(util=SimpleNamespace(find_spec=lambda name: None))
+        language, "importlib", SimpleNamespace(util=SimpleNamespace(find_spec=lambda name: None))
     )
     said = refusal(invoke(home, "model", "convert", make_gguf(tmp_path / "tiny.gguf")))
     assert "install pillion[model]" in said
@@ -182,3 +183,21 @@ def test_the_chosen_model_says_how_likely_each_choice_is(home: Path, tmp_path: P
     assert "with loading" in invoke(home, *ask).stderr
     same = refusal(invoke(home, "model", "score", "x", "--choice", "a", "--choice", "a"))
     assert "do not begin with different tokens" in same
+
+
+def test_the_chosen_model_goes_on_with_a_text(home: Path, tmp_path: Path) -> None:
+    document(home, "model", "convert", make_gguf(tmp_path / "tiny.gguf"))
+    invoke(home, "model", "use", "tiny")
+    ask = ("model", "complete", "the then", "--limit", "12")
+    found = document(home, *ask)
+    assert found["model"] == "tiny" and 0 < len(found["text"]) < 40
+    shown = invoke(home, *ask)
+    assert plain(found["text"][:3]) in shown.stdout and "with loading" in shown.stderr
+    schema = tmp_path / "schema.json"
+    schema.write_text('{"type": "object", "properties": {"n": {"enum": ["one", "on"]}}}')
+    bounded = document(home, *ask, "--schema", schema)
+    assert json.loads(bounded["text"]).keys() <= {"n"}
+    schema.write_text('["no schema"]')
+    assert "no JSON object" in refusal(invoke(home, *ask, "--schema", schema))
+    schema.write_text("nonsense")
+    assert "no JSON" in refusal(invoke(home, *ask, "--schema", schema))
