@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from json import loads
 from pathlib import Path
@@ -23,14 +23,15 @@ from tools.plain_text import plain
 from tools.slm.errors import ModelError
 
 if TYPE_CHECKING:
-    from graph import learning
-    from tools.slm import blas, conversion, engine, languages, mlx_engine, registry, worker
+    from graph import language, learning
+    from tools.slm import conversion, engine, engines, languages, packing, registry, worker
 else:
     # `pillion --help` has no use for them.
     conversion, registry = lazy("tools.slm.conversion"), lazy("tools.slm.registry")
     languages, worker = lazy("tools.slm.languages"), lazy("tools.slm.worker")
-    blas, engine = lazy("tools.slm.blas"), lazy("tools.slm.engine")
-    learning, mlx_engine = lazy("graph.learning"), lazy("tools.slm.mlx_engine")
+    engine, engines = lazy("tools.slm.engine"), lazy("tools.slm.engines")
+    language, learning = lazy("graph.language"), lazy("graph.learning")
+    packing = lazy("tools.slm.packing")
 
 NEEDS = ("gguf", "safetensors", "tokenizers")
 """What converting a model needs beyond Pillion itself."""
@@ -38,12 +39,6 @@ Prompt = Annotated[str, typer.Argument(help="What the model reads.")]
 Seconds = Annotated[
     float, typer.Option(help="How long an answer is waited for.", min=1, max=3600)
 ]  # fmt: skip
-
-
-def language_words(settings: Settings) -> str:
-    """Return which language model is chosen, for people; raises `ModelError`."""
-    used = learning.languages_of(settings).used()
-    return used if used is not None else "none configured: rules and templates"
 
 
 def fetch(json: Json = False) -> None:
@@ -76,15 +71,14 @@ def convert(
     check_writable(settings.home)
     name = (path.stem if name is None else name).lower()
     if path.is_dir():
-        manifest = learning.languages_of(settings).add(name, path, str(path.resolve()))
-        _tell_kept(manifest, json=json)
+        _keep(settings, name, path, str(path.resolve()), json=json)
         return
     _check_installed()
     _convert(settings, path, name, str(path.resolve()), json=json)
 
 
-def _check_installed(needed: Sequence[str] = NEEDS) -> None:
-    missing = [n for n in needed if importlib.util.find_spec(n) is None]
+def _check_installed() -> None:
+    missing = [n for n in NEEDS if importlib.util.find_spec(n) is None]
     if missing:
         raise ModelError(f"{missing[0]} is not installed: install pillion[model].")
 
@@ -95,14 +89,26 @@ def _convert(settings: Settings, path: Path, name: str, source: str, *, json: bo
     with bar("Converting", quiet=json) as progress:
         (task,) = progress.task_ids
         conversion.convert(path, into, lambda tensor: progress.update(task, advance=1))
-    _tell_kept(store.add(name, into, source), json=json)
+    _keep(settings, name, into, source, json=json)
 
 
-def _tell_kept(manifest: languages.Manifest, *, json: bool) -> None:
+def _keep(settings: Settings, name: str, place: Path, source: str, *, json: bool) -> None:
+    """Keep a model, on Linux also as llama.cpp reads it; tell what it is."""
+    store = learning.languages_of(settings)
+    packs = sys.platform.startswith("linux") and importlib.util.find_spec("gguf") is not None
+    with bar("Making it ready for llama.cpp", quiet=json or not packs) as progress:
+        (task,) = progress.task_ids
+
+        def pack(place: Path, into: Path) -> None:
+            packing.pack(place, into, lambda tensor: progress.update(task, advance=1))
+
+        manifest = store.add(name, place, source, pack if packs else None)
     if json:
         print_json(manifest.model_dump(mode="json"))
         return
     tell(f"{manifest.name}: {size(manifest.bytes)} in {manifest.place}.")
+    if manifest.packed is not None:
+        tell(f"For llama.cpp: {size(manifest.packed.bytes)} in {store.packed_of(name)}.")
     tell(f"Next: pillion model use {manifest.name}")
 
 
@@ -116,21 +122,18 @@ def show_language(settings: Settings, name: str, *, json: bool) -> None:
     tell(f"{name}: {size(manifest.bytes)} in {place}, from {manifest.source}")
     for file, kept in manifest.files.items():
         tell(f"  {file}  {size(kept.bytes)}  sha256 {kept.sha256}")
+    if manifest.packed is not None:
+        tell(f"  {store.packed_of(name)}  {size(manifest.packed.bytes)}, for llama.cpp")
     tell("Every file is what it was.")
 
 
 @contextmanager
-def _asked(settings: Settings) -> Iterator[tuple[str, worker.Worker]]:
-    """Lend the chosen model with its name; what it took is told afterwards."""
-    store = learning.languages_of(settings)
-    used = store.used()
-    if used is None:
-        raise ModelError("No language model is chosen: `pillion model fetch`, then `use`.")
-    _check_installed((*NEEDS, "mlx", "mlx_lm"))
-    place = store.checked(used)
-    asked = worker.Worker(lambda: mlx_engine.MlxEngine(place))
+def _asked(settings: Settings) -> Iterator[tuple[language.Chosen, worker.Worker]]:
+    """Lend the chosen model."""
+    found = language.needed(settings)
+    asked = worker.Worker(found.load)
     try:
-        yield used, asked
+        yield found, asked
     finally:
         asked.close()
 
@@ -154,7 +157,7 @@ def score(
         found = asked.score(engine.Prompt(prompt), choice, seconds)
     took = time.monotonic() - started
     if json:
-        print_json({"model": used, "blas": blas.LOADED, "seconds": took, "scores": found})
+        print_json({"model": used.name, "engine": used.by, "seconds": took, "scores": found})
         return
     for text, probability in sorted(found.items(), key=lambda item: -item[1]):
         tell(f"{probability:.3f}  {text!r}")
@@ -186,7 +189,8 @@ def complete(
                 _write(piece)
     took = time.monotonic() - started
     if json:
-        print_json({"model": used, "seconds": took, "text": "".join(pieces)})
+        text = "".join(pieces)
+        print_json({"model": used.name, "engine": used.by, "seconds": took, "text": text})
         return
     out.print()
     _tell_took(used, took)
@@ -207,7 +211,7 @@ def _read_schema(path: Path) -> dict[str, Any]:
     return found
 
 
-def _tell_took(used: str, took: float) -> None:
-    tell(f"{used}, {took:.1f} s with loading", to=err)
-    if blas.LOADED is None and sys.platform.startswith("linux"):
-        tell("No fast BLAS is installed (libopenblas0), so this is many times slower.", to=err)
+def _tell_took(used: language.Chosen, took: float) -> None:
+    tell(f"{used.name}, by {used.by}, {took:.1f} s with loading", to=err)
+    if slow := engines.slowness(used.by):
+        tell(slow, to=err)

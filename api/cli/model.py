@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from api.cli.bars import bar
-from api.cli.language import complete, convert, fetch, language_words, score, show_language
+from api.cli.language import complete, convert, fetch, score, show_language
 from api.cli.shell import Json, load_settings, out, print_json, tell
 from api.products import check_writable
 from api.wording import size
@@ -18,11 +18,12 @@ from graph.settings import Settings
 from tools.lazy import lazy
 
 if TYPE_CHECKING:
-    from graph import learning
+    from graph import language, learning
     from graph import ledger as ledgers
 else:
     # `pillion --help` has no use for them.
-    learning, ledgers = lazy("graph.learning"), lazy("graph.ledger")
+    language, learning = lazy("graph.language"), lazy("graph.learning")
+    ledgers = lazy("graph.ledger")
 
 app = typer.Typer(
     name="model",
@@ -126,7 +127,7 @@ def list_models(json: Json = False) -> None:
         told = size(model.manifest.bytes) if model.manifest else "its manifest is damaged"
         tell(f"{model.name}  {mark}  {told}")
     tell(f"Judge: {judge_words(settings)}.")
-    tell(f"Language model: {language_words(settings)}.")
+    tell(f"Language model: {language.words(settings)}.")
 
 
 def _row(version: Any, serving: str | None) -> dict[str, Any]:
@@ -183,7 +184,7 @@ def use(model: Model) -> None:
     check_writable(settings.home)
     if not is_judge(model):
         learning.languages_of(settings).use(model)
-        tell(f"Language model: {language_words(settings)}.")
+        tell(f"Language model: {language.words(settings)}.")
         return
     with closing(ledgers.Ledger(settings.ledger_path)) as ledger:
         learning.promote(learning.store_of(settings), ledger, model, settings.person)
