@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from tools.lazy import lazy
 from tools.slm.engine import Engine
 from tools.slm.errors import ModelError
+from tools.slm.memory import require
 
 if TYPE_CHECKING:
     from tools.slm import blas, llama_engine, llama_library, mlx_engine
@@ -24,6 +25,8 @@ EngineName = Literal["llama", "mlx"]
 Wanted = Literal["auto", "llama", "mlx"]
 NEEDED = {"llama": ("llguidance", "tokenizers"), "mlx": ("llguidance", "mlx_lm", "tokenizers")}
 EXTRAS = {"llama": "llama", "mlx": "model"}
+BESIDE = 150_000_000
+"""Bytes that a model takes beside its weights: what it has read, and what it computes with."""
 TITLES = {"llama": "llama.cpp", "mlx": "MLX"}
 
 
@@ -88,11 +91,15 @@ def load(wanted: Wanted, files: Files) -> Engine:
     """Load a model; raises `ModelError`. Where the choice is free, MLX stands in for llama.cpp."""
     name = choose(wanted, files)
     if name == "llama" and files.packed is not None:
+        require(files.packed.stat().st_size + BESIDE, str(files.place))
         try:
             return llama_engine.LlamaEngine(files.place, files.packed)
         except llama_library.Unavailable:
             if wanted != "auto" or lacking("mlx", files):
                 raise
+    weights = sum(p.stat().st_size for p in files.place.glob("*.safetensors"))
+    # On Linux it computes in single precision.
+    require(weights * (2 if sys.platform.startswith("linux") else 1) + BESIDE, str(files.place))
     try:
         return mlx_engine.MlxEngine(files.place)
     except ImportError as exc:
