@@ -13,6 +13,8 @@ from tools.slm.engine import Engine
 from tools.slm.errors import ModelError
 from tools.slm.languages import Languages
 
+PROVIDER = "its provider, to whom all that it is asked is sent"
+
 
 class Chosen(NamedTuple):
     """A language model that can be loaded."""
@@ -29,6 +31,8 @@ def chosen(settings: Settings) -> Chosen | None:
 
     Nothing is loaded or checked yet.
     """
+    if settings.model:
+        return Chosen(settings.model, PROVIDER, lambda: engines.load_chat(settings.model))
     store = languages_of(settings)
     used = store.used()
     if used is None:
@@ -55,6 +59,9 @@ def words(settings: Settings) -> str:
 
 def examined(settings: Settings) -> str:
     """Return what `words` does, with files checked and the engine tried; raises `ModelError`."""
+    if settings.model:
+        engines.load_chat(settings.model).close()
+        return words(settings)
     store = languages_of(settings)
     used = store.used()
     if used is None:

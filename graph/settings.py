@@ -56,6 +56,14 @@ class Settings(BaseSettings):
         float,
         Field(gt=0, description="Relative change of the gain that reopens a refused idea."),
     ] = 0.5
+    model: Annotated[
+        str,
+        Field(
+            pattern=r"^([a-z0-9_]+:\S+)?$",
+            description="A provider's chat model in place of a local one, as LangChain names it,"
+            " such as ollama:llama3.2; what it is asked is sent there.",
+        ),
+    ] = ""
     engine: Annotated[
         Literal["auto", "llama", "mlx"],
         Field(

@@ -15,9 +15,10 @@ from tools.slm.errors import ModelError
 from tools.slm.memory import require
 
 if TYPE_CHECKING:
-    from tools.slm import blas, llama_engine, llama_library, mlx_engine
+    from tools.slm import blas, chat_engine, llama_engine, llama_library, mlx_engine
 else:
     # Each has a library of its own behind it.
+    chat_engine = lazy("tools.slm.chat_engine")
     blas, llama_library = lazy("tools.slm.blas"), lazy("tools.slm.llama_library")
     llama_engine, mlx_engine = lazy("tools.slm.llama_engine"), lazy("tools.slm.mlx_engine")
 
@@ -104,6 +105,13 @@ def load(wanted: Wanted, files: Files) -> Engine:
         return mlx_engine.MlxEngine(files.place)
     except ImportError as exc:
         raise ModelError(f"MLX cannot be used here: {exc}.") from exc
+
+
+def load_chat(name: str) -> Engine:
+    """Return a provider's model (`provider:model`), nothing sent yet; raises `ModelError`."""
+    if importlib.util.find_spec("langchain") is None:
+        raise ModelError("langchain is not installed: install pillion[chat] and the provider's.")
+    return chat_engine.ChatEngine(name)
 
 
 def slowness(title: str) -> str | None:

@@ -17,6 +17,7 @@ from graph.learning import store_of
 from graph.ledger import Ledger
 from graph.settings import Settings
 from tests.answers import make_about, make_examples, make_judge
+from tests.chat import chat_server
 from tests.commands import document, invoke, refusal, started
 from tests.models import make_gguf
 from tools.plain_text import plain
@@ -202,3 +203,20 @@ def test_the_chosen_model_goes_on_with_a_text(home: Path, tmp_path: Path) -> Non
     assert "no JSON object" in refusal(invoke(home, *ask, "--schema", schema))
     schema.write_text("nonsense")
     assert "no JSON" in refusal(invoke(home, *ask, "--schema", schema))
+
+
+def test_a_providers_model_takes_the_place_of_a_local_one(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = ("model", "complete", "go on")
+    with chat_server() as server:
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        found = document(home, *ask, PILLION_MODEL="openai:small")
+        said = invoke(home, "status", PILLION_MODEL="openai:small").stdout
+    assert (found["model"], found["text"]) == ("openai:small", "yes")
+    assert "openai:small, by its provider, to whom all that it is asked is sent" in said
+    refused = invoke(home, *ask, PILLION_MODEL="small")
+    assert "PILLION_MODEL=small is not valid" in refusal(refused, code=2)
+    lost = invoke(home, "doctor", PILLION_MODEL="mistralai:small")
+    assert "langchain-mistralai" in lost.stdout and lost.exit_code == 1
