@@ -42,7 +42,7 @@ from tools.words.columns import Known, facts_of_column
 from tools.words.facts import Facts
 from tools.words.proposals import facts_of
 from tools.words.reading import tokens
-from tools.words.writing import SCHEMA, TOKENS, prompt_of, text_of
+from tools.words.writing import TOKENS, prompt_of, schema_of, text_of
 
 if TYPE_CHECKING:
     from tools.slm import mlx_engine, worker
@@ -195,7 +195,7 @@ def worded(texts: Sequence[str], place: Path) -> Iterator[Row]:
     with closing(worker.Worker(lambda: mlx_engine.MlxEngine(place))) as asked:
         for text in texts:
             facts = column_facts(text)
-            said = text_of(asked.complete(prompt_of(facts), SCHEMA, TOKENS, PATIENCE))
+            said = text_of(asked.complete(prompt_of(facts), schema_of(facts), TOKENS, PATIENCE))
             found = check(said, facts)
             before += repeats(said, text)
             passed += isinstance(found, Checked)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from graph.language import chosen
+from graph.settings import Settings
 from graph.sqlite_file import SqliteFile
 from tools.words.facts import Facts
 from tools.words.told import LASTING, Words
@@ -78,6 +81,29 @@ class WordStore(SqliteFile):
         """Return how attempts ended, of one model or of all."""
         found = self._con.execute("SELECT * FROM tried ORDER BY about, model, outcome")
         return [t for t in map(Tried._make, found) if model in (None, t.model)]
+
+
+def told(settings: Settings) -> str:
+    """Return who words explanations, for people; raises `ModelError`."""
+    if not settings.words_model:
+        return "templates"
+    found = chosen(settings)
+    if found is None:
+        return "templates, as no language model is chosen"
+    return told_of(settings.home, found.name) or f"{found.name} is asked; it wrote nothing yet"
+
+
+def told_of(home: Path, model: str) -> str:
+    """Return how often a model's words passed their check, for people; empty without any."""
+    ends: Counter[str] = Counter()
+    for tried in tried_at(home, model):
+        ends[tried.outcome] += tried.number
+    if not ends:
+        return ""
+    total, passed = ends.total(), ends.pop(WRITTEN, 0)
+    why = ", ".join(f"{reason} {n}" for reason, n in ends.most_common())
+    rest = f"; templates for the rest: {why}" if why else ""
+    return f"{model} wrote {passed} of {total}{rest}"
 
 
 def tried_at(home: Path, model: str | None = None) -> list[Tried]:

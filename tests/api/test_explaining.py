@@ -6,14 +6,13 @@ import json
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from api.asking import language
 from api.asking.language import Language
 from api.explaining import Explainer, open_explainer, words_of
-from graph.learning import languages_of
+from graph import language
+from graph.language import Chosen
 from graph.settings import Settings
 from graph.words import FILE, tried_at
 from tests.factories import make_proposal
@@ -21,7 +20,6 @@ from tests.tools.words.cases import plain_facts
 from tests.tools.words.test_checks import GOOD
 from tools.slm.engine import Prompt, Schema, Stop
 from tools.slm.errors import ModelError
-from tools.slm.languages import Languages
 from tools.words.proposals import facts_of
 from tools.words.told import RULES, template
 
@@ -33,9 +31,6 @@ class Engine:
 
     says = GOOD
     asked = 0
-
-    def __init__(self, place: Path) -> None:
-        pass
 
     def complete(
         self, prompt: Prompt, schema: Schema | None, limit: int, stop: Stop
@@ -53,12 +48,9 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A home whose model needs no files."""
     monkeypatch.setattr(Engine, "asked", 0)
     monkeypatch.setattr(Engine, "says", GOOD)
-    monkeypatch.setattr(language, "mlx_engine", SimpleNamespace(MlxEngine=Engine))
-    monkeypatch.setattr(Languages, "checked", lambda self, name: tmp_path / name)
-    (tmp_path / "models" / "language").mkdir(parents=True)
-    found = Settings(home=tmp_path, words_model=True)
-    languages_of(found).use("small")
-    return found
+    found = Chosen("small", "a test", Engine)
+    monkeypatch.setattr(language, "chosen", lambda settings: found)
+    return Settings(home=tmp_path, words_model=True)
 
 
 @pytest.fixture
@@ -75,8 +67,10 @@ def test_without_the_setting_no_model_is_asked_and_no_file_made(settings: Settin
     assert Engine.asked == 0 and not (off.home / FILE).exists()
 
 
-def test_without_a_model_the_template_says_so(settings: Settings) -> None:
-    (settings.home / "models" / "language" / "used.json").unlink()
+def test_without_a_model_the_template_says_so(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(language, "chosen", lambda settings: None)
     with closing(Language(settings)) as model, closing(Explainer(settings, model)) as explainer:
         assert explainer.written(FACTS) == template(FACTS, "no_model")
 
@@ -102,10 +96,11 @@ def test_a_refused_text_is_not_asked_for_again(
 def test_a_model_that_cannot_be_loaded_leaves_the_template(
     explainer: Explainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def damaged(self: Languages, name: str) -> Path:
+    def damaged() -> Engine:
         raise ModelError("damaged")
 
-    monkeypatch.setattr(Languages, "checked", damaged)
+    found = Chosen("small", "a test", damaged)
+    monkeypatch.setattr(language, "chosen", lambda settings: found)
     assert explainer.written(FACTS) == template(FACTS, "failed")
     assert explainer.known(FACTS) == template(FACTS)
 

@@ -17,6 +17,13 @@ Read = Callable[[Sequence[int]], Any]
 """Reads further tokens and returns the logits of the next, as a NumPy array."""
 
 
+def shares(logits: Any, tokens: Sequence[int], choices: Sequence[str]) -> dict[str, float]:
+    """Return the probability of each choice among them, by the logit of its first token."""
+    found = np.array([logits[token] for token in tokens], np.float64)
+    parts = np.exp(found - found.max())
+    return dict(zip(choices, (parts / parts.sum()).tolist(), strict=True))
+
+
 def decode(
     read: Read, rest: Sequence[int], vocabulary: Vocabulary, schema: Schema | None, limit: int
 ) -> Iterator[str]:

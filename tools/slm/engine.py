@@ -12,6 +12,11 @@ Stop = Callable[[], bool]
 Schema = Mapping[str, object]
 """A JSON Schema (draft 2020-12)."""
 
+MOST_TOKENS = 2048
+"""Tokens of a prompt with its answer; more would take seconds and hundreds of megabytes."""
+MOST_CHARACTERS = 8
+"""Characters that one token stands for at most, on average; longer texts are not even tokenised."""
+
 
 class Prompt(NamedTuple):
     """What the model reads: our words around foreign text.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ import numpy as np
 from mlx_lm.models import cache as mlx_cache
 from mlx_lm.utils import load_model
 
-from tools.slm.decoding import decode
+from tools.slm.decoding import decode, shares
 from tools.slm.engine import Prompt, Schema, Stop, Stopped
 from tools.slm.errors import BadModel, ModelError
 from tools.slm.vocabulary import Laid, Vocabulary
@@ -56,10 +55,7 @@ class MlxEngine:
         laid = self._vocabulary.laid(prompt)
         with self._after(laid, stop) as cache:
             logits = self._read(laid.rest, cache, stop)
-        found = [float(logits[token]) for token in firsts]
-        highest = max(found)
-        parts = [math.exp(x - highest) for x in found]
-        return {c: p / sum(parts) for c, p in zip(choices, parts, strict=True)}
+        return shares(logits, firsts, choices)
 
     def complete(
         self, prompt: Prompt, schema: Schema | None, limit: int, stop: Stop

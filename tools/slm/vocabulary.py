@@ -11,13 +11,9 @@ from typing import Any, NamedTuple
 from llguidance import LLMatcher, LLTokenizer
 from tokenizers import Tokenizer
 
-from tools.slm.engine import Prompt, PromptTooLong, Schema
+from tools.slm.engine import MOST_CHARACTERS, MOST_TOKENS, Prompt, PromptTooLong, Schema
 from tools.slm.errors import ModelError
 
-MOST_TOKENS = 2048
-"""Tokens of a prompt with its answer; more would take seconds and hundreds of megabytes."""
-MOST_CHARACTERS = 8
-"""Characters that one token stands for at most, on average; longer texts are not even tokenised."""
 SPELLING: Any = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 """How JSON is written, so that no model can fill its answer with blanks."""
 

@@ -15,12 +15,8 @@ from tools.words.told import Words, template
 Complete = Callable[[Prompt, Schema, int, float], str]
 """What a model says under a schema, within a number of tokens and seconds; raises `ModelError`."""
 LONGEST, TOKENS = 480, 300
-SCHEMA: Schema = {
-    "type": "object",
-    "properties": {"text": {"type": "string", "minLength": 20, "maxLength": LONGEST}},
-    "required": ["text"],
-    "additionalProperties": False,
-}
+ROOM = 1.2
+"""How much longer a wording may be than the template."""
 _PROPOSAL = """\
 Facts about a change of a database, retold in a few short sentences for its owner. Every number and\
  every name stays as it is, nothing is added.
@@ -58,6 +54,22 @@ Retold: {"text": "\\"paid_at\\" holds points in time over some years, 845 differ
  empty in 12 % of the rows of \\"orders\\"; of 30 known queries 4 filter by it."}
 
 Facts:
+The column "country" of the table "customers" holds text.
+It is never empty.
+Each is 2 characters long.
+No known query names it.
+Retold: {"text": "\\"country\\" of \\"customers\\" holds text that is never empty, each 2\
+ characters long, and no known query names it."}
+
+Facts:
+The table "customers" has 1,200 rows and 7 columns.
+Its rows are identified by "customer_id".
+Queries read it together with "orders".
+Of 30 known queries 9 read it.
+Retold: {"text": "The 1,200 rows of \\"customers\\" are identified by \\"customer_id\\" and have 7\
+ columns; of 30 known queries 9 read it, together with \\"orders\\"."}
+
+Facts:
 """
 PREFIXES: Mapping[About, str] = {
     "proposal": _PROPOSAL, "table": _DESCRIPTION, "column": _DESCRIPTION, "term": _DESCRIPTION,
@@ -70,10 +82,21 @@ def prompt_of(facts: Facts) -> Prompt:
     return Prompt(PREFIXES[facts.about], "\n".join(facts.sentences), SUFFIX)
 
 
+def schema_of(facts: Facts) -> Schema:
+    """Return what a model's answer has to be; what it says over and over ends early."""
+    longest = min(LONGEST, int(ROOM * len(facts.text)))
+    return {
+        "type": "object",
+        "properties": {"text": {"type": "string", "minLength": 20, "maxLength": longest}},
+        "required": ["text"],
+        "additionalProperties": False,
+    }
+
+
 def write(facts: Facts, model: str, complete: Complete, seconds: float) -> Words:
     """Return a model's wording where it passes the check, else the template with the reason."""
     try:
-        answer = complete(prompt_of(facts), SCHEMA, TOKENS, seconds)
+        answer = complete(prompt_of(facts), schema_of(facts), TOKENS, seconds)
     except TooFewTokens:
         return template(facts, "too_long")
     except TooLate:

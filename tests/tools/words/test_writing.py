@@ -14,7 +14,7 @@ from tools.slm.errors import ModelError
 from tools.slm.worker import ModelBusy, TooLate
 from tools.words.checks import Checked, check
 from tools.words.columns import Known, facts_of_column
-from tools.words.facts import Facts
+from tools.words.facts import About, Facts
 from tools.words.told import Words
 from tools.words.writing import PREFIXES, SUFFIX, Complete, prompt_of, text_of, write
 
@@ -57,12 +57,16 @@ def test_names_are_data_to_the_model(name: str) -> None:
 
 
 @pytest.mark.parametrize("about", PREFIXES)
-def test_the_examples_in_the_prompt_are_answers_that_pass(about: str) -> None:
-    head, _, rest = PREFIXES[about].partition("Facts:\n")  # type: ignore[index]
-    told, _, answer = rest.partition("Retold: ")
-    facts = FACTS.model_copy(
-        update={"sentences": tuple(told.splitlines()), "needed": (), "subject": '"orders"'}
-    )
-    if about != "proposal":
-        facts = Facts(about="column", sentences=facts.sentences, subject='"paid_at"')
-    assert isinstance(check(text_of(answer.partition("\n")[0]), facts), Checked)
+def test_the_examples_in_the_prompt_are_answers_that_pass(about: About) -> None:
+    examples = PREFIXES[about].split("Facts:\n")[1:-1]
+    assert examples
+    for example in examples:
+        told, _, answer = example.partition("Retold: ")
+        text = text_of(answer)
+        subject = text[text.index('"') :].split(" ")[0]
+        losers = about == "proposal"
+        facts = Facts(
+            about=about, sentences=tuple(told.splitlines()), subject=subject, losers=losers,
+            workload="better", inserts="worse", space="better",
+        )  # fmt: skip
+        assert isinstance(check(text, facts), Checked), check(text, facts)
