@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import typer
 
 from evals.statistics import Estimate, share
+from graph.language import Chosen, needed
+from graph.settings import Settings
 from tools.asking.plans import STARTS
 from tools.asking.request import MOST_CHARACTERS, BadRequest, read_request
 from tools.asking.rules import Routing, route
@@ -45,10 +47,10 @@ from tools.words.reading import tokens
 from tools.words.writing import TOKENS, prompt_of, schema_of, text_of
 
 if TYPE_CHECKING:
-    from tools.slm import mlx_engine, worker
+    from tools.slm import worker
 else:
     # Only a model's own words need a model.
-    mlx_engine, worker = lazy("tools.slm.mlx_engine"), lazy("tools.slm.worker")
+    worker = lazy("tools.slm.worker")
 
 HELD = ("text", "prompt", "injected", "payload")
 """Keys of an object that hold its hostile text."""
@@ -189,10 +191,10 @@ def repeats(said: str, text: str) -> bool:
     return any(f" {' '.join(run)} " in told for run in runs)
 
 
-def worded(texts: Sequence[str], place: Path) -> Iterator[Row]:
+def worded(texts: Sequence[str], model: Chosen) -> Iterator[Row]:
     """Yield what a model makes of hostile names, before the check and after it."""
     before = after = passed = 0
-    with closing(worker.Worker(lambda: mlx_engine.MlxEngine(place))) as asked:
+    with closing(worker.Worker(model.load)) as asked:
         for text in texts:
             facts = column_facts(text)
             said = text_of(asked.complete(prompt_of(facts), schema_of(facts), TOKENS, PATIENCE))
@@ -217,7 +219,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m evals.injection", description=__doc__)
     parser.add_argument("files", type=Path, nargs="+", help="files with hostile texts")
-    parser.add_argument("--model", type=Path, help="directory of an mlx-lm model")
+    parser.add_argument("--home", type=Path, help="PILLION_HOME, whose model words hostile names")
     parser.add_argument("--every", type=int, default=1, help="only every so many texts to it")
     parser.add_argument("--which", action="store_true", help="list the texts that did something")
     given = parser.parse_args()
@@ -226,7 +228,8 @@ def main() -> None:
     typer.echo("| --- | --- |")
     for row in measured(texts):
         typer.echo(line(row))
-    for row in worded(texts[:: given.every], given.model) if given.model else ():
+    model = needed(Settings(home=given.home)) if given.home else None
+    for row in worded(texts[:: given.every], model) if model else ():
         typer.echo(line(row))
     for what, happens in CLAIMS if given.which else ():
         for text in filter(happens, texts):

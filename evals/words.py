@@ -1,7 +1,7 @@
-"""How often a model's words pass the check, and why not: `python -m evals.words --model DIR`.
+"""How often a model's words pass the check, and why not: `python -m evals.words`.
 
-Over the proposals, tables, columns and terms of a home's products. Every text that passed stands
-beside its template with `--texts`, so that a person can say which is better.
+The model in use in a home, over proposals, tables, columns and terms of its products. Every text
+stands beside its template with `--texts`, so that a person can say which is better.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import typer
 
 from evals.statistics import share
+from graph.language import Chosen, needed
 from graph.ledger import Ledger
 from graph.settings import Settings
 from mcp_servers.product.client import connect, stdio_target
@@ -32,10 +33,10 @@ from tools.words.told import Words
 from tools.words.writing import write
 
 if TYPE_CHECKING:
-    from tools.slm import mlx_engine, worker
+    from tools.slm import worker
 else:
     # Only a measurement needs a model.
-    mlx_engine, worker = lazy("tools.slm.mlx_engine"), lazy("tools.slm.worker")
+    worker = lazy("tools.slm.worker")
 
 PATIENCE = 600.0
 
@@ -78,10 +79,9 @@ async def _of_product(descriptor: Path) -> list[Facts]:
     return [*(facts_of_table(p, known) for p in profiles), *columns, *facts_of_terms(profiles)]
 
 
-def tried(found: Sequence[Facts], place: Path) -> Iterator[Tried]:
-    """Yield each wording of the model in a directory."""
-    asked = worker.Worker(lambda: mlx_engine.MlxEngine(place))
-    with closing(asked):
+def tried(found: Sequence[Facts], model: Chosen) -> Iterator[Tried]:
+    """Yield each wording of a model."""
+    with closing(worker.Worker(model.load)) as asked:
         for facts in found:
             said: list[str] = []
 
@@ -90,7 +90,7 @@ def tried(found: Sequence[Facts], place: Path) -> Iterator[Tried]:
                 return said[-1]  # noqa: B023
 
             started = time.monotonic()
-            words = write(facts, place.name, complete, PATIENCE)
+            words = write(facts, model.name, complete, PATIENCE)
             took = time.monotonic() - started
             yield Tried(facts, said[0] if said else "", words, took)
 
@@ -115,15 +115,15 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m evals.words", description=__doc__)
     parser.add_argument("--home", type=Path, default=Path(".pillion"), help="PILLION_HOME")
-    parser.add_argument("--model", type=Path, required=True, help="directory of an mlx-lm model")
     parser.add_argument("--every", type=int, default=1, help="only every so many columns")
     parser.add_argument("--texts", type=Path, help="write what passed, and what not, as JSON lines")
     given = parser.parse_args()
+    model = needed(Settings(home=given.home))
     everything = facts_in(given.home)
     chosen = [f for f in everything if f.about == "proposal"]
     chosen += [f for f in everything if f.about != "proposal"][:: given.every]
     found = []
-    for one in tried(chosen, given.model):
+    for one in tried(chosen, model):
         found.append(one)
         typer.echo(f"{one.facts.about} {one.words.fallback or 'passed'}", err=True)
         if given.texts is not None:
@@ -132,7 +132,7 @@ def main() -> None:
                 body |= {"about": one.facts.about, "facts": one.facts.model_dump(mode="json")}
                 body |= one.words.model_dump(mode="json")
                 file.write(json.dumps(body, ensure_ascii=False) + "\n")
-    typer.echo("\n".join(lines(found)))
+    typer.echo("\n".join([f"{model.name}, by {model.by}", *lines(found)]))
 
 
 if __name__ == "__main__":

@@ -112,10 +112,14 @@ def write(facts: Facts, model: str, complete: Complete, seconds: float) -> Words
 
 
 def text_of(answer: str) -> str:
-    """Return the text in a model's answer, empty where it is none."""
+    """Return the whole sentences in a model's answer, empty where there are none."""
     try:
         said = json.loads(answer)
     except ValueError:
         return ""
     text = said.get("text") if isinstance(said, dict) else None
-    return text.strip() if isinstance(text, str) else ""
+    if not isinstance(text, str):
+        return ""
+    text = text.strip()
+    # The last one may have been cut where there was no more room.
+    return text if text.endswith(".") else text[: text.rfind(". ") + 1]

@@ -49,6 +49,11 @@ def test_the_template_stands_in_with_the_reason(answer: str | Exception, reason:
     assert write(FACTS, "small", says(answer), 1) == Words(text=FACTS.text, fallback=reason)
 
 
+def test_a_sentence_that_was_cut_is_left_out() -> None:
+    assert text_of('{"text": "It runs \u00d73.4 as fast. An insert ta"}') == "It runs ×3.4 as fast."
+    assert text_of('{"text": "An insert ta"}') == ""
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_names_are_data_to_the_model(name: str) -> None:
     column = make_column(name)
