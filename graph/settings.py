@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -56,6 +56,20 @@ class Settings(BaseSettings):
         float,
         Field(gt=0, description="Relative change of the gain that reopens a refused idea."),
     ] = 0.5
+    model: Annotated[
+        str,
+        Field(
+            pattern=r"^([a-z0-9_]+:\S+)?$",
+            description="A provider's chat model in place of a local one, as LangChain names it,"
+            " such as ollama:llama3.2; what it is asked is sent there.",
+        ),
+    ] = ""
+    engine: Annotated[
+        Literal["auto", "llama", "mlx"],
+        Field(
+            description="What computes the language model; the fastest that works here by default."
+        ),
+    ] = "auto"
     ask_model: Annotated[
         bool,
         Field(

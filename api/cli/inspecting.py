@@ -9,13 +9,13 @@ import sqlite3
 import sys
 from collections.abc import Callable
 from contextlib import closing
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from filelock import FileLock, Timeout
 
 from api.cli.boundary import REMEDIES, explain, sound
-from api.cli.model import judge_words, language_words
+from api.cli.model import judge_words
 from api.cli.render import audit_table, status_table
 from api.cli.shell import Json, err, load_settings, out, print_json, tell
 from api.products import (
@@ -34,7 +34,13 @@ from graph.ledger import Ledger
 from graph.policy import PolicyFile, PolicyUnusable
 from graph.settings import Settings
 from mcp_servers.product.errors import ServerGone, ToolFailed
+from tools.lazy import lazy
 from tools.slm.errors import ModelError
+
+if TYPE_CHECKING:
+    from graph import language
+else:
+    language = lazy("graph.language")
 
 RUNS_SHOWN = 20
 NEEDED_FREE = 1_000_000_000
@@ -50,7 +56,7 @@ def status(json: Json = False) -> None:
         view: dict[str, Any] = {"products": _known(settings), "threads": [], "waiting": []}
     else:
         view = _status(settings)
-    view["model"] = _words(language_words, settings)
+    view["model"] = _words(language.words, settings)
     view["judge"] = _words(judge_words, settings)
     if json:
         print_json(view)
@@ -153,7 +159,7 @@ def doctor(json: Json = False) -> None:
     Example: `pillion doctor`
     """
     settings = load_settings()
-    checks = [*_machine(settings), *_state(settings), *_products(settings)]
+    checks = [*_machine(settings), *_state(settings), _language(settings), *_products(settings)]
     if json:
         print_json(checks)
     else:
@@ -205,6 +211,13 @@ def _policy(settings: Settings) -> dict[str, Any]:
     except PolicyUnusable as exc:
         return _check("policy", False, f"{exc} Until then nothing can be approved.")
     return _check("policy", True, counted(len(rules), "rule") if rules else "one answer settles")
+
+
+def _language(settings: Settings) -> dict[str, Any]:
+    try:
+        return _check("language model", True, language.examined(settings))
+    except ModelError as exc:
+        return _check("language model", False, f"{exc} Until then rules and templates serve.")
 
 
 def _ledger(settings: Settings) -> dict[str, Any]:

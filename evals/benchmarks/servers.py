@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil
 
@@ -82,8 +83,8 @@ class Served:
 
 
 @contextlib.contextmanager
-def ours(folder: Path) -> Iterator[Served]:
-    """Serve the graph `three` by our service, with its home in `folder`."""
+def ours(folder: Path, settings: Mapping[str, str] = MappingProxyType({})) -> Iterator[Served]:
+    """Serve the graph `three` by our service, with its home in `folder` and more settings."""
     port = _free_port()
     (folder / "graphs.py").write_text(GRAPH, encoding="utf-8")
     (folder / "serve.py").write_text(SERVE, encoding="utf-8")
@@ -92,6 +93,7 @@ def ours(folder: Path) -> Iterator[Served]:
         "PILLION_SERVICE_REQUESTS_PER_SECOND": "1000000",
         "PILLION_SERVICE_PRINCIPAL_REQUESTS_PER_SECOND": "1000000",
         "PILLION_SERVICE_MAX_RUNS": str(JOBS),
+        **settings,
     }
     command = [sys.executable, str(folder / "serve.py"), str(folder / "home"), str(port)]
     with _listening(command, folder, port, more) as server:

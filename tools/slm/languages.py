@@ -6,7 +6,8 @@ import hashlib
 import json
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ from tools.slm.steps import write_whole
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 JUDGE = re.compile(r"j[0-9a-f]{12}")
 """What judges are called; a model may not be."""
-MANIFEST, USED = "manifest.json", "used.json"
+MANIFEST, USED, PACKED = "manifest.json", "used.json", "packed.gguf"
 NEEDED = ("config.json", "tokenizer.json")
 ALLOWED = re.compile(r"(.*\.(json|safetensors|txt|md|jinja)|LICENSE.*|NOTICE.*|\.gitattributes)")
 """What a model directory may hold: nothing that can run (no Python, no pickle)."""
@@ -43,6 +44,8 @@ class Manifest(Message):
     place: str
     source: str
     files: Mapping[str, Kept]
+    packed: Kept | None = None
+    """What llama.cpp reads instead of the weights, where it can serve this model."""
 
     @property
     def bytes(self) -> int:
@@ -77,12 +80,35 @@ class Languages:
             )
         return self._folder / name / "model"
 
-    def add(self, name: str, directory: Path, source: str) -> Manifest:
-        """Keep a directory as a model after checking all of it; raises `BadModel`."""
-        known = self.place_of(name).parent
+    def packed_of(self, name: str) -> Path:
+        """Return where what llama.cpp reads of a model lies, if it does."""
+        return self.place_of(name).parent / PACKED
+
+    def add(
+        self,
+        name: str,
+        directory: Path,
+        source: str,
+        pack: Callable[[Path, Path], object] | None = None,
+    ) -> Manifest:
+        """Keep a directory as a model after checking all of it; raises `BadModel`.
+
+        `pack` writes what llama.cpp reads; where it cannot, the model is kept without.
+        """
+        known, packed = self.place_of(name).parent, self.packed_of(name)
         files = check_directory(directory)
-        place = str(directory.resolve())
-        manifest = Manifest(name=name, place=place, source=source, files=files)
+        packed.unlink(missing_ok=True)
+        if pack is not None:
+            known.mkdir(parents=True, exist_ok=True)
+            with suppress(BadModel):
+                pack(directory, packed)
+        manifest = Manifest(
+            name=name,
+            place=str(directory.resolve()),
+            source=source,
+            files=files,
+            packed=_kept(packed) if packed.exists() else None,
+        )
         write_whole(known / MANIFEST, manifest.model_dump_json(indent=1))
         return manifest
 
@@ -116,8 +142,13 @@ class Languages:
             path = place / file
             if not path.is_file():
                 raise BadModel(f"{path} is missing; convert or fetch {name} again.")
-            if path.stat().st_size != kept.bytes or digest(path) != kept.sha256:
+            if _kept(path) != kept:
                 raise BadModel(f"{path} is not what it was; convert or fetch {name} again.")
+        packed = self.packed_of(name)
+        if manifest.packed is not None and (
+            not packed.is_file() or _kept(packed) != manifest.packed
+        ):
+            raise BadModel(f"{packed} is not what it was; convert or fetch {name} again.")
         new = sorted(set(_names(place)) - manifest.files.keys())
         if new:
             raise BadModel(f"{place / new[0]} was not there before; convert {name} again.")
@@ -175,9 +206,11 @@ def check_directory(directory: Path) -> dict[str, Kept]:
             _check_json(directory / name)
     for name in weights:
         check_safetensors(directory / name)
-    return {
-        n: Kept(bytes=(directory / n).stat().st_size, sha256=digest(directory / n)) for n in names
-    }
+    return {n: _kept(directory / n) for n in names}
+
+
+def _kept(path: Path) -> Kept:
+    return Kept(bytes=path.stat().st_size, sha256=digest(path))
 
 
 def _check_json(path: Path) -> None:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, InvalidStateError
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from tools.slm.engine import Engine, Prompt, Stopped
+from tools.slm.engine import Engine, Prompt, Schema, Stop, Stopped
 from tools.slm.errors import ModelError
 
 WAITING = 8
 IDLE_SECONDS = 300.0
 Scores = Mapping[str, float]
+T = TypeVar("T")
 
 
 class ModelBusy(ModelError):
@@ -27,10 +28,9 @@ class TooLate(ModelError):
 
 
 class _Task(NamedTuple):
-    prompt: Prompt
-    choices: Sequence[str]
+    work: Callable[[Engine, Stop], Any]
     deadline: float
-    answer: Future[Scores]
+    answer: Future[Any]
 
     def unwanted(self) -> bool:
         return self.answer.cancelled() or time.monotonic() > self.deadline
@@ -56,7 +56,10 @@ class Worker:
         Raises `ModelBusy` when the queue is full. The future raises `TooLate` past its time, and
         whatever the engine raises.
         """
-        task = _Task(prompt, choices, time.monotonic() + seconds, Future())
+        return self._put(lambda engine, stop: engine.score(prompt, choices, stop), seconds)
+
+    def _put(self, work: Callable[[Engine, Stop], T], seconds: float) -> Future[T]:
+        task = _Task(work, time.monotonic() + seconds, Future())
         with self._lock:
             try:
                 self._tasks.put_nowait(task)
@@ -72,17 +75,50 @@ class Worker:
 
     def score(self, prompt: Prompt, choices: Sequence[str], seconds: float) -> Scores:
         """Return the probabilities of the choices; raises `ModelBusy`, `TooLate`, `ModelError`."""
-        answer = self.submit(prompt, choices, seconds)
+        return _result(self.submit(prompt, choices, seconds), seconds)
+
+    def complete(self, prompt: Prompt, schema: Schema | None, limit: int, seconds: float) -> str:
+        """Return what the model says next, as `Engine.complete` does; raises as `score` does."""
+        return _result(
+            self._put(lambda e, stop: "".join(e.complete(prompt, schema, limit, stop)), seconds),
+            seconds,
+        )
+
+    def stream(
+        self, prompt: Prompt, schema: Schema | None, limit: int, seconds: float
+    ) -> Iterator[str]:
+        """Yield what the model says next while it is decoded; raises as `score` does.
+
+        Queued when the first piece is asked for. A reader that closes it stops the decoding.
+        """
+        pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+        def work(engine: Engine, stop: Stop) -> None:
+            # At most one piece a token, so the limit bounds what waits for a slow reader.
+            for piece in engine.complete(prompt, schema, limit, stop):
+                pieces.put(piece)
+
+        deadline = time.monotonic() + seconds
+        answer = self._put(work, seconds)
+        answer.add_done_callback(lambda done: pieces.put(None))
         try:
-            return answer.result(seconds)
-        except TimeoutError as exc:
+            while (piece := pieces.get(timeout=max(0.0, deadline - time.monotonic()))) is not None:
+                yield piece
+            _result(answer, seconds)
+        except queue.Empty:
+            raise _too_late(seconds) from None
+        finally:
             answer.cancel()
-            raise TooLate(f"The model gave no answer within {seconds:g} s.") from exc
 
     @property
     def loaded(self) -> bool:
         """Whether a model may be in memory."""
         return self._thread is not None
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for the one that is answered."""
+        return self._tasks.qsize()
 
     def close(self) -> None:
         """End the thread; what still waits is cancelled."""
@@ -134,7 +170,7 @@ class Worker:
                 return engine
             try:
                 engine = engine or self._make()
-                task.answer.set_result(engine.score(task.prompt, task.choices, task.unwanted))
+                task.answer.set_result(task.work(engine, task.unwanted))
             except Stopped:
                 task.answer.set_exception(TooLate("The model was not ready in time."))
             except ModelError as exc:
@@ -146,3 +182,17 @@ class Worker:
                 task.answer.set_exception(exc)
                 raise
         return engine
+
+
+def _result(answer: Future[T], seconds: float) -> T:
+    try:
+        return answer.result(seconds)
+    except TimeoutError as exc:
+        answer.cancel()
+        raise _too_late(seconds) from exc
+    except CancelledError as exc:
+        raise ModelError("The model was put away before it could answer.") from exc
+
+
+def _too_late(seconds: float) -> TooLate:
+    return TooLate(f"The model gave no answer within {seconds:g} s.")

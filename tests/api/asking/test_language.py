@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from api.asking import language
 from api.asking.language import Language
+from graph import language
 from graph.learning import languages_of
 from graph.settings import Settings
 from tools.asking.model import BLANK
 from tools.asking.request import read_request
+from tools.slm import engines
 from tools.slm.engine import Prompt
 from tools.slm.errors import ModelError
-from tools.slm.languages import Languages
+from tools.slm.languages import Languages, Manifest
 
 REQUEST = read_request("was it any good?")
 
@@ -42,8 +44,16 @@ class Engine:
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A home whose models need no files: what is in use is a name."""
     monkeypatch.setattr(Engine, "asked", [])
-    monkeypatch.setattr(language, "mlx_engine", SimpleNamespace(MlxEngine=Engine))
+    served = SimpleNamespace(
+        TITLES=engines.TITLES,
+        Files=engines.Files,
+        choose=lambda wanted, files: "mlx",
+        load=lambda wanted, files: Engine(files.place),
+    )
+    kept = partial(Manifest, source="", files={})
+    monkeypatch.setattr(language, "engines", served)
     monkeypatch.setattr(Languages, "checked", lambda self, name: tmp_path / name)
+    monkeypatch.setattr(Languages, "manifest", lambda self, name: kept(name=name, place=f"/{name}"))
     (tmp_path / "models" / "language").mkdir(parents=True)
     return Settings(home=tmp_path, ask_model=True)
 
@@ -70,18 +80,3 @@ def test_the_model_in_use_now_is_asked_and_each_has_its_own_bias(settings: Setti
     assert Engine.asked == [
         ("one", REQUEST.text), ("one", BLANK), ("two", REQUEST.text), ("two", BLANK),
     ]  # fmt: skip
-
-
-def test_an_engine_that_cannot_be_imported_is_told_in_words(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(place: Path) -> Engine:
-        raise ImportError("libmlx.so is missing")
-
-    monkeypatch.setattr(language, "mlx_engine", SimpleNamespace(MlxEngine=broken))
-    languages_of(settings).use("one")
-    with closing(Language(settings)) as asked:
-        opinion = asked.second_opinion
-        assert opinion is not None
-        with pytest.raises(ModelError, match=r"libmlx\.so is missing"):
-            opinion.labels(REQUEST)

@@ -11,14 +11,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from api.cli import model
+from api.cli import language
 from graph.decisions import RECORDED, RecordedDecision
 from graph.learning import store_of
 from graph.ledger import Ledger
 from graph.settings import Settings
 from tests.answers import make_about, make_examples, make_judge
+from tests.chat import chat_server
 from tests.commands import document, invoke, refusal, started
 from tests.models import make_gguf
+from tools.plain_text import plain
 from tools.slm import registry
 
 pytestmark = pytest.mark.xdist_group("learning")
@@ -130,8 +132,9 @@ def test_a_gguf_file_is_converted_listed_checked_and_chosen(home: Path, tmp_path
     assert made["name"] == "tiny" and made["source"] == str(path)
     assert document(home, "model", "list")["models"] == ["tiny"]
     assert "Language model: none" in invoke(home, "model", "list").stdout
-    assert "Language model: tiny." in invoke(home, "model", "use", "tiny").stdout
-    assert "Language model: tiny." in invoke(home, "status").stdout
+    assert "Language model: tiny, by llama.cpp." in invoke(home, "model", "use", "tiny").stdout
+    assert "tiny, by MLX." in invoke(home, "status", PILLION_ENGINE="mlx").stdout
+    assert "tiny, by llama.cpp" in invoke(home, "doctor").stdout
     assert "Every file is what it was." in invoke(home, "model", "show", "tiny").stdout
     weights = Path(made["place"]) / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])
@@ -166,7 +169,7 @@ def test_without_what_converting_needs_it_is_said_what_to_install(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        model, "importlib", SimpleNamespace(util=SimpleNamespace(find_spec=lambda name: None))
+        language, "importlib", SimpleNamespace(util=SimpleNamespace(find_spec=lambda name: None))
     )
     said = refusal(invoke(home, "model", "convert", make_gguf(tmp_path / "tiny.gguf")))
     assert "install pillion[model]" in said
@@ -182,3 +185,38 @@ def test_the_chosen_model_says_how_likely_each_choice_is(home: Path, tmp_path: P
     assert "with loading" in invoke(home, *ask).stderr
     same = refusal(invoke(home, "model", "score", "x", "--choice", "a", "--choice", "a"))
     assert "do not begin with different tokens" in same
+
+
+def test_the_chosen_model_goes_on_with_a_text(home: Path, tmp_path: Path) -> None:
+    document(home, "model", "convert", make_gguf(tmp_path / "tiny.gguf"))
+    invoke(home, "model", "use", "tiny")
+    ask = ("model", "complete", "the then", "--limit", "12")
+    found = document(home, *ask)
+    assert found["model"] == "tiny" and 0 < len(found["text"]) < 40
+    shown = invoke(home, *ask)
+    assert plain(found["text"][:3]) in shown.stdout and "with loading" in shown.stderr
+    schema = tmp_path / "schema.json"
+    schema.write_text('{"type": "object", "properties": {"n": {"enum": ["one", "on"]}}}')
+    bounded = document(home, *ask, "--schema", schema)
+    assert json.loads(bounded["text"]).keys() <= {"n"}
+    schema.write_text('["no schema"]')
+    assert "no JSON object" in refusal(invoke(home, *ask, "--schema", schema))
+    schema.write_text("nonsense")
+    assert "no JSON" in refusal(invoke(home, *ask, "--schema", schema))
+
+
+def test_a_providers_model_takes_the_place_of_a_local_one(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = ("model", "complete", "go on")
+    with chat_server() as server:
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        found = document(home, *ask, PILLION_MODEL="openai:small")
+        said = invoke(home, "status", PILLION_MODEL="openai:small").stdout
+    assert (found["model"], found["text"]) == ("openai:small", "yes")
+    assert "openai:small, by its provider, to whom all that it is asked is sent" in said
+    refused = invoke(home, *ask, PILLION_MODEL="small")
+    assert "PILLION_MODEL=small is not valid" in refusal(refused, code=2)
+    lost = invoke(home, "doctor", PILLION_MODEL="mistralai:small")
+    assert "langchain-mistralai" in lost.stdout and lost.exit_code == 1

@@ -8,7 +8,7 @@ from concurrent.futures import CancelledError
 
 import pytest
 
-from tools.slm.engine import Prompt, Stop, Stopped
+from tools.slm.engine import Prompt, Schema, Stop, Stopped
 from tools.slm.errors import BadModel, ModelError
 from tools.slm.worker import ModelBusy, TooLate, Worker
 
@@ -40,6 +40,15 @@ class Scripted:
         if self.failure is not None:
             raise self.failure
         return dict.fromkeys(choices, 1 / len(choices))
+
+    def complete(
+        self, prompt: Prompt, schema: Schema | None, limit: int, stop: Stop
+    ) -> Iterator[str]:
+        for n in range(limit):
+            self.score(prompt, CHOICES, stop)
+            if stop():
+                raise Stopped("nobody waits")
+            yield f"{n} "
 
     def close(self) -> None:
         self.closed += 1
@@ -155,3 +164,80 @@ def test_closing_cancels_what_waits(engine: Scripted) -> None:
     engine.go.set()
     closing.join()
     assert running.result() and engine.closed == 1
+
+
+def test_a_text_comes_whole_or_piece_by_piece(engine: Scripted, worker: Worker) -> None:
+    assert worker.complete(PROMPT, None, 3, LONG) == "0 1 2 "
+    assert list(worker.stream(PROMPT, None, 3, LONG)) == ["0 ", "1 ", "2 "]
+    assert list(worker.stream(PROMPT, None, 0, LONG)) == []
+
+
+def test_the_first_piece_is_there_before_the_last_is_decoded(
+    engine: Scripted, worker: Worker
+) -> None:
+    pieces = worker.stream(PROMPT, None, 2, LONG)
+    assert next(pieces) == "0 "
+    engine.go.clear()
+    engine.go.set()
+    assert list(pieces) == ["1 "]
+
+
+def test_a_reader_that_goes_away_stops_the_decoding(engine: Scripted, worker: Worker) -> None:
+    pieces = worker.stream(PROMPT, None, 10**9, LONG)
+    assert next(pieces) == "0 "
+    pieces.close()
+    assert worker.score(PROMPT, CHOICES, LONG)
+
+
+def test_a_text_that_takes_too_long_is_given_up_with_what_came_before(
+    engine: Scripted, worker: Worker
+) -> None:
+    engine.go.clear()
+    with pytest.raises(TooLate):
+        worker.complete(PROMPT, None, 3, 0.05)
+    with pytest.raises(TooLate):
+        list(worker.stream(PROMPT, None, 3, 0.05))
+
+
+def test_a_failure_in_the_middle_of_a_text_is_its_readers(engine: Scripted, worker: Worker) -> None:
+    pieces = worker.stream(PROMPT, None, 10**9, LONG)
+    next(pieces)
+    engine.failure = BadModel("damaged")
+    with pytest.raises(BadModel):
+        list(pieces)
+
+
+def test_a_full_queue_refuses_a_text_at_its_first_piece(engine: Scripted, worker: Worker) -> None:
+    engine.go.clear()
+    worker.submit(PROMPT, CHOICES, LONG)
+    engine.started.wait()
+    for _ in range(2):
+        worker.submit(PROMPT, CHOICES, LONG)
+    pieces = worker.stream(PROMPT, None, 3, LONG)
+    with pytest.raises(ModelBusy):
+        next(pieces)
+
+
+def test_whoever_waits_for_a_worker_that_is_closed_is_told(engine: Scripted) -> None:
+    worker = Worker(engine)
+    engine.go.clear()
+    worker.submit(PROMPT, CHOICES, LONG)
+    engine.started.wait()
+    told: list[str] = []
+
+    def wait() -> None:
+        try:
+            worker.complete(PROMPT, None, 3, LONG)
+        except ModelError as exc:
+            told.append(str(exc))
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    while not worker.waiting:
+        threading.Event().wait(0.001)
+    closing = threading.Thread(target=worker.close)
+    closing.start()
+    waiting.join()
+    engine.go.set()
+    closing.join()
+    assert told == ["The model was put away before it could answer."]

@@ -1,0 +1,81 @@
+"""The language model that settings and `pillion model use` choose, and what computes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from graph.learning import languages_of
+from graph.settings import Settings
+from tools.slm import engines
+from tools.slm.engine import Engine
+from tools.slm.errors import ModelError
+from tools.slm.languages import Languages
+
+PROVIDER = "its provider, to whom all that it is asked is sent"
+
+
+class Chosen(NamedTuple):
+    """A language model that can be loaded."""
+
+    name: str
+    by: str
+    """What computes it."""
+    load: Callable[[], Engine]
+    """Checks every file and loads the model; raises `ModelError`."""
+
+
+def chosen(settings: Settings) -> Chosen | None:
+    """Return the language model in use, None without one; raises `ModelError`.
+
+    Nothing is loaded or checked yet.
+    """
+    if settings.model:
+        return Chosen(settings.model, PROVIDER, lambda: engines.load_chat(settings.model))
+    store = languages_of(settings)
+    used = store.used()
+    if used is None:
+        return None
+    engine = engines.choose(settings.engine, _files(store, used))
+    return Chosen(used, engines.TITLES[engine], lambda: _load(settings, store, used))
+
+
+def needed(settings: Settings) -> Chosen:
+    """Return the language model in use; raises `ModelError`, which says how to get one."""
+    found = chosen(settings)
+    if found is None:
+        raise ModelError("No language model is chosen: `pillion model fetch`, then `use`.")
+    return found
+
+
+def words(settings: Settings) -> str:
+    """Return which language model is in use and what computes it, for people; `ModelError`."""
+    found = chosen(settings)
+    if found is None:
+        return "none configured: rules and templates"
+    return f"{found.name}, by {found.by}"
+
+
+def examined(settings: Settings) -> str:
+    """Return what `words` does, with files checked and the engine tried; raises `ModelError`."""
+    if settings.model:
+        engines.load_chat(settings.model).close()
+        return words(settings)
+    store = languages_of(settings)
+    used = store.used()
+    if used is None:
+        return words(settings)
+    store.checked(used)
+    return f"{used}, by {engines.TITLES[engines.tried(settings.engine, _files(store, used))]}"
+
+
+def _files(store: Languages, name: str) -> engines.Files:
+    manifest = store.manifest(name)
+    packed = store.packed_of(name) if manifest.packed is not None else None
+    return engines.Files(Path(manifest.place), packed)
+
+
+def _load(settings: Settings, store: Languages, name: str) -> Engine:
+    store.checked(name)
+    return engines.load(settings.engine, _files(store, name))

@@ -1,0 +1,41 @@
+"""What is left of memory is the least that machine, container and process leave."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tools.slm import memory
+from tools.slm.errors import ModelError
+from tools.slm.memory import free_bytes, require
+
+
+def container(folder: Path, most: str) -> Path:
+    (folder / "memory.max").write_text(most + "\n")
+    (folder / "memory.current").write_text("900\n")
+    (folder / "memory.stat").write_text("anon 600\ninactive_file 200\n")
+    return folder
+
+
+def test_a_container_leaves_what_it_has_with_its_file_cache(tmp_path: Path) -> None:
+    assert free_bytes(container(tmp_path, "1000")) == 300
+
+
+def test_without_a_limit_the_machine_counts(tmp_path: Path) -> None:
+    for folder in (tmp_path / "none", container(tmp_path, "max")):
+        assert 0 < free_bytes(folder) <= psutil.virtual_memory().total
+
+
+def test_a_limit_of_the_process_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    most = psutil.Process().memory_info().vms + 10_000_000
+    monkeypatch.setattr(memory.resource, "getrlimit", lambda what: (most, most))
+    assert free_bytes(tmp_path) <= 10_000_000
+
+
+def test_too_little_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "free_bytes", lambda: 5_000_000)
+    require(4_000_000, "it")
+    with pytest.raises(ModelError, match="it needs about 6 MB, and 5 MB are left"):
+        require(6_000_000, "it")

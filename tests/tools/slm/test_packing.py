@@ -1,0 +1,121 @@
+"""A model directory packed for llama.cpp: the same weights, and nothing that came with them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from gguf import GGUFReader
+from safetensors.numpy import load_file, save_file
+
+from tests.models import HEADS, make_gguf, rotated
+from tools.slm.conversion import convert
+from tools.slm.errors import BadModel
+from tools.slm.packing import pack
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("packing")
+    convert(make_gguf(folder / "small.gguf"), folder / "model")
+    return folder / "model"
+
+
+@pytest.fixture
+def place(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "model"))
+
+
+def config_with(place: Path, **changes: object) -> None:
+    path = place / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def weights_with(place: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    weights = dict(load_file(place / "model.safetensors"))
+    change(weights)
+    save_file(weights, str(place / "model.safetensors"))
+
+
+def test_every_weight_is_packed_as_it_is_and_nothing_foreign_with_it(
+    place: Path, tmp_path: Path
+) -> None:
+    pack(place, tmp_path / "packed.gguf")
+    reader = GGUFReader(tmp_path / "packed.gguf")
+    packed = {t.name: np.array(t.data) for t in reader.tensors}
+    weights = load_file(place / "model.safetensors")
+    assert len(packed) == len(weights)
+    assert (packed["token_embd.weight"] == weights["model.embed_tokens.weight"]).all()
+    query = weights["model.layers.1.self_attn.q_proj.weight"]
+    assert (packed["blk.1.attn_q.weight"] == rotated(query, HEADS)).all()
+    known = {n for n in reader.fields if not n.startswith(("GGUF.", "llama.", "general."))}
+    assert known == {"tokenizer.ggml.model"}
+
+
+def test_bfloat16_is_read_as_it_is(place: Path, tmp_path: Path) -> None:
+    weights = load_file(place / "model.safetensors")
+    short = {
+        n: (a.astype(np.float32).view(np.uint32) >> 16).astype("<u2") for n, a in weights.items()
+    }
+    path = place / "model.safetensors"
+    save_file(short, str(path))
+    body = path.read_bytes()
+    path.write_bytes(body.replace(b'"U16"', b'"BF16"').replace(body[:8], _length(body), 1))
+    pack(place, tmp_path / "packed.gguf")
+    reader = GGUFReader(tmp_path / "packed.gguf")
+    found = next(t.data for t in reader.tensors if t.name == "token_embd.weight")
+    assert np.allclose(found, weights["model.embed_tokens.weight"], rtol=0.01)
+
+
+def _length(body: bytes) -> bytes:
+    header = int.from_bytes(body[:8], "little")
+    longer = body[8 : 8 + header].count(b'"U16"')
+    return (header + longer).to_bytes(8, "little")
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda p: config_with(p, model_type="mamba"), "family 'mamba'"),
+        (lambda p: config_with(p, quantization={"bits": 4}), "uses quantization"),
+        (lambda p: config_with(p, rope_scaling={"factor": 8}), "uses rope_scaling"),
+        (lambda p: config_with(p, num_attention_heads=5), "divide"),
+        (lambda p: config_with(p, head_dim=4), "divide"),
+        (lambda p: config_with(p, hidden_size="wide"), "wrong one"),
+        (lambda p: config_with(p, vocab_size=99), "does not belong"),
+        (lambda p: config_with(p, num_hidden_layers=3), "is missing"),
+        (lambda p: weights_with(p, lambda w: w.pop("model.norm.weight")), "is missing"),
+        (lambda p: weights_with(p, lambda w: w.update(x=w["model.norm.weight"])), "not belong"),
+        (
+            lambda p: weights_with(p, lambda w: w["model.norm.weight"].fill(np.nan)),
+            "no number",
+        ),
+        (
+            lambda p: weights_with(
+                p,
+                lambda w: w.update(
+                    {"model.embed_tokens.weight": np.full((264, 32), 1e9, np.float32)}
+                ),
+            ),
+            "half precision",
+        ),
+        (
+            lambda p: weights_with(
+                p, lambda w: w.update({"model.norm.weight": np.ones(32, np.int8)})
+            ),
+            "kept as I8",
+        ),
+    ],
+)  # fmt: skip
+def test_what_llama_cpp_could_not_compute_rightly_is_not_packed(
+    damage: Callable[[Path], object], said: str, place: Path, tmp_path: Path
+) -> None:
+    damage(place)
+    with pytest.raises(BadModel, match=said):
+        pack(place, tmp_path / "packed.gguf")
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]
