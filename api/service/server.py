@@ -135,7 +135,7 @@ async def _opened(
             build_app(service, extend), log_config=None, server_header=False,
             timeout_graceful_shutdown=CLOSING_SECONDS, h11_max_incomplete_event_size=65_536,
             ssl_certfile=tls.certificate if tls else None, ssl_keyfile=tls.key if tls else None,
-            http=hurried(service.limits.request_seconds), ws_max_size=MAX_BODY,
+            ws_max_size=MAX_BODY, **hurried(service.limits.request_seconds),
         )  # fmt: skip
         cut_off_quietly()
         serving = Serving(url=url, token=service.access.own, pid=os.getpid())
