@@ -12,6 +12,7 @@ from tools.asking.model import SecondOpinion
 from tools.lazy import lazy
 from tools.slm.engine import Engine, Prompt
 from tools.slm.errors import ModelError
+from tools.slm.times import TIMES
 
 if TYPE_CHECKING:
     from graph import learning
@@ -42,9 +43,10 @@ class Language:
 
     def _score(self, prompt: Prompt, choices: Sequence[str]) -> Mapping[str, float]:
         """Return the probability of each choice; raises `ModelError`."""
-        with self._lock:
-            asked = self._asked()
-        return asked.score(prompt, choices, SECONDS)
+        with TIMES.timed("route"):
+            with self._lock:
+                asked = self._asked()
+            return asked.score(prompt, choices, SECONDS)
 
     def _asked(self) -> worker.Worker:
         used = self._store.used()

@@ -17,7 +17,7 @@ from api.asking.language import Language
 from api.products import descriptor_of, target_of
 from api.service.access import Access
 from api.service.keys import KEYS, Keys
-from api.service.observing import Histogram, Requests
+from api.service.observing import Requests, no_requests
 from api.service.retention import cancelled, forget_old
 from api.service.settings import ServiceSettings
 from api.views import save_report
@@ -51,7 +51,7 @@ class Service:
     """Checkpoints on a connection of their own: a long history holds up no run."""
     language: Language
     working: asyncio.Task[None] | None = None
-    requests: Requests = field(default_factory=lambda: Requests(Histogram))
+    requests: Requests = field(default_factory=no_requests)
     started_at: str = field(default_factory=lambda: now().isoformat())
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when nothing more will happen: whoever waits for something may leave."""

@@ -11,19 +11,11 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from tools.slm.engine import Engine, Prompt, Stopped
-from tools.slm.errors import ModelError
+from tools.slm.errors import ModelBusy, ModelError, TooLate
 
 WAITING = 8
 IDLE_SECONDS = 300.0
 Scores = Mapping[str, float]
-
-
-class ModelBusy(ModelError):
-    """Too many requests wait for the model already."""
-
-
-class TooLate(ModelError):
-    """The answer was not there when it was needed."""
 
 
 class _Task(NamedTuple):
