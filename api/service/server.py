@@ -127,9 +127,7 @@ async def _opened(
 ) -> AsyncIterator[tuple[_Server, Serving]]:
     """Open the service with its server, and announce it while it is open."""
     (listening, tls), (graphs, extend) = door, more
-    host, port = listening.getsockname()[:2]
-    scheme = "https" if tls else "http"
-    url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+    url = _url_of(listening, "https" if tls else "http")
     async with open_service(settings, limits, graphs) as service:
         config = uvicorn.Config(
             build_app(service, extend), log_config=None, server_header=False,
@@ -141,6 +139,13 @@ async def _opened(
         serving = Serving(url=url, token=service.access.own, pid=os.getpid())
         with announced(settings.home / "service.json", serving):
             yield kind(config, service), serving
+
+
+def _url_of(listening: socket.socket, scheme: str) -> str:
+    """Return how this machine reaches what listens; "all addresses" is none to go to."""
+    host, port = listening.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _check_open(settings: Settings, limits: ServiceSettings, host: str) -> None:
