@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -26,6 +27,7 @@ from graph.settings import Settings
 from tools.logs import LogSettings, set_up_logs
 from tools.tracing import set_up_tracing
 
+LOG = logging.getLogger("pillion.service")
 CLOSING_SECONDS = 5
 
 
@@ -86,6 +88,7 @@ def serve_home(
     # Told now, not to the first who answers.
     PolicyFile(settings.home).read()
     tls = tls_files(limits)
+    set_up_logs(LogSettings())
     _check_open(settings, limits, host)
 
     async def serve() -> None:
@@ -95,7 +98,6 @@ def serve_home(
             await server.serve(sockets=[listening])
 
     with _listen(host, port) as listening:
-        set_up_logs(LogSettings())
         set_up_tracing("pillion")
         asyncio.run(serve())
 
@@ -149,13 +151,25 @@ def _url_of(listening: socket.socket, scheme: str) -> str:
 
 
 def _check_open(settings: Settings, limits: ServiceSettings, host: str) -> None:
-    """Refuse an address that others reach while nobody has to say who they are."""
+    """Refuse an address that others reach while nobody has to say who they are, or all overhear."""
+    if is_loopback(host):
+        return
     with closing(Keys(settings.home / KEYS)) as keys:
-        if not (is_loopback(host) or keys.asked_for or limits.oidc_issuer):
+        if not (keys.asked_for or limits.oidc_issuer):
             raise CannotListen(
                 f"{host} can be reached from other machines, and no key is asked for: make one"
                 " with `pillion keys add`, set PILLION_SERVICE_OIDC_ISSUER, or use 127.0.0.1."
             )
+    if limits.encrypted:
+        return
+    if not limits.plain_http:
+        raise CannotListen(
+            f"{host} can be reached from other machines, and keys would cross the network for all"
+            " to read: set PILLION_SERVICE_TLS_CERTIFICATE and PILLION_SERVICE_TLS_KEY, or"
+            " PILLION_SERVICE_PUBLIC_URL to the https URL of a proxy before it, or"
+            " PILLION_SERVICE_PLAIN_HTTP=true where the network itself encrypts."
+        )
+    LOG.warning("keys and tokens reach %s unencrypted, as PILLION_SERVICE_PLAIN_HTTP allows", host)
 
 
 def _listen(host: str, port: int) -> socket.socket:
