@@ -212,4 +212,4 @@ async def join_thread(
         after = records.latest(thread_id)
     else:
         after = int(last_event_id) if re.fullmatch(r"\d{1,18}", last_event_id) else 0
-    return thread_stream(service.engine, thread_id, after, stream_mode or ["run_modes"])
+    return thread_stream(service.engine, caller, thread_id, after, stream_mode or ["run_modes"])
