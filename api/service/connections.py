@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -117,13 +117,17 @@ class Hurried(Impatient, H11Protocol):
             self.transport.close()
 
 
-def hurried(seconds: float) -> dict[str, type[asyncio.Protocol]]:
-    """Return the protocols with their time, as uvicorn's options `http` and `ws`."""
+class Lines(NamedTuple):
+    """The protocols of a server."""
+
+    http: type[asyncio.Protocol]
+    ws: type[asyncio.Protocol]
+
+
+def hurried(seconds: float) -> Lines:
+    """Return the protocols with their time."""
     members: dict[str, Any] = {"seconds": seconds}
-    return {
-        "http": type("Hurried", (Hurried,), members),
-        "ws": type("Conversing", (Conversing,), members),
-    }
+    return Lines(type("Hurried", (Hurried,), members), type("Conversing", (Conversing,), members))
 
 
 def cut_off_quietly() -> None:

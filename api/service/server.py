@@ -130,12 +130,13 @@ async def _opened(
     """Open the service with its server, and announce it while it is open."""
     (listening, tls), (graphs, extend) = door, more
     url = _url_of(listening, "https" if tls else "http")
+    lines = hurried(limits.request_seconds)
     async with open_service(settings, limits, graphs) as service:
         config = uvicorn.Config(
             build_app(service, extend), log_config=None, server_header=False,
             timeout_graceful_shutdown=CLOSING_SECONDS, h11_max_incomplete_event_size=65_536,
             ssl_certfile=tls.certificate if tls else None, ssl_keyfile=tls.key if tls else None,
-            ws_max_size=MAX_BODY, **hurried(service.limits.request_seconds),
+            http=lines.http, ws=lines.ws, ws_max_size=MAX_BODY,
         )  # fmt: skip
         cut_off_quietly()
         serving = Serving(url=url, token=service.access.own, pid=os.getpid())

@@ -53,15 +53,15 @@ class Speed:
 def run(quick: bool = False) -> list[Row]:
     """Measure both servers by turns, then our own."""
     with home() as folder:
-        with ours(folder) as own, theirs(folder) as other:
-            speeds = _by_turns((own, other), quick)
-        with ours(folder) as own:
-            idle = _idle(own, 100 if quick else READERS)
+        with ours(folder) as server, theirs(folder) as langgraph:
+            own, other = _by_turns((server, langgraph), quick)
+        with ours(folder) as server:
+            idle = _idle(server, 100 if quick else READERS)
         short, long = (
             _replay(folder / f"{count}.db", count)
             for count in (EVENTS // 100, EVENTS // (20 if quick else 1))
         )
-    return [*_compared(*speeds, other.version), _idle_row(idle), _replay_row(short, long)]
+    return [*_compared(own, other, langgraph.version), _idle_row(idle), _replay_row(short, long)]
 
 
 def _by_turns(servers: Sequence[Served], quick: bool) -> list[Speed]:
