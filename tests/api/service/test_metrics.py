@@ -98,3 +98,11 @@ async def test_requests_are_measured_by_route_and_never_by_what_callers_write(
     assert value(times, "_bucket", le="+Inf", **about) == 2
     assert value(times, "_count", route="none", method="GET") == 1
     assert value(times, "_count", method="other") == 1
+
+
+async def test_models_are_measured_by_what_they_did(http: httpx.AsyncClient) -> None:
+    await http.post("/v1/ask", json={"request": "what waits for me?"})
+    times = (await read(http))["pillion_model_seconds"]
+    about = {"operation": "rules", "outcome": "answered"}
+    assert times.type == "histogram" and value(times, "_count", **about) >= 1
+    assert value(times, "_bucket", le="0.1", **about) >= 1
