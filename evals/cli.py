@@ -77,7 +77,9 @@ def list_suites(json: Json = False) -> None:
 def run(
     suite: Annotated[str, typer.Option(help="smoke, dev or full.")] = "smoke",
     family: Annotated[str | None, typer.Option(help="Only this family.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Only this seed.", min=1)] = None,
+    seed: Annotated[
+        str, typer.Option(help="Only this seed, or a range with both its ends: 20-40.")
+    ] = "",
     approver: Annotated[
         str, typer.Option(help="Who answers the proposals; replay:FILE answers as people did.")
     ] = "oracle",
@@ -111,12 +113,12 @@ def run(
 
     Example: `pillion eval run --suite dev --family raw_text --approver strict_dba`
     """
-    if gate and (suite, family, seed, approver) != ("smoke", None, None, "oracle"):
+    if gate and (suite, family, seed, approver) != ("smoke", None, "", "oracle"):
         _refuse("--gate is for the whole smoke suite, answered by oracle: so is its baseline.")
     if exhaustive and suite == "smoke":
         _refuse("--exhaustive takes minutes a scenario: use it with --suite dev or full.")
     arguments: dict[str, Any] = {
-        "family": family or "", "seed": seed or 0, "approver": _absolute(approver),
+        "family": family or "", "seed": seed, "approver": _absolute(approver),
         "baseline": ",".join(baseline or ()),
         "thorough": suite != "smoke" if thorough is None else thorough,
     }  # fmt: skip

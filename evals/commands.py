@@ -44,7 +44,7 @@ def show_progress() -> None:
 def run(suite: str, arguments: dict[str, Any], *, again: bool) -> tuple[Path, SuiteResult]:
     """Run a suite, or go on with the newest run, and return its log and result."""
     where = log_dir()
-    places(suite, arguments["family"] or None, arguments["seed"] or None)
+    places(suite, arguments["family"], arguments["seed"])
     check_approver(arguments["approver"])
     baselines = check_baselines([arguments["baseline"]])
     show_progress()

@@ -5,6 +5,7 @@ Dev seeds are for looking at while the advisor is worked on; nothing is ever tun
 
 from __future__ import annotations
 
+import re
 from typing import Literal, NamedTuple
 
 from evals.errors import UnknownName
@@ -15,6 +16,7 @@ DEV_SEEDS = range(1, 1000)
 TEST_SEEDS = range(1000, 2000)
 UNSEEN = (1011, 1012, 1013, 1014, 1015)
 """Seeds below were looked at: what they showed was mended, so they prove nothing any more."""
+SEEDS = re.compile(r"(\d{1,6})(?:-(\d{1,6}))?", re.ASCII)
 SMOKE = (
     "raw_text", "repeated_totals", "nothing_to_improve", "tiny", "leading_zeros", "later_text",
     "hostile_names",
@@ -52,19 +54,26 @@ def suites() -> dict[str, Suite]:
     }
 
 
-def places(suite: str, family: str | None = None, seed: int | None = None) -> list[Place]:
-    """Return the scenarios of a suite, narrowed; raises `UnknownName`."""
+def places(suite: str, family: str = "", seed: str = "") -> list[Place]:
+    """Return the scenarios of a suite, narrowed by what isn't empty; raises `UnknownName`.
+
+    `seed` is one, such as 7, or a range with both its ends, such as 20-40.
+    """
     known = suites()
     if suite not in known:
         raise UnknownName("suite", suite, known)
     chosen = known[suite]
-    if family is not None and family not in families():
+    if family and family not in families():
         raise UnknownName("family", family, families())
-    if seed is not None and seed not in chosen.allowed:
-        allowed = chosen.allowed
-        raise UnknownName(
-            f"seed of the {suite} suite", seed, [f"{allowed.start} to {allowed.stop - 1}"]
-        )
+    seeds = _seeds(suite, seed, chosen.allowed) if seed else chosen.seeds
     wanted = (family,) if family else chosen.families
-    seeds = (seed,) if seed is not None else chosen.seeds
     return [Place(f, s) for s in seeds for f in wanted]
+
+
+def _seeds(suite: str, asked: str, allowed: range) -> range:
+    parts = SEEDS.fullmatch(asked)
+    first, last = (int(parts[1]), int(parts[2] or parts[1])) if parts else (0, 0)
+    if not first <= last or first not in allowed or last not in allowed:
+        between = f"{allowed.start} to {allowed.stop - 1}, or a range such as 20-40 of them"
+        raise UnknownName(f"seed of the {suite} suite", asked, [between])
+    return range(first, last + 1)

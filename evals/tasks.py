@@ -34,7 +34,7 @@ def smoke(
     approver: str = ORACLE,
     baseline: str | list[str] = "",
     family: str = "",
-    seed: int = 0,
+    seed: int | str = "",
     thorough: bool = False,
 ) -> Task:
     """Play a few quick scenarios, one of each sort."""
@@ -46,7 +46,7 @@ def dev(
     approver: str = ORACLE,
     baseline: str | list[str] = "rules",
     family: str = "",
-    seed: int = 0,
+    seed: int | str = "",
     thorough: bool = True,
     exhaustive: bool = False,
 ) -> Task:
@@ -59,7 +59,7 @@ def full(
     approver: str = ORACLE,
     baseline: str | list[str] = "rules",
     family: str = "",
-    seed: int = 0,
+    seed: int | str = "",
     thorough: bool = True,
     exhaustive: bool = False,
 ) -> Task:
@@ -79,9 +79,12 @@ def _options(
     )
 
 
-def suite_task(suite: SuiteName, options: Options, family: str, seed: int) -> Task:
-    """Return a suite's task; raises `UnknownName`. An empty family and seed 0 mean all."""
-    wanted = places(suite, family or None, seed or None)
+def suite_task(suite: SuiteName, options: Options, family: str, seed: int | str) -> Task:
+    """Return a suite's task; raises `UnknownName`. What is empty means all.
+
+    Inspect makes a number of a seed that looks like one.
+    """
+    wanted = places(suite, family, str(seed))
     return Task(
         dataset=MemoryDataset([_sample(place) for place in wanted], name=f"pillion-{suite}"),
         solver=pillion(options.model_dump(mode="json")),

@@ -10,8 +10,9 @@ from tools.messages import Proposal
 from tools.slm.errors import ModelError
 from tools.slm.facts import facts_of
 from tools.slm.features import History
-from tools.slm.judge import Opinion
+from tools.slm.judge import Judge, Opinion
 from tools.slm.store import Store
+from tools.slm.times import TIMES
 
 
 class ServingJudge:
@@ -26,15 +27,11 @@ class ServingJudge:
             serving = self._store.serving().id
             if serving is None or not proposals:
                 return Opinions()
-            judge = self._store.load(serving)
+            past = self._answers(product)
+            with TIMES.timed("judge"):
+                return Opinions(_judged(self._store.load(serving), proposals, past))
         except ModelError as exc:
             return Opinions(note=f"Rules rank, for the judge cannot be used: {exc}")
-        past = self._answers(product)
-        found: Mapping[str, Opinion] = {
-            p.id: judge.opinion(p.change.kind, facts_of(p), history_of(past, p.change.kind))
-            for p in proposals
-        }
-        return Opinions(found)
 
     def _answers(self, product: str) -> list[tuple[str, bool]]:
         answered = (o for o in self._ledger.answered() if o.proposal.product == product)
@@ -43,6 +40,15 @@ class ServingJudge:
             for o in answered
             if o.decision is not None
         ]
+
+
+def _judged(
+    judge: Judge, proposals: Sequence[Proposal], past: Sequence[tuple[str, bool]]
+) -> Mapping[str, Opinion]:
+    return {
+        p.id: judge.opinion(p.change.kind, facts_of(p), history_of(past, p.change.kind))
+        for p in proposals
+    }
 
 
 def history_of(answers: Sequence[tuple[str, bool]], kind: str) -> History:

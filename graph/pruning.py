@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+from graph.checkpoint_rows import DELTAS, OLDER, OLDEST_KEPT, SPACES
 from graph.run_store import now
 from graph.settings import Settings
 from tools.failpoints import crash_point
@@ -45,18 +46,6 @@ EVENTS = f"""
         AND status NOT IN ('pending', 'running')
     ) AND thread_id NOT IN ({BUSY})
 """  # noqa: S608 - our own words
-DELTAS = """
-    SELECT 1 FROM checkpoints WHERE thread_id = ?
-    AND instr(CAST(metadata AS TEXT), 'counters_since_delta_snapshot') LIMIT 1
-"""
-"""States that are put together of earlier checkpoints; such a thread is left whole."""
-OLDEST_KEPT = """
-    SELECT min(checkpoint_id) FROM (
-        SELECT checkpoint_id FROM checkpoints WHERE thread_id = :thread AND checkpoint_ns = :ns
-        ORDER BY checkpoint_id DESC LIMIT :keep
-    )
-"""
-OLDER = "WHERE thread_id = :thread AND checkpoint_ns = :ns AND checkpoint_id < :oldest"
 
 
 class FileSize(NamedTuple):
@@ -145,9 +134,8 @@ class Pruning:
     def _checkpoints(self, con: sqlite3.Connection, thread: str, done: Pruned) -> None:
         if con.execute(DELTAS, (thread,)).fetchone():
             return
-        spaces = "SELECT DISTINCT checkpoint_ns FROM checkpoints WHERE thread_id = ?"
         with _transaction(con, "checkpoints", self.dry_run):
-            for (space,) in con.execute(spaces, (thread,)).fetchall():
+            for (space,) in con.execute(SPACES, (thread,)).fetchall():
                 named = {"thread": thread, "ns": space, "keep": self.keep}
                 named["oldest"] = con.execute(OLDEST_KEPT, named).fetchone()[0]
                 held = "length(checkpoint) + length(metadata)"

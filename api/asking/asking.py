@@ -24,6 +24,7 @@ from tools.asking.plans import PLANS, STARTS, PlanName
 from tools.asking.request import BadRequest, Request, read_request
 from tools.asking.rules import Routing, route
 from tools.slm.errors import ModelError
+from tools.slm.times import TIMES
 
 LOG = logging.getLogger("pillion.asking")
 By = Literal["rules", "model"]
@@ -105,7 +106,8 @@ async def ask(home: Home, text: str, product: str | None = None) -> Reply:
 
 async def _route(home: Home, request: Request) -> _Found:
     """Return where rules lead, else where a model does, if one is asked and can be used."""
-    found = route(request)
+    with TIMES.timed("rules"):
+        found = route(request)
     if found.plan is not None or home.second_opinion is None:
         return _Found(found, "rules")
     try:

@@ -11,6 +11,7 @@ from graph.settings import Settings
 from tools.asking.model import SecondOpinion
 from tools.lazy import lazy
 from tools.slm.engine import Prompt, Schema, Stop, Stopped
+from tools.slm.times import TIMES
 
 if TYPE_CHECKING:
     from graph import language
@@ -39,9 +40,10 @@ class Language:
 
     def _score(self, prompt: Prompt, choices: Sequence[str]) -> Mapping[str, float]:
         """Return the probability of each choice; raises `ModelError`."""
-        with self._lock:
-            asked = self._asked()
-        return asked.score(prompt, choices, SECONDS)
+        with TIMES.timed("route"):
+            with self._lock:
+                asked = self._asked()
+            return asked.score(prompt, choices, SECONDS)
 
     def used(self) -> str | None:
         """Return the name of the model in use, if there is one; raises `ModelError`."""

@@ -11,8 +11,19 @@ from rich.prompt import Prompt
 from api.cli.charts import before_after_bars
 from api.cli.evidence import evidence_panel
 from api.cli.render import outcome_table
-from api.cli.shell import Json, err, load_settings, out, print_json, tell, with_queue, with_steward
-from api.products import descriptor_of
+from api.cli.shell import (
+    Json,
+    err,
+    load_settings,
+    out,
+    print_json,
+    tell,
+    through_service,
+    with_ledger,
+    with_queue,
+    with_steward,
+)
+from api.products import descriptor_of, service_of
 from api.views import offer_view, save_report
 from api.wording import approvals
 from graph.answering import edited_change
@@ -135,14 +146,21 @@ def undo(
     """
     settings = load_settings()
 
-    async def work(steward: Stewardship) -> _Answered:
+    async def work(steward: Stewardship) -> None:
         await steward.recover()
-        offer = steward.ledger.offer_of(proposal)
+        steward.ledger.offer_of(proposal)
         await steward.undo(proposal, f"person:{settings.person}")
-        save_report(settings, steward.ledger, offer.thread_id)
-        return _Answered.read(steward.ledger, [proposal])
 
-    _show_answers(with_steward(work, settings=settings, quiet=json), json=json)
+    def read(ledger: Ledger) -> _Answered:
+        save_report(settings, ledger, ledger.offer_of(proposal).thread_id)
+        return _Answered.read(ledger, [proposal])
+
+    serving = service_of(settings)
+    if serving is None:
+        with_steward(work, settings=settings, quiet=json)
+    else:
+        through_service(lambda at, _: at.undo(proposal), serving, quiet=json)
+    _show_answers(with_ledger(read, settings), json=json)
 
 
 def merge_change(change: Change, text: str | None) -> Change:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from api.cli.inspecting import busy
-from api.cli.shell import Json, err, load_service_settings, load_settings, print_json, tell
+from api.cli.shell import Json, err, load_settings, print_json, tell, through_service
 from api.cli.working import finish, improve
+from api.presence import Serving
 from api.products import check_writable, product_client, product_names, service_of, target_of
 from graph.errors import Busy, GraphError
 from graph.ledger import Ledger
@@ -22,11 +23,11 @@ from tools.lazy import lazy
 
 if TYPE_CHECKING:
     from api import explaining
-    from api.asking import asking, beside, contract, home, language
+    from api.asking import asking, contract, home, language
     from mcp_servers.product.client import ProductClient
 else:
     # `pillion --help` has no use for them.
-    asking, beside = lazy("api.asking.asking"), lazy("api.asking.beside")
+    asking, contract = lazy("api.asking.asking"), lazy("api.asking.contract")
     home, language = lazy("api.asking.home"), lazy("api.asking.language")
     explaining = lazy("api.explaining")
 
@@ -45,8 +46,7 @@ def ask(
     settings = load_settings()
     serving = service_of(settings)
     if serving is not None:
-        found = beside.ask_service(serving, load_service_settings(), request, product)
-        _show(asyncio.run(found), json=json)
+        _show(_ask_there(serving, request, product), json=json)
         return
     check_writable(settings.home)
     if not (product_names(settings) or settings.ledger_path.exists()):
@@ -63,6 +63,12 @@ def ask(
         _show(reply.model_copy(update={"status": "started", "run": thread_id}), json=True)
     else:
         finish(settings, thread_id, json=False, seconds=time.monotonic() - started)
+
+
+def _ask_there(serving: Serving, request: str, product: str | None) -> contract.Reply:
+    asked = {"request": request, "product": product}
+    reply = through_service(lambda at, _: at.post("/v1/ask", asked), serving, quiet=True)
+    return contract.Reply.model_validate(reply)
 
 
 async def _ask_here(settings: Settings, request: str, product: str | None) -> contract.Reply:

@@ -7,8 +7,9 @@ import json
 import os
 import sys
 from collections.abc import Callable, Coroutine
+from contextlib import closing
 from functools import partial
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 from pydantic import ValidationError
@@ -17,15 +18,24 @@ from rich.console import Console
 
 from api.cli.progress import RunProgress
 from api.ide.settings import McpSettings
+from api.presence import Serving
 from api.products import check_writable, service_of, target_of
 from api.service.settings import ServiceSettings
 from graph.beside import Queue, open_beside
 from graph.errors import Busy
+from graph.ledger import Ledger
 from graph.settings import Settings
-from graph.steward import Stewardship, open_steward
+from graph.steward import OnEvent, Stewardship, open_steward
 from mcp_servers.product.settings import ProductSettings
+from tools.lazy import lazy
 from tools.logs import LogSettings
 from tools.plain_text import plain
+
+if TYPE_CHECKING:
+    from api import at_service
+else:
+    # `pillion --help` need not wait for HTTP to be imported.
+    at_service = lazy("api.at_service")
 
 T = TypeVar("T")
 STOPPED = 130
@@ -91,9 +101,8 @@ def refuse_while_served(settings: Settings) -> None:
     serving = service_of(settings)
     if serving is not None:
         raise Busy(
-            f"The service at {serving.url} (PID {serving.pid}) works in {settings.home}. Use its"
-            f" routes ({serving.url}/docs), or stop it to use this command; `pillion review`,"
-            " `decide`, `status` and `log` work beside it."
+            f"The service at {serving.url} (PID {serving.pid}) works in {settings.home} already;"
+            " the other commands go through it. Stop it to use this one."
         )
 
 
@@ -153,3 +162,29 @@ def with_queue(
             return await work(queue)
 
     return asyncio.run(main())
+
+
+def through_service(
+    work: Callable[[at_service.AtService, OnEvent], Coroutine[Any, Any, T]],
+    serving: Serving,
+    *,
+    quiet: bool = False,
+) -> T:
+    """Have the service that holds the home do it; Ctrl-C ends the waiting, not the work."""
+
+    async def main() -> T:
+        with RunProgress(err, enabled=not quiet) as progress:
+            service = at_service.AtService(serving, load_service_settings())
+            return await work(service, progress.handle)
+
+    try:
+        return asyncio.run(main())
+    except KeyboardInterrupt as exc:
+        tell(f"The service at {serving.url} goes on; `pillion status` says how it stands.", to=err)
+        raise typer.Exit(STOPPED) from exc
+
+
+def with_ledger(work: Callable[[Ledger], T], settings: Settings) -> T:
+    """Read what is recorded; that needs no hold on the home."""
+    with closing(Ledger(settings.ledger_path)) as ledger:
+        return work(ledger)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,12 +13,31 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from api.cli.answering import ask_all
 from api.cli.render import proposal_table, trials_table
-from api.cli.shell import Json, err, load_settings, out, print_json, tell, with_steward
-from api.products import check_name, check_writable, descriptor_of, product_names, set_up
+from api.cli.shell import (
+    Json,
+    err,
+    load_settings,
+    out,
+    print_json,
+    tell,
+    through_service,
+    with_ledger,
+    with_queue,
+    with_steward,
+)
+from api.products import (
+    check_name,
+    check_writable,
+    descriptor_of,
+    product_names,
+    service_of,
+    set_up,
+)
 from api.views import run_view, save_report
 from api.wording import counted, short
+from graph.beside import Queue
 from graph.errors import GraphError
-from graph.ledger import now
+from graph.ledger import Ledger, now
 from graph.settings import Settings
 from graph.steward import Stewardship
 from tools.messages import AgentName, Decision, Principal, Trial
@@ -60,7 +80,12 @@ def demo(
             await _approve_all(steward, thread_id)
         return thread_id
 
-    thread_id = with_steward(work, settings=settings, quiet=json)
+    if service_of(settings) is None:
+        thread_id = with_steward(work, settings=settings, quiet=json)
+    else:
+        thread_id = improve(settings, name, (), budget, quiet=json)
+        if yes:
+            with_queue(partial(_approve_all, thread_id=thread_id), settings=settings, quiet=json)
     finish(settings, thread_id, json=json, seconds=time.monotonic() - started)
 
 
@@ -127,11 +152,17 @@ def improve(
     *,
     quiet: bool,
 ) -> str:
-    """Run the agents to the question and return the run."""
+    """Run the agents to the question and return the run; the service does it where one serves."""
 
     async def work(steward: Stewardship) -> str:
         return await steward.run(product, agents, budget)
 
+    serving = service_of(settings)
+    if serving is not None:
+        return through_service(
+            lambda at, on_event: at.improve(product, agents, budget, on_event),
+            serving, quiet=quiet,
+        )  # fmt: skip
     return with_steward(work, settings=settings, quiet=quiet)
 
 
@@ -196,17 +227,17 @@ def _with_bar(title: str, arguments: list[str], *, quiet: bool) -> dict[str, Any
         return set_up(arguments, on_line)
 
 
-async def _approve_all(steward: Stewardship, thread_id: str) -> None:
+async def _approve_all(queue: Queue, thread_id: str) -> None:
     """Answer for the person who said --yes."""
-    person = Principal(kind="person", name=steward.settings.person)
-    for offer in steward.ledger.offers(thread_id=thread_id, waiting=True):
-        steward.ledger.decide(
+    person = Principal(kind="person", name=queue.settings.person)
+    for offer in queue.ledger.offers(thread_id=thread_id, waiting=True):
+        queue.ledger.decide(
             Decision(
                 proposal_id=offer.proposal.id, verdict="approve", reason="--yes",
                 principal=person, channel="terminal", decided_at=now(),
             )
         )  # fmt: skip
-    await steward.deliver(thread_id)
+    await queue.deliver(thread_id)
 
 
 def finish(
@@ -214,32 +245,34 @@ def finish(
 ) -> None:
     """Show where the run stands, and ask when there is someone to ask."""
 
-    async def view(steward: Stewardship) -> dict[str, Any]:
-        return run_view(settings, steward.ledger, thread_id, rejected=rejected)
-
     if json:
-        print_json({**with_steward(view, settings=settings, quiet=True), "seconds": seconds})
+
+        def view(ledger: Ledger) -> dict[str, Any]:
+            return run_view(settings, ledger, thread_id, rejected=rejected)
+
+        print_json({**with_ledger(view, settings), "seconds": seconds})
         return
 
-    async def show(steward: Stewardship) -> int:
-        offers = steward.ledger.offers(thread_id=thread_id)
-        trials = steward.ledger.trials(thread_id)
+    def show(ledger: Ledger) -> int:
+        offers = ledger.offers(thread_id=thread_id)
+        trials = ledger.trials(thread_id)
         if rejected and trials:
             out.print(trials_table(trials, all=True))
         if offers:
             out.print(proposal_table([o.proposal for o in offers]))
         else:
             _why_nothing(trials, seconds, shown=rejected)
-        for note in dict.fromkeys(steward.ledger.report(thread_id).get("notes", ())):
+        for note in dict.fromkeys(ledger.report(thread_id).get("notes", ())):
             tell(f"Note: {note.rstrip('.')}.")
         return sum(o.waiting for o in offers)
 
-    waiting = with_steward(show, settings=settings, quiet=True)
+    waiting = with_ledger(show, settings)
     if waiting and sys.stdin.isatty() and sys.stdout.isatty():
         ask_all(settings, thread_id=thread_id)
     elif waiting:
         _how_to_answer(thread_id, waiting)
-    _print_report(settings, thread_id)
+    saved = with_ledger(lambda ledger: save_report(settings, ledger, thread_id), settings)
+    tell(f"Report: {saved}")
 
 
 def _why_nothing(trials: list[Trial], seconds: float, *, shown: bool) -> None:
@@ -259,10 +292,3 @@ def _how_to_answer(thread_id: str, waiting: int) -> None:
     tell(f"{waiting} {waits} for an answer (run {thread_id}):")
     out.print("  pillion review                          one by one, with the evidence")
     out.print("  pillion decide ID approve               or: reject --reason WHY, edit --change")
-
-
-def _print_report(settings: Settings, thread_id: str) -> None:
-    async def work(steward: Stewardship) -> Path:
-        return save_report(settings, steward.ledger, thread_id)
-
-    tell(f"Report: {with_steward(work, settings=settings, quiet=True)}")

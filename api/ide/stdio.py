@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 import httpx2
 from mcp.server.stdio import stdio_server
 
+from api.at_service import TIMEOUT, trusted
 from api.ide.bridge import Bridge
 from api.presence import Serving
 from api.products import check_writable, service_of
@@ -29,8 +29,6 @@ else:
     # Who only bridges need not wait for graph and web server to be imported.
     service_server = lazy("api.service.server")
 
-TIMEOUT = httpx2.Timeout(5.0, read=None)
-"""Reading has no end of its own: a run takes minutes, a person may take longer."""
 ONE_USE = httpx2.Limits(max_keepalive_connections=0)
 """A connection kept from before would hide that the service is gone until a message is lost."""
 
@@ -48,19 +46,6 @@ async def bridge_stdio(settings: Settings, limits: ServiceSettings, key: str) ->
         outgoing,
     ):
         await Bridge(home.reach, key, outgoing.send, http).run(incoming)
-
-
-def trusted(limits: ServiceSettings) -> ssl.SSLContext:
-    """Return whom to trust as the service: whoever has the certificate that settings name.
-
-    It is found by its address on this machine, which no certificate has to name.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if limits.tls_certificate:
-        context.check_hostname = False
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        context.load_verify_locations(limits.tls_certificate)
-    return context
 
 
 @dataclass

@@ -7,8 +7,8 @@ awaits `Access.authenticate`.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, cast
 
 from fastapi import Depends
@@ -31,6 +31,8 @@ class Caller:
 
     principal: Principal
     roles: Mapping[str, Role]
+    still: Callable[[], bool] = field(default=lambda: True, compare=False, repr=False)
+    """Whether what it showed is good still: what is open for long asks again."""
 
     def may(self, role: Role, product: str) -> bool:
         """Return whether the caller has that role, or more, in a product."""
@@ -129,7 +131,14 @@ class Access:
             await self.tokens.prepare(secret)
         caller = self.identify(headers)
         self.rate.check(f"{caller.principal.kind}:{caller.principal.name}")
-        return caller
+        return replace(caller, still=lambda: self._still(headers))
+
+    def _still(self, headers: Mapping[str, str]) -> bool:
+        try:
+            self.identify(headers)
+        except Refused:
+            return False
+        return True
 
     def identify(self, headers: Mapping[str, str]) -> Caller:
         """Return the same from what is at hand: a token whose key is not known yet is refused."""

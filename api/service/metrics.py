@@ -12,11 +12,12 @@ from fastapi import APIRouter
 from starlette.responses import PlainTextResponse
 
 from api.service.access import Auditor
-from api.service.observing import BOUNDS, Histogram, Requests
 from api.service.service import Served, Service
 from graph.ledger import Offer, now
 from graph.words import FILE as WORDS
 from graph.words import Tried, tried_at
+from tools.histogram import Histogram
+from tools.slm.times import TIMES
 
 router = APIRouter(tags=["service"])
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -53,7 +54,15 @@ def _families(service: Service) -> Iterable[list[str]]:
     yield _family("pillion_outbox_oldest_seconds", "gauge", "Age of the oldest of those.",
                   [Sample(_age(since))])  # fmt: skip
     yield _family("pillion_http_seconds", "histogram", "Time to the first byte.",
-                  _histograms(service.requests))  # fmt: skip
+                  _histograms(
+                      ((("method", method), ("route", route), ("status", status)), held)
+                      for (method, route, status), held in list(service.requests.items())
+                  ))  # fmt: skip
+    yield _family("pillion_model_seconds", "histogram", "Time of models, and of rules before them.",
+                  _histograms(
+                      ((("operation", operation), ("outcome", outcome)), held)
+                      for (operation, outcome), held in TIMES.all().items()
+                  ))  # fmt: skip
     sizes = [
         Sample(path.stat().st_size, (("file", name),))
         for name in FILES
@@ -152,9 +161,8 @@ def _summaries(took: Mapping[Labels, tuple[int, float]]) -> Samples:
         yield Sample(count, labels, "_count")
 
 
-def _histograms(requests: Requests) -> Samples:
-    for (method, route, status), held in list(requests.items()):
-        labels = (("method", method), ("route", route), ("status", status))
+def _histograms(found: Iterable[tuple[Labels, Histogram]]) -> Samples:
+    for labels, held in found:
         yield from _buckets(labels, held)
         yield Sample(held.total, labels, "_sum")
         yield Sample(sum(held.counts), labels, "_count")
@@ -162,7 +170,7 @@ def _histograms(requests: Requests) -> Samples:
 
 def _buckets(labels: Labels, held: Histogram) -> Samples:
     below = 0
-    for bound, count in zip((*map(str, BOUNDS), "+Inf"), held.counts, strict=True):
+    for bound, count in zip((*map(str, held.bounds), "+Inf"), held.counts, strict=True):
         below += count
         yield Sample(below, (*labels, ("le", bound)), "_bucket")
 

@@ -6,9 +6,7 @@ import logging
 import re
 import secrets
 import time
-from bisect import bisect_left
 from collections import defaultdict
-from dataclasses import dataclass, field
 
 from opentelemetry.propagate import extract
 from opentelemetry.trace import Span, SpanKind, StatusCode
@@ -16,6 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
+from tools.histogram import Histogram
 from tools.tracing import TRACER
 
 LOG = logging.getLogger("pillion.http")
@@ -26,21 +25,13 @@ METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"}
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
-@dataclass
-class Histogram:
-    """Counts of times by bucket, and their sum."""
-
-    counts: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
-    total: float = 0.0
-
-    def add(self, seconds: float) -> None:
-        """Count one."""
-        self.counts[bisect_left(BOUNDS, seconds)] += 1
-        self.total += seconds
-
-
 Requests = defaultdict[tuple[str, str, str], Histogram]
 """Times to the first byte by method, route and status."""
+
+
+def no_requests() -> Requests:
+    """Return the times of a service that answered nothing yet."""
+    return Requests(lambda: Histogram(BOUNDS))
 
 
 class Observing:

@@ -33,7 +33,7 @@ async def stream_events(
 ) -> Response:
     """Stream a thread's events, from its first one or from after `since`, without an end."""
     visible(service, caller, thread_id)
-    return EventStream(service.engine, thread_id, asked)
+    return EventStream(service.engine, caller, thread_id, asked)
 
 
 @router.websocket("/stream/events")

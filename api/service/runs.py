@@ -30,7 +30,9 @@ async def _stream(
     service: Service, caller: Caller, thread_id: str | None, asked: RunRequest
 ) -> Response:
     run = await submit(service, caller, thread_id, asked)
-    return run_stream(service.engine, run, cancel_on_disconnect=asked.on_disconnect == "cancel")
+    return run_stream(
+        service.engine, caller, run, cancel_on_disconnect=asked.on_disconnect == "cancel"
+    )
 
 
 async def _wait(
@@ -156,7 +158,7 @@ async def join_run_stream(
     run = service.engine.records.run_row(run_id, thread_id)
     after = cursor_of(service.engine, run, last_event_id)
     return run_stream(
-        service.engine, run, after=after, modes=[m for m in stream_mode or () if m],
+        service.engine, caller, run, after=after, modes=[m for m in stream_mode or () if m],
         cancel_on_disconnect=cancel_on_disconnect,
     )  # fmt: skip
 

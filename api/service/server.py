@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -26,6 +27,7 @@ from graph.settings import Settings
 from tools.logs import LogSettings, set_up_logs
 from tools.tracing import set_up_tracing
 
+LOG = logging.getLogger("pillion.service")
 CLOSING_SECONDS = 5
 
 
@@ -86,6 +88,7 @@ def serve_home(
     # Told now, not to the first who answers.
     PolicyFile(settings.home).read()
     tls = tls_files(limits)
+    set_up_logs(LogSettings())
     _check_open(settings, limits, host)
 
     async def serve() -> None:
@@ -95,7 +98,6 @@ def serve_home(
             await server.serve(sockets=[listening])
 
     with _listen(host, port) as listening:
-        set_up_logs(LogSettings())
         set_up_tracing("pillion")
         asyncio.run(serve())
 
@@ -127,15 +129,14 @@ async def _opened(
 ) -> AsyncIterator[tuple[_Server, Serving]]:
     """Open the service with its server, and announce it while it is open."""
     (listening, tls), (graphs, extend) = door, more
-    host, port = listening.getsockname()[:2]
-    scheme = "https" if tls else "http"
-    url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+    url = _url_of(listening, "https" if tls else "http")
+    lines = hurried(limits.request_seconds)
     async with open_service(settings, limits, graphs) as service:
         config = uvicorn.Config(
             build_app(service, extend), log_config=None, server_header=False,
             timeout_graceful_shutdown=CLOSING_SECONDS, h11_max_incomplete_event_size=65_536,
             ssl_certfile=tls.certificate if tls else None, ssl_keyfile=tls.key if tls else None,
-            http=hurried(service.limits.request_seconds), ws_max_size=MAX_BODY,
+            http=lines.http, ws=lines.ws, ws_max_size=MAX_BODY,
         )  # fmt: skip
         cut_off_quietly()
         serving = Serving(url=url, token=service.access.own, pid=os.getpid())
@@ -143,14 +144,33 @@ async def _opened(
             yield kind(config, service), serving
 
 
+def _url_of(listening: socket.socket, scheme: str) -> str:
+    """Return how this machine reaches what listens; "all addresses" is none to go to."""
+    host, port = listening.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
 def _check_open(settings: Settings, limits: ServiceSettings, host: str) -> None:
-    """Refuse an address that others reach while nobody has to say who they are."""
+    """Refuse an address that others reach while nobody has to say who they are, or all overhear."""
+    if is_loopback(host):
+        return
     with closing(Keys(settings.home / KEYS)) as keys:
-        if not (is_loopback(host) or keys.asked_for or limits.oidc_issuer):
+        if not (keys.asked_for or limits.oidc_issuer):
             raise CannotListen(
                 f"{host} can be reached from other machines, and no key is asked for: make one"
                 " with `pillion keys add`, set PILLION_SERVICE_OIDC_ISSUER, or use 127.0.0.1."
             )
+    if limits.encrypted:
+        return
+    if not limits.plain_http:
+        raise CannotListen(
+            f"{host} can be reached from other machines, and keys would cross the network for all"
+            " to read: set PILLION_SERVICE_TLS_CERTIFICATE and PILLION_SERVICE_TLS_KEY, or"
+            " PILLION_SERVICE_PUBLIC_URL to the https URL of a proxy before it, or"
+            " PILLION_SERVICE_PLAIN_HTTP=true where the network itself encrypts."
+        )
+    LOG.warning("keys and tokens reach %s unencrypted, as PILLION_SERVICE_PLAIN_HTTP allows", host)
 
 
 def _listen(host: str, port: int) -> socket.socket:

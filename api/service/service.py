@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any
 
-import aiosqlite
 from fastapi import Depends, Request
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.store.sqlite.aio import AsyncSqliteStore
@@ -19,11 +18,11 @@ from api.explaining import Explainer, open_explainer
 from api.products import descriptor_of, target_of
 from api.service.access import Access
 from api.service.keys import KEYS, Keys
-from api.service.observing import Histogram, Requests
+from api.service.observing import Requests, no_requests
 from api.service.retention import cancelled, forget_old
 from api.service.settings import ServiceSettings
 from api.views import save_report
-from graph.checkpoints import open_checkpoints
+from graph.checkpoints import Checkpoints, open_checkpoints
 from graph.engine.conductor import Conductor
 from graph.engine.engine import Engine
 from graph.engine.records import Records
@@ -53,7 +52,7 @@ class Service:
     """Checkpoints on a connection of their own: a long history holds up no run."""
     explainer: Explainer
     working: asyncio.Task[None] | None = None
-    requests: Requests = field(default_factory=lambda: Requests(Histogram))
+    requests: Requests = field(default_factory=no_requests)
     started_at: str = field(default_factory=lambda: now().isoformat())
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when nothing more will happen: whoever waits for something may leave."""
@@ -100,20 +99,18 @@ async def open_service(
         )
         runs = await steward.runs()
         records = stack.enter_context(closing(Records(settings.home / "service.db")))
-        path = settings.checkpoint_path
-        checkpoints = await stack.enter_async_context(aiosqlite.connect(path, timeout=30))
-        reader = await stack.enter_async_context(open_checkpoints(path))
+        reader = await stack.enter_async_context(open_checkpoints(settings.checkpoint_path))
         store = await stack.enter_async_context(
             AsyncSqliteStore.from_conn_string(str(settings.home / "store.db"))
         )
         await store.setup()
         registry = Registry()
-        engine = Engine(registry, records, checkpoints, limits.max_runs)
+        saver = runs.graph.checkpointer
+        assert isinstance(saver, Checkpoints)
+        engine = Engine(registry, records, saver, limits.max_runs)
         graph = StewardGraph(runs, steward.ledger, partial(descriptor_of, settings))
         registry.add(graph)
         for name, build in (graphs or {}).items():
-            saver = runs.graph.checkpointer
-            assert isinstance(saver, BaseCheckpointSaver)
             registry.add(PlainGraph(name, build(saver, store)))
         conductor = Conductor(steward, graph, engine)
         keys = stack.enter_context(closing(Keys(settings.home / KEYS)))

@@ -57,8 +57,16 @@ class ServiceSettings(BaseSettings):
         str, Field(description="PEM file of the certificate it shows; plain HTTP without.")
     ] = ""
     tls_key: Annotated[str, Field(description="PEM file of its key, closed to others.")] = ""
+    plain_http: Annotated[
+        bool, Field(description="Whether keys may come unencrypted from other machines.")
+    ] = False
     request_seconds: Annotated[
-        float, Field(gt=0, le=3600, description="Time a request's head gets, and again its body.")
+        float,
+        Field(
+            gt=0,
+            le=3600,
+            description="Time for a request's head, its body, and a reader who takes nothing.",
+        ),
     ] = 30.0
     drain_seconds: Annotated[
         float,
@@ -131,6 +139,11 @@ class ServiceSettings(BaseSettings):
         if bool(self.tls_certificate) != bool(self.tls_key):
             raise ValueError("TLS_CERTIFICATE and TLS_KEY go together")
         return self
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether callers reach it over HTTPS: its own, or that of a proxy before it."""
+        return bool(self.tls_certificate) or urlsplit(self.public_url).scheme == "https"
 
     @property
     def hosts(self) -> frozenset[str]:

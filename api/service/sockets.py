@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -19,6 +20,7 @@ from api.service.commands import Context, Result, carry_out, failure, first_of, 
 from api.service.guard import MAX_BODY, MAX_DEPTH, depth
 from api.service.problems import Refused
 from api.service.service import Service
+from api.service.streams import CHECK_SECONDS
 from api.service.wire import visible
 from graph.engine.following import known_cursor
 from graph.engine.protocol import Subscription, told
@@ -28,6 +30,7 @@ from graph.errors import GraphError, UnknownThread
 
 MAX_SUBSCRIPTIONS = 100
 GOING_AWAY = 1001
+TOO_MANY = 429
 
 
 class Reading(Needs):
@@ -76,26 +79,33 @@ class Socket:
         self._thread_id = thread_id
         self._readers: dict[str, _Reader] = {}
         self._changed = asyncio.Event()
+        self._looked = time.monotonic()
 
     async def run(self) -> None:
-        """Serve the connection until either side ends it."""
+        """Serve the connection until either side ends it, or the caller's key or token ends."""
         await self._socket.accept()
-        if isinstance(self._caller, Refused):
-            # The codes from 4000 on are HTTP's, which a page cannot read of a refused handshake.
-            await self._socket.close(4000 + self._caller.status, self._caller.detail[:100])
+        try:
+            if isinstance(self._caller, Refused):
+                raise self._caller
+            await self._talk()
+        except WebSocketDisconnect:
             return
+        except Refused as exc:
+            # The codes from 4000 on are HTTP's, which a page cannot read of a refused handshake.
+            await self._socket.close(4000 + exc.status, exc.detail[:100])
+            return
+        await self._socket.close(GOING_AWAY if self._service.engine.closed else 1000)
+
+    async def _talk(self) -> None:
         tasks = {asyncio.create_task(self._listen()), asyncio.create_task(self._tell())}
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
-        except WebSocketDisconnect:
-            return
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
-        await self._socket.close(GOING_AWAY if self._service.engine.closed else 1000)
 
     def _visible(self) -> bool:
         """Return whether there is a thread to tell of; the first run makes it."""
@@ -116,7 +126,15 @@ class Socket:
         await self._socket.send_text(raw.decode())
 
     async def _answer(self, text: str) -> Result:
+        """Do a command, which counts as a request; raises `Refused` when the caller is none now."""
         number, command = read_command(text)
+        try:
+            self._caller = await self._service.access.authenticate(self._socket.headers)
+        except Refused as exc:
+            if exc.status != TOO_MANY:
+                raise
+            await asyncio.sleep(float(exc.headers["retry-after"]))
+            return failure(number, "unknown_error", exc.detail)
         if isinstance(command, str):
             return failure(number, "invalid_argument", command)
         try:
@@ -182,10 +200,17 @@ class Socket:
                 if not (known and await self._tell_batch()):
                     await _either(flag, self._changed)
 
+    def _check_still(self) -> None:
+        """Raise when the caller's key or token has ended; looked at once in `CHECK_SECONDS`."""
+        if time.monotonic() - self._looked >= CHECK_SECONDS:
+            self._looked = time.monotonic()
+            self._service.access.identify(self._socket.headers)
+
     async def _tell_batch(self) -> bool:
         """Send what comes after the slowest subscription; returns whether there was anything."""
         if not self._readers:
             return False
+        self._check_still()
         start = min(reader.after for reader in self._readers.values())
         found = self._service.engine.records.events(self._thread_id, start)
         for event in found:

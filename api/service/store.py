@@ -32,7 +32,7 @@ class Item(Wire):
     key: Key
     value: dict[str, Any]
     index: Literal[False] | list[str] | None = None
-    ttl: Annotated[float, Field(gt=0)] | None = None
+    ttl: Any = None
 
 
 class ItemName(Wire):
@@ -65,6 +65,10 @@ class NamespaceSearch(Wire):
 @router.put("/items", status_code=204, dependencies=[WRITES])
 async def put_item(service: Served, asked: Item) -> Response:
     """Store a value under a namespace and a key."""
+    if asked.ttl is not None:
+        raise InvalidRequest("What is stored stays until it is deleted; leave ttl out.")
+    if asked.index:
+        raise InvalidRequest("This store has no index of meanings; leave index out.")
     try:
         orjson.dumps(asked.value)
     except TypeError as exc:

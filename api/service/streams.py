@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
+from contextlib import aclosing
 from typing import Literal, get_args
 
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from api.service.access import Caller
 from graph.engine.engine import Engine, RunEnded
 from graph.engine.event_log import Event
 from graph.engine.following import ended, follow, follow_thread, known_cursor, result_of
@@ -43,8 +46,21 @@ def locations(run: RunRow, then: str) -> dict[str, str]:
     return {"content-location": where, "location": f"{where}/{then}"}
 
 
+async def while_good(frames: AsyncGenerator[bytes], caller: Caller) -> AsyncIterator[bytes]:
+    """Pass frames on until the caller's key or token ends; looked at once in `CHECK_SECONDS`."""
+    looked = time.monotonic()
+    async with aclosing(frames):
+        async for one in frames:
+            if time.monotonic() - looked >= CHECK_SECONDS:
+                looked = time.monotonic()
+                if not caller.still():
+                    return
+            yield one
+
+
 def run_stream(
     engine: Engine,
+    caller: Caller,
     run: RunRow,
     *,
     after: int = 0,
@@ -54,7 +70,7 @@ def run_stream(
     """Stream a run in some modes, by default in those it was started with."""
     wanted = {*TOLD, *(modes or run.request.stream_mode)}
 
-    async def frames() -> AsyncIterator[bytes]:
+    async def frames() -> AsyncGenerator[bytes]:
         complete = False
         try:
             async for event in follow(engine, run, after):
@@ -70,7 +86,9 @@ def run_stream(
                 _leave(engine, run)
 
     return StreamingResponse(
-        frames(), media_type="text/event-stream", headers=locations(run, "stream")
+        while_good(frames(), caller),
+        media_type="text/event-stream",
+        headers=locations(run, "stream"),
     )
 
 
@@ -97,19 +115,19 @@ def _leave(engine: Engine, run: RunRow) -> None:
 
 
 def thread_stream(
-    engine: Engine, thread_id: str, after: int, modes: Collection[ThreadMode]
+    engine: Engine, caller: Caller, thread_id: str, after: int, modes: Collection[ThreadMode]
 ) -> StreamingResponse:
     """Stream all runs of a thread, without an end."""
     wanted = {mode for each in modes for mode in FOLLOWED[each]}
 
-    async def frames() -> AsyncIterator[bytes]:
+    async def frames() -> AsyncGenerator[bytes]:
         async for event in follow_thread(engine, thread_id, after):
             if event is None:
                 yield ALIVE
             elif event.mode in wanted:
                 yield frame(event)
 
-    return StreamingResponse(frames(), media_type="text/event-stream")
+    return StreamingResponse(while_good(frames(), caller), media_type="text/event-stream")
 
 
 class EventStream(StreamingResponse):
@@ -118,15 +136,17 @@ class EventStream(StreamingResponse):
     When the service stops, the answer is cut off, so that clients come back for the rest.
     """
 
-    def __init__(self, engine: Engine, thread_id: str, wanted: Subscription) -> None:
+    def __init__(
+        self, engine: Engine, caller: Caller, thread_id: str, wanted: Subscription
+    ) -> None:
         self._engine = engine
         super().__init__(
-            self._frames(thread_id, wanted),
+            while_good(self._frames(thread_id, wanted), caller),
             media_type="text/event-stream",
             headers={"x-accel-buffering": "no"},
         )
 
-    async def _frames(self, thread_id: str, wanted: Subscription) -> AsyncIterator[bytes]:
+    async def _frames(self, thread_id: str, wanted: Subscription) -> AsyncGenerator[bytes]:
         # A comment first: what is sent through a proxy begins at once.
         yield ALIVE
         after = known_cursor(self._engine, thread_id, wanted.since)

@@ -11,6 +11,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from api.service.access import Caller, Operator, Viewer
+from api.service.extracting import extracted, parse_path
 from api.service.service import Served
 from api.service.streams import ThreadMode, thread_stream
 from api.service.wire import checked_id, json_response, page_headers, selected, thread_view, visible
@@ -30,13 +31,15 @@ class ThreadCreate(Wire):
     thread_id: str | None = None
     metadata: dict[str, Any] = {}
     if_exists: Literal["raise", "do_nothing"] = "raise"
-    supersteps: None = None
+    supersteps: list[Any] | None = None
+    ttl: Any = None
 
 
 class ThreadPatch(Wire):
     """What to merge into a thread."""
 
     metadata: dict[str, Any] = {}
+    ttl: Any = None
 
 
 class ThreadSearch(Wire):
@@ -51,6 +54,15 @@ class ThreadSearch(Wire):
     sort_by: Literal["thread_id", "status", "created_at", "updated_at"] | None = None
     sort_order: Literal["asc", "desc"] | None = None
     select: list[str] | None = None
+    extract: dict[str, str] = Field(default={}, max_length=10)
+
+
+def _refuse_ttl(ttl: Any) -> None:
+    if ttl is not None:
+        raise InvalidRequest(
+            "A thread has no ttl here: the service forgets after PILLION_SERVICE_RETENTION_DAYS,"
+            " and threads.prune when it is called."
+        )
 
 
 def _unreserved(metadata: dict[str, Any], *more: str) -> dict[str, Any]:
@@ -63,6 +75,11 @@ def _unreserved(metadata: dict[str, Any], *more: str) -> dict[str, Any]:
 @router.post("")
 async def create_thread(service: Served, caller: Operator, asked: ThreadCreate) -> Response:
     """Make a thread."""
+    _refuse_ttl(asked.ttl)
+    if asked.supersteps:
+        raise InvalidRequest(
+            "A thread is made without a past; write its state with update_state, step by step."
+        )
     records = service.engine.records
     thread_id = str(uuid.uuid4()) if asked.thread_id is None else checked_id(asked.thread_id)
     metadata = _unreserved(asked.metadata) | {"created_by": caller.principal.name}
@@ -93,10 +110,16 @@ def _holds(values: Any, wanted: dict[str, Any]) -> bool:
 @router.post("/search")
 async def search_threads(service: Served, caller: Viewer, asked: ThreadSearch) -> Response:
     """List threads, those changed last first."""
+    paths = {alias: parse_path(text) for alias, text in asked.extract.items()}
     found = _found(service, caller, asked)
     page = found[asked.offset : asked.offset + asked.limit]
     headers = page_headers(len(found), asked.offset, len(page))
-    return json_response(selected(map(thread_view, page), asked.select), headers)
+    whole = [thread_view(thread) for thread in page]
+    views = selected(whole, asked.select)
+    if paths:
+        more = [{"extracted": extracted(view, paths)} for view in whole]
+        views = [view | found for view, found in zip(views, more, strict=True)]
+    return json_response(views, headers)
 
 
 @router.post("/count")
@@ -117,6 +140,7 @@ async def update_thread(
 ) -> Response:
     """Merge metadata into a thread's."""
     visible(service, caller, thread_id, "operator")
+    _refuse_ttl(asked.ttl)
     service.engine.records.change_metadata(thread_id, _unreserved(asked.metadata, "graph_id"))
     return json_response(thread_view(visible(service, caller, thread_id)))
 
@@ -126,28 +150,37 @@ async def delete_thread(service: Served, caller: Operator, thread_id: str) -> Re
     """Delete a thread with its runs, events and checkpoints; what the ledger has stays."""
     thread = visible(service, caller, thread_id, "operator")
     served = graph_of_thread(service, thread)
-    if served is not None and not served.forgettable:
-        open_offers = [o for o in service.ledger.offers(thread_id=thread_id) if o.waiting]
-        if open_offers or service.engine.has_work(thread_id):
-            raise Conflict("The thread works or waits for answers; answer, or let it end, first.")
+    if served is not None and not served.forgettable and _unfinished(service, thread_id):
+        raise Conflict("The thread works or waits for answers; answer, or let it end, first.")
     await service.engine.forget(thread_id)
     return Response(status_code=204)
+
+
+def _unfinished(service: Served, thread_id: str) -> bool:
+    """Return whether a thread works, waits, or has answers that no run has taken."""
+    offers = service.ledger.offers(thread_id=thread_id, waiting=True)
+    delivered = thread_id not in service.ledger.undelivered()
+    return bool(offers) or not delivered or service.engine.has_work(thread_id)
 
 
 class ThreadPrune(Wire):
     """Threads to make smaller; others and unknown ones are passed over."""
 
     thread_ids: list[str] = Field(max_length=1000)
-    strategy: Literal["delete"] = "delete"
+    strategy: Literal["delete", "keep_latest"] = "delete"
 
 
 @router.post("/prune")
 async def prune_threads(service: Served, caller: Operator, asked: ThreadPrune) -> dict[str, int]:
-    """Delete several threads; those that work or wait for answers are kept."""
+    """Delete threads, or all of them but their latest state; those that work or wait are kept."""
     pruned = 0
     for thread in service.engine.records.find_threads(ids=asked.thread_ids):
-        kept = service.engine.has_work(thread.thread_id) or thread.status == "interrupted"
-        if caller.sees("operator", thread.metadata) and not kept:
+        kept = _unfinished(service, thread.thread_id) or thread.status == "interrupted"
+        if kept or not caller.sees("operator", thread.metadata):
+            continue
+        if asked.strategy == "keep_latest":
+            pruned += await service.engine.keep_latest(thread.thread_id)
+        else:
             await service.engine.forget(thread.thread_id)
             pruned += 1
     return {"pruned_count": pruned}
@@ -179,4 +212,4 @@ async def join_thread(
         after = records.latest(thread_id)
     else:
         after = int(last_event_id) if re.fullmatch(r"\d{1,18}", last_event_id) else 0
-    return thread_stream(service.engine, thread_id, after, stream_mode or ["run_modes"])
+    return thread_stream(service.engine, caller, thread_id, after, stream_mode or ["run_modes"])

@@ -15,6 +15,8 @@ CRONS = "This service keeps no schedules; start runs from cron, or give after_se
 ASSISTANTS = (
     "Assistants are the graphs that are served, one each; give config and context with a run."
 )
+METADATA = "What is kept beside a thread is changed with PATCH /threads/{thread_id}."
+COMPONENTS = "This service keeps no parts of pages; serve them with the page."
 UNSERVED = {
     ("POST", "/runs/crons"): CRONS,
     ("POST", "/runs/crons/search"): CRONS,
@@ -26,6 +28,8 @@ UNSERVED = {
     ("PATCH", "/assistants/{assistant_id}"): ASSISTANTS,
     ("DELETE", "/assistants/{assistant_id}"): ASSISTANTS,
     ("POST", "/assistants/{assistant_id}/latest"): ASSISTANTS,
+    ("PATCH", "/threads/{thread_id}/state"): METADATA,
+    ("POST", "/ui/{assistant_id}"): COMPONENTS,
 }
 
 

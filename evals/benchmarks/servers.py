@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -62,6 +62,7 @@ serve_home(
     lambda url: None, {"three": build},
 )
 """
+PARTS = ("langgraph-api", "langgraph-runtime-inmem", "langgraph")
 JOBS = 16
 """Runs at the same time, on both sides."""
 OPEN_FILES = 4096
@@ -75,6 +76,8 @@ class Served:
 
     port: int
     process: psutil.Process
+    version: str = "Pillion"
+    """What it is, with its parts' versions."""
 
     def resident(self) -> int:
         """Return the memory of its processes, in bytes."""
@@ -116,7 +119,15 @@ def theirs(folder: Path) -> Iterator[Served]:
     more = {"LANGGRAPH_CLI_NO_ANALYTICS": "1", "LANGSMITH_TRACING": "false", "LOG_LEVEL": "ERROR"}
     more["PATH"] = f"{place / 'bin'}{os.pathsep}{os.environ['PATH']}"
     with _listening(command, folder, port, more) as server:
-        yield server
+        yield replace(server, version=_versions(place))
+
+
+def _versions(place: Path) -> str:
+    """Say which versions of the parts that matter were installed."""
+    listing = ["uv", "pip", "list", "-q", "-p", str(place), "--format", "json"]
+    said = subprocess.run(listing, check=True, timeout=60, capture_output=True).stdout
+    known = {package["name"]: package["version"] for package in json.loads(said)}
+    return "`langgraph dev` (" + ", ".join(f"{name} {known[name]}" for name in PARTS) + ")"
 
 
 def _install(place: Path) -> None:

@@ -10,10 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import aiosqlite
 from langgraph.errors import GraphDrained, GraphRecursionError
 
-from graph.engine.copying import copy_checkpoints
+from graph.checkpoints import Checkpoints
 from graph.engine.errors import (
     Conflict,
     Draining,
@@ -58,7 +57,7 @@ class Engine:
 
     registry: Registry
     records: Records
-    checkpoints: aiosqlite.Connection
+    checkpoints: Checkpoints
     max_runs: int = 16
     on_ended: Callable[[RunRow], None] = lambda run: None
     draining: bool = False
@@ -180,7 +179,8 @@ class Engine:
             self.records.set_run(run, "pending")
             return
         if active.action == "rollback":
-            await self._roll_back(run)
+            answers = run.request.command is not None
+            await self.checkpoints.roll_back(run.thread_id, run.base or "", answers=answers)
         standing = standing_of(await served.graph.aget_state(thread_config(run.thread_id)))
         if active.action == "rollback":
             self.records.remove_run(run)
@@ -241,46 +241,40 @@ class Engine:
         if active is None or active.run.run_id != run.run_id:
             self._schedule(run.thread_id)
 
-    async def _roll_back(self, run: RunRow) -> None:
-        """Take away the checkpoints and answers that a run wrote."""
-        base = run.base or ""
-        for table in ("checkpoints", "writes"):
-            await self.checkpoints.execute(
-                f"DELETE FROM {table} WHERE thread_id = ? AND checkpoint_id > ?",  # noqa: S608 - ours
-                (run.thread_id, base),
-            )
-        if run.request.command is not None:
-            await self.checkpoints.execute(
-                "DELETE FROM writes WHERE thread_id = ? AND checkpoint_id = ?"
-                " AND channel = '__resume__'",
-                (run.thread_id, base),
-            )
-        await self.checkpoints.commit()
-
     async def copy(self, thread_id: str, metadata: Mapping[str, Any]) -> str:
         """Copy a thread's state with its history; returns the new thread's id.
 
-        Raises `ThreadBusy` while a run is under way.
+        Raises `ThreadBusy` while a run is under way. A copy that a crash cuts short is temporary
+        still, and goes as such threads do.
         """
         async with self._gates[thread_id]:
             if self.has_work(thread_id):
                 raise ThreadBusy(thread_id)
             thread, new = self.records.thread_row(thread_id), str(uuid.uuid4())
-            await copy_checkpoints(self.checkpoints, thread_id, new)
             standing = Standing(thread.status, thread.values, thread.interrupts, thread.error)
-            self.records.add_thread(new, {**thread.metadata, **metadata}, standing)
+            about = {**thread.metadata, **metadata}
+            self.records.add_thread(new, about, standing, temporary=True)
+            await self.checkpoints.acopy_thread(thread_id, new)
+            self.records.keep_thread(new)
         return new
+
+    async def keep_latest(self, thread_id: str) -> bool:
+        """Forget a thread's earlier checkpoints; returns whether it stood still.
+
+        One that waits does not, nor one that somebody stopped: it may go on from there.
+        """
+        async with self._gates[thread_id]:
+            known = self.records.find_threads(ids=[thread_id])
+            if not known or known[0].status == "interrupted" or self.has_work(thread_id):
+                return False
+            await self.checkpoints.aprune([thread_id])
+            return True
 
     async def forget(self, thread_id: str) -> None:
         """Delete a thread with its runs, events and checkpoints; what runs in it is ended."""
         for run in self.records.open_runs(thread_id):
             await self.cancel(run)
-        for table in ("checkpoints", "writes"):
-            await self.checkpoints.execute(
-                f"DELETE FROM {table} WHERE thread_id = ?",  # noqa: S608 - ours
-                (thread_id,),
-            )
-        await self.checkpoints.commit()
+        await self.checkpoints.adelete_thread(thread_id)
         self.records.remove_thread(thread_id)
         self._gates.pop(thread_id, None)
 

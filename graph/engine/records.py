@@ -203,6 +203,11 @@ class Records(EventLog):
             con.execute("DELETE FROM threads WHERE id = ?", (thread_id,))
         self.wake(thread_id)
 
+    def keep_thread(self, thread_id: str) -> None:
+        """Make a temporary thread one that stays."""
+        with self._transaction() as con:
+            con.execute("UPDATE threads SET temporary = 0 WHERE id = ?", (thread_id,))
+
     def stale_temporary(self, before: datetime) -> list[str]:
         """Return the temporary threads whose runs ended before some time."""
         found = self._con.execute(

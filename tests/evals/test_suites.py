@@ -21,20 +21,26 @@ def test_dev_and_test_seeds_are_separate_and_each_suite_keeps_to_its_own() -> No
 
 def test_a_suite_is_narrowed_to_a_family_and_a_seed() -> None:
     assert [p.name for p in places("dev", "tiny")] == ["tiny:1", "tiny:2", "tiny:3"]
-    assert [p.name for p in places("smoke", "drifting", 7)] == ["drifting:7"]
+    assert [p.name for p in places("smoke", "drifting", "7")] == ["drifting:7"]
+    assert [p.name for p in places("full", "tiny", "1001-1003")] == [
+        "tiny:1001", "tiny:1002", "tiny:1003",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("asked", "names"),
     [
-        (("quick", None, None), ["smoke", "dev", "full"]),
-        (("dev", "weather", None), list(families())),
-        (("dev", None, 1000), ["1 to 999"]),
-        (("full", None, 1), ["1000 to 1999"]),
+        (("quick", "", ""), ["smoke", "dev", "full"]),
+        (("dev", "weather", ""), list(families())),
+        (("dev", "", "1000"), ["1 to 999"]),
+        (("dev", "", "990-1000"), ["1 to 999", "20-40"]),
+        (("dev", "", "9-7"), ["'9-7'"]),
+        (("dev", "", "seven"), ["'seven'"]),
+        (("full", "", "1"), ["1000 to 1999"]),
     ],
 )
 def test_what_is_unknown_is_answered_with_what_is_known(
-    asked: tuple[str, str | None, int | None], names: list[str]
+    asked: tuple[str, str, str], names: list[str]
 ) -> None:
     with pytest.raises(UnknownName) as raised:
         places(*asked)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,6 +47,10 @@ NEUTRAL_LOSS = 0.98
 PATIENCE = 10.0
 """A query may take this many times its baseline before it is stopped."""
 LEAST_SECONDS = 2.0
+LEAST_SAVED_MS = 0.2
+"""A gain that no single run shows by this much ..."""
+LEAST_SAVED_TOTAL_MS = 1000.0
+"""... nor all recorded runs together by this much, is true and not worth a person's time."""
 WRITERS_GAIN = 0.97
 """Inserts that take less than this of their time are a gain worth a question."""
 Report = Callable[[str], None]
@@ -225,7 +230,23 @@ def _verdict(bench: Bench, attempt: Attempt) -> tuple[TrialStatus, str]:
     if sum(t.share for t in losers) > settings.max_loser_share:
         share = sum(t.share for t in losers)
         return "rejected", f"{len(losers)} queries with {share:.0%} of the time become slower"
+    if trifle := _trifle(attempt.pairings):
+        return "rejected", f"{trifle}: {shown}"
     return "accepted", f"the workload becomes faster: {shown}"
+
+
+def _trifle(pairings: Sequence[Pairing]) -> str | None:
+    """Return what little is saved, when neither one run nor all together save enough."""
+    saved = [
+        (statistics.median(p.before) - statistics.median(p.after), p.weight)
+        for p in pairings
+        if p.before and p.after
+    ]
+    each = max((ms for ms, _ in saved), default=0.0)
+    total = sum(ms * runs for ms, runs in saved)
+    if each >= LEAST_SAVED_MS or total >= LEAST_SAVED_TOTAL_MS:
+        return None
+    return f"it saves {each:.2f} ms a query and {max(total, 0.0) / 1000:.2f} s in all recorded runs"
 
 
 def _timings(bench: Bench, attempt: Attempt) -> tuple[QueryTiming, ...]:

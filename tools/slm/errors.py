@@ -13,3 +13,11 @@ class TooLittle(ModelError):
 
 class BadModel(ModelError):
     """A model's file is damaged, of another format, or not what it was."""
+
+
+class ModelBusy(ModelError):
+    """Too many requests wait for the model already."""
+
+
+class TooLate(ModelError):
+    """The answer was not there when it was needed."""

@@ -11,20 +11,12 @@ from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
 from tools.slm.engine import Engine, Prompt, Schema, Stop, Stopped
-from tools.slm.errors import ModelError
+from tools.slm.errors import ModelBusy, ModelError, TooLate
 
 WAITING = 8
 IDLE_SECONDS = 300.0
 Scores = Mapping[str, float]
 T = TypeVar("T")
-
-
-class ModelBusy(ModelError):
-    """Too many requests wait for the model already."""
-
-
-class TooLate(ModelError):
-    """The answer was not there when it was needed."""
 
 
 class _Task(NamedTuple):

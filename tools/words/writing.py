@@ -6,8 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 
 from tools.slm.engine import Prompt, Schema, TooFewTokens
-from tools.slm.errors import ModelError
-from tools.slm.worker import ModelBusy, TooLate
+from tools.slm.errors import ModelBusy, ModelError, TooLate
 from tools.words.checks import Refused, check
 from tools.words.facts import About, Facts
 from tools.words.told import Words, template

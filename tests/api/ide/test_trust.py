@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from api.ide.stdio import trusted
+from api.at_service import trusted
 from api.service.settings import ServiceSettings
 from tests.api.service.test_tls import make_files
 

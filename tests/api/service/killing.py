@@ -1,6 +1,8 @@
 """Runs that are read by many while their server is killed again and again.
 
-`python -m tests.api.service.killing --runs 200 --clients 20` plays it whole.
+`python -m tests.api.service.killing --runs 200 --clients 20` plays it whole. Kills come after a
+random number of events was read, so that a slow machine sees as many of them as a fast one, and
+every fifth while the server still takes up what the one before left.
 """
 
 from __future__ import annotations
@@ -8,17 +10,20 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import random
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 
@@ -30,6 +35,15 @@ AT_ONCE = 10
 """Runs at the same time."""
 STEPS = 8
 PAUSE = 0.05
+LONGEST_LINE = 1 << 20
+OPEN_DOOR = {
+    f"PILLION_SERVICE_{limit}_PER_SECOND": "100000" for limit in ("REQUESTS", "PRINCIPAL_REQUESTS")
+}
+"""All readers come from one address, and all come back at once."""
+EARLY = 5
+"""One kill in so many comes while the server starts."""
+LIFE = 2 * STEPS
+"""Most events that each reader gets between two kills; a start alone is worth about five."""
 Serve = Callable[[Path, int], AbstractContextManager[tuple[Child, str]]]
 Read = list[tuple[int, str]]
 """What a reader got: numbers and what came with them."""
@@ -45,38 +59,82 @@ class Played:
     wrong: list[str] = field(default_factory=list)
 
 
+@dataclass
+class Server:
+    """Where it is, whether it is up, and how much was read of it."""
+
+    port: int = field(default_factory=free_port)
+    up: asyncio.Event = field(default_factory=asyncio.Event)
+    read: int = 0
+    _wanted: tuple[int, asyncio.Event] | None = None
+
+    def count(self) -> None:
+        """Count an event that a reader got."""
+        self.read += 1
+        if self._wanted is not None and self.read >= self._wanted[0]:
+            self._wanted[1].set()
+
+    async def after(self, more: int) -> None:
+        """Wait until so many more events were read."""
+        enough = asyncio.Event()
+        self._wanted = (self.read + more, enough)
+        await enough.wait()
+
+    @asynccontextmanager
+    async def line(self, method: str, path: str, *headers: str, body: str = "") -> Any:
+        """Send one request, and yield the lines of its answer."""
+        head = [f"{method} {path} HTTP/1.0", "Host: 127.0.0.1", *headers]
+        if body:
+            head += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=LONGEST_LINE)
+        try:
+            writer.write("\r\n".join([*head, "", body]).encode())
+            yield _lines(reader)
+        finally:
+            writer.close()
+
+
+async def _lines(reader: asyncio.StreamReader) -> AsyncIterator[str]:
+    """Yield whole lines: what a kill cut short is none."""
+    while (line := await reader.readline()).endswith(b"\n"):
+        yield line.decode().rstrip("\r\n")
+
+
 class Reader:
     """Reads one run to its end, over any number of lost connections."""
 
-    def __init__(self, http: httpx.AsyncClient, thread: str, run: str) -> None:
-        self.http, self.thread, self.run = http, thread, run
+    def __init__(self, server: Server, thread: str, run: str) -> None:
+        self.server, self.thread, self.run = server, thread, run
         self.got: Read = []
         self.lost = 0
 
     async def read(self) -> Read:
         while not await self._once():
             self.lost += 1
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.02)
         return self.got
 
     async def _once(self) -> bool:
+        await self.server.up.wait()
         try:
-            async with self._open() as answer:
-                if answer.status_code == 200:
-                    return await self._take(answer)
-        except (httpx.TransportError, OSError):
-            pass
-        return False
+            async with self._open() as lines:
+                return await self._take(lines)
+        except OSError:
+            return False
 
     def _open(self) -> Any:
-        last = {"Last-Event-ID": str(self.got[-1][0])} if self.got else {}
-        where = f"/threads/{self.thread}/runs/{self.run}/stream"
-        return self.http.stream("GET", where, params={"stream_mode": "values"}, headers=last)
+        last = [f"Last-Event-ID: {self.got[-1][0]}"] if self.got else []
+        where = f"/threads/{self.thread}/runs/{self.run}/stream?stream_mode=values"
+        return self.server.line("GET", where, *last)
 
-    async def _take(self, answer: httpx.Response) -> bool:
+    def _keep(self, number: int, what: str) -> None:
+        self.got.append((number, what))
+        self.server.count()
+
+    async def _take(self, lines: AsyncIterator[str]) -> bool:
         number = 0
         event = ""
-        async for line in answer.aiter_lines():
+        async for line in lines:
             name, _, value = line.partition(": ")
             if name == "id":
                 number = int(value)
@@ -85,7 +143,7 @@ class Reader:
             elif name == "data" and event == "end":
                 return True
             elif name == "data":
-                self.got.append((number, value))
+                self._keep(number, value)
         return False
 
 
@@ -96,81 +154,98 @@ class NewReader(Reader):
         body: Any = {"channels": ["values", "lifecycle"]}
         if self.got:
             body["since"] = self.got[-1][0]
-        return self.http.stream("POST", f"/threads/{self.thread}/stream/events", json=body)
+        where = f"/threads/{self.thread}/stream/events"
+        return self.server.line("POST", where, body=json.dumps(body))
 
-    async def _take(self, answer: httpx.Response) -> bool:
-        async for line in answer.aiter_lines():
+    async def _take(self, lines: AsyncIterator[str]) -> bool:
+        async for line in lines:
             if line.startswith("data: "):
                 told = json.loads(line[6:])
-                self.got.append((told["seq"], line))
+                self._keep(told["seq"], line)
                 if told["method"] == "lifecycle" and told["params"]["data"]["event"] == "completed":
                     return True
         return False
 
 
-async def follow(http: httpx.AsyncClient, clients: int, played: Played) -> None:
+async def follow(http: httpx.AsyncClient, server: Server, clients: int, played: Played) -> None:
     """Start one run, read it by all clients, and compare what each got with the log."""
-    thread, run = await begin(http)
+    thread, run = await begin(http, server)
     kinds = [NewReader if n % 2 else Reader for n in range(clients)]
-    readers = [kind(http, thread, run) for kind in kinds]
+    readers = [kind(server, thread, run) for kind in kinds]
     await asyncio.gather(*(reader.read() for reader in readers))
-    wholes = {kind: await kind(http, thread, run).read() for kind in set(kinds)}
+    wholes = {kind: await kind(server, thread, run).read() for kind in set(kinds)}
     for kind, reader in zip(kinds, readers, strict=True):
         played.reconnects += reader.lost
         played.events += len(reader.got)
         numbers = [number for number, _ in reader.got]
         if reader.got != wholes[kind] or numbers != sorted(set(numbers)):
             played.wrong.append(f"{kind.__name__} of {run}: {numbers}")
-    state = (await again(http, "GET", f"/threads/{thread}")).json()
+    state = await again(http, server, "GET", f"/threads/{thread}")
     if state["values"]["steps"] != [f"step {n}" for n in reversed(range(STEPS))]:
         played.wrong.append(f"{run} took the steps {state['values']['steps']}")
 
 
-async def begin(http: httpx.AsyncClient) -> tuple[str, str]:
+async def begin(http: httpx.AsyncClient, server: Server) -> tuple[str, str]:
+    """Start a run; returns its thread and its id."""
+    thread = str(uuid.uuid4())
+    made = {"thread_id": thread, "if_exists": "do_nothing"}
+    await again(http, server, "POST", "/threads", json=made)
     asked = {"assistant_id": "counter", "input": {"left": STEPS, "pause": PAUSE}}
-    made = (await again(http, "POST", "/threads", json={})).json()["thread_id"]
-    run = await again(http, "POST", f"/threads/{made}/runs", json=asked)
-    # A request whose answer was lost may have been taken: all its runs are read alike.
-    return made, run.json()["run_id"]
+    # A request whose answer was lost may have been taken.
+    while not (known := await again(http, server, "GET", f"/threads/{thread}/runs")):
+        await once(http, server, "POST", f"/threads/{thread}/runs", json=asked)
+    return thread, known[0]["run_id"]
 
 
-async def again(http: httpx.AsyncClient, method: str, path: str, **sent: Any) -> httpx.Response:
-    while True:
-        try:
-            answer = await http.request(method, path, **sent)
-            if answer.status_code < 400:
-                return answer
-        except (httpx.TransportError, OSError):
-            pass
-        await asyncio.sleep(0.05)
+async def once(http: httpx.AsyncClient, server: Server, *asked: str, **sent: Any) -> Any:
+    """Return what the server answers; None when it is killed first."""
+    await server.up.wait()
+    try:
+        answer = await http.request(*asked, **sent)
+    except (httpx.TransportError, OSError):
+        return None
+    return answer.json() if answer.status_code < 400 else None
+
+
+async def again(http: httpx.AsyncClient, server: Server, *asked: str, **sent: Any) -> Any:
+    while (found := await once(http, server, *asked, **sent)) is None:
+        await asyncio.sleep(0.02)
+    return found
 
 
 async def kill_and_serve(
-    serve: Serve, home: Path, port: int, played: Played, dice: random.Random
+    serve: Serve, home: Path, server: Server, played: Played, dice: random.Random, parts: int
 ) -> None:
     """Keep a server, and kill it at random, until cancelled."""
     while True:
-        with serve(home, port) as (child, _):
-            await asyncio.sleep(dice.uniform(0.4, 1.6))
+        with serve(home, server.port) as (child, _):
+            server.up.set()
+            if dice.randrange(EARLY):
+                await server.after(dice.randint(1, parts))
+            await asyncio.sleep(dice.uniform(0, 0.1))
             await asyncio.to_thread(child.stop, signal.SIGKILL)
+            server.up.clear()
         played.kills += 1
 
 
-async def play(serve: Serve, home: Path, runs: int, clients: int, seed: int = 1) -> Played:
+async def play(
+    serve: Serve, home: Path, runs: int, clients: int, *, seed: int = 1, life: int = LIFE
+) -> Played:
     """Play `runs` runs of `clients` readers each."""
-    played, port = Played(), free_port()
-    limits = httpx.Limits(max_connections=None)
+    played, server = Played(), Server()
     slots = asyncio.Semaphore(AT_ONCE)
-    async with httpx.AsyncClient(
-        base_url=f"http://127.0.0.1:{port}", timeout=30, limits=limits
-    ) as http:
+    parts = min(runs, AT_ONCE) * clients * life
+    async with AsyncExitStack() as stack:
+        stack.enter_context(patch.dict(os.environ, OPEN_DOOR))
+        base = f"http://127.0.0.1:{server.port}"
+        http = await stack.enter_async_context(httpx.AsyncClient(base_url=base, timeout=30))
 
         async def one() -> None:
             async with slots:
-                await follow(http, clients, played)
+                await follow(http, server, clients, played)
 
         killing = asyncio.create_task(
-            kill_and_serve(serve, home, port, played, random.Random(seed))
+            kill_and_serve(serve, home, server, played, random.Random(seed), parts)
         )
         work = asyncio.gather(*(one() for _ in range(runs)))
         await asyncio.wait({killing, work}, return_when=asyncio.FIRST_COMPLETED)
@@ -194,7 +269,7 @@ def main() -> None:
         home = Path(folder) / "home"
         with preforked(Path(folder), "tests.api.service.served") as python:
             serve = partial(running, python)
-            played = asyncio.run(play(serve, home, asked.runs, asked.clients, asked.seed))
+            played = asyncio.run(play(serve, home, asked.runs, asked.clients, seed=asked.seed))
     sys.stdout.write(
         f"{asked.runs} runs x {asked.clients} clients: {played.kills} kills,"
         f" {played.reconnects} reconnects, {played.events} events,"

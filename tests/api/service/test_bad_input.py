@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from websockets.frames import Frame, Opcode
 
 from graph.engine.event_log import Entry
 from graph.engine.records import Records
@@ -258,22 +259,54 @@ def resident(home: Path) -> int:
     return int(psutil.Process(pid).memory_info().rss)
 
 
-def test_readers_that_never_read_cost_little_and_harm_nobody(url: str, home: Path) -> None:
+def streamed(url: str) -> str:
+    """Return where all of the log is streamed."""
     run = httpx.get(f"{url}/threads/large/runs").json()[0]["run_id"]
-    path = f"/threads/large/runs/{run}/stream?stream_mode=values"
-    wanted = json.dumps({"channels": ["values"]})
-    new = head(
-        "Content-Type: application/json", f"Content-Length: {len(wanted)}",
-        method="POST", path="/threads/large/stream/events",
-    ) + wanted.encode()  # fmt: skip
+    return f"/threads/large/runs/{run}/stream?stream_mode=values"
+
+
+def opened_by(url: str, way: str, lines: ExitStack) -> socket.socket:
+    """Ask for all of the log, and read nothing of it."""
+    asked = json.dumps({"channels": ["values"]})
+    opened = lines.enter_context(line(url, SO_RCVBUF=4096))
+    if way == "events":
+        opened.sendall(
+            head(
+                "Content-Type: application/json", f"Content-Length: {len(asked)}",
+                method="POST", path="/threads/large/stream/events",
+            )
+            + asked.encode()
+        )  # fmt: skip
+    elif way == "stream":
+        opened.sendall(head(path=streamed(url)))
+    else:
+        upgrade = (
+            "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
+            "Sec-WebSocket-Key: " + "A" * 22 + "==",
+        )  # fmt: skip
+        asking = head(*upgrade, path="/threads/large/stream/events")
+        opened.sendall(asking.replace(b"Connection: close\r\n", b""))
+        while not opened.recv(1) == b"\n" or opened.recv(2) != b"\r\n":
+            continue
+        command = {"id": 1, "method": "subscription.subscribe", "params": json.loads(asked)}
+        opened.sendall(Frame(Opcode.TEXT, json.dumps(command).encode()).serialize(mask=True))
+    return opened
+
+
+@pytest.mark.parametrize("way", ["stream", "events", "socket"])
+def test_readers_that_never_read_cost_little_harm_nobody_and_are_cut_off(
+    url: str, home: Path, way: str
+) -> None:
     before = resident(home)
     with ExitStack() as lines:
-        for number in range(READERS):
-            opened = lines.enter_context(line(url, SO_RCVBUF=4096))
-            opened.sendall(new if number % 2 else head(path=path))
-        for _ in range(10):
+        opened = [opened_by(url, way, lines) for _ in range(READERS)]
+        for _ in range(20):
             assert httpx.get(f"{url}/ok", timeout=10).json() == {"ok": True}
             time.sleep(0.1)
         grown = resident(home) - before
+        sent = [said(each) for each in opened]
     assert grown < READERS * 4 * 1024 * 1024, grown
-    assert exchange(url, head(path=path)).count(b"event: values") == MANY
+    # What was on its way came; the rest never will.
+    assert all(0 < len(each) < MANY * LARGE for each in sent)
+    whole = exchange(url, head(path=streamed(url)))
+    assert whole.count(b"event: values") == MANY

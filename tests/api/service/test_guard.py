@@ -115,3 +115,10 @@ async def test_a_strange_request_id_is_replaced(http: httpx.AsyncClient, given: 
 
 def test_brackets_inside_strings_do_not_count() -> None:
     assert depth(b'{"a": "[[[[\\"[[", "b": [{}]}') == 3
+
+
+@pytest.mark.parametrize("piece", [b'\\"', b"\\", b'"', b'"\\', b"a", b"[", b'"["'])
+def test_no_body_takes_long_to_look_at(piece: bytes) -> None:
+    for start in (b'"', b""):
+        # What is looked at twice for each of its beginnings would take hours.
+        assert depth((start + piece * MAX_BODY)[:MAX_BODY]) <= MAX_BODY

@@ -114,3 +114,11 @@ async def test_wordings_are_counted_by_outcome(service: Service, http: httpx.Asy
         labels = {"about": "proposal", "model": HOSTILE, "outcome": outcome}
         assert value(found["pillion_words"], "_total", **labels) == 1
         assert value(found["pillion_words_seconds"], "_total", **labels) == 1.5
+
+
+async def test_models_are_measured_by_what_they_did(http: httpx.AsyncClient) -> None:
+    await http.post("/v1/ask", json={"request": "what waits for me?"})
+    times = (await read(http))["pillion_model_seconds"]
+    about = {"operation": "rules", "outcome": "answered"}
+    assert times.type == "histogram" and value(times, "_count", **about) >= 1
+    assert value(times, "_bucket", le="0.1", **about) >= 1

@@ -1,4 +1,7 @@
-"""One product from the first request to its undo, in a served process with a real product child."""
+"""One product from the first request to its undo, in a served process with a real product child.
+
+The terminal starts the run and takes the change back: beside a service it goes through it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,9 @@ from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import ConflictError, UnprocessableEntityError
 
-from tests.commands import make_home
+from api.cli import answering, working
+from api.presence import Serving
+from tests.commands import document, invoke, make_home, refusal
 from tests.crash.flow import QUERIES
 
 pytestmark = pytest.mark.timeout(180)
@@ -34,19 +39,38 @@ def until(found: Callable[[], Any], seconds: float = 60) -> Any:
     return value
 
 
-async def test_a_product_is_improved_over_http(tmp_path: Path, serve: Any) -> None:
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Return how a command is run beside the service of a home."""
+
+    def found(settings: Any) -> Serving:
+        # A fork has the command line of another program.
+        return Serving.model_validate_json((settings.home / "service.json").read_bytes())
+
+    for module in (answering, working):
+        monkeypatch.setattr(module, "service_of", found)
+    return lambda *command: asyncio.to_thread(*command)
+
+
+async def test_a_product_is_improved_over_http(
+    tmp_path: Path, serve: Any, terminal: Callable[..., Any]
+) -> None:
     home = make_home(tmp_path / "home", rows=60_000, queries=QUERIES + MORE, more=COSTS)
     with serve(home) as (child, url), httpx.Client(base_url=url, timeout=60) as http:
         client = get_client(url=url, api_key=None)
-        thread = await look(http, client)
+        looking = ("run", "sales", "--only", "schema", "--budget", "20")
+        thread = (await terminal(document, home, *looking))["thread"]
+        await look(client, thread)
         waiting = http.get("/v1/proposals", params={"status": "waiting", "sort": "gain"}).json()
         first, second = waiting[0]["id"], waiting[1]["id"]
         await approve(http, client, thread, first)
         await reject_as_a_chat_does(client, thread, second)
         decision = http.get(f"/v1/proposals/{second}").json()["decision"]
         assert (decision["verdict"], decision["reason"]) == ("reject", "not in June")
-        undone = http.post(f"/v1/proposals/{first}/undo")
-        assert undone.json()["outcomes"][-1]["status"] == "undone"
+        undone = await terminal(document, home, "undo", first)
+        assert undone["outcomes"][-1]["status"] == "undone"
+        said = refusal(await terminal(invoke, home, "undo", second))
+        assert f"No change {second} was applied" in said
         assert http.post(f"/v1/proposals/{second}/undo").status_code == 409
         changes = http.get("/v1/products/sales/changes").json()
         assert [c["status"] for c in changes] == ["undone"]
@@ -54,20 +78,16 @@ async def test_a_product_is_improved_over_http(tmp_path: Path, serve: Any) -> No
         assert child.stop() == 0
 
 
-async def look(http: httpx.Client, client: LangGraphClient) -> str:
-    """Start a run and follow it to its question."""
-    asked = {"agents": ["schema"], "budget_seconds": 20}
-    started = http.post("/v1/products/sales/runs", json=asked)
-    assert started.status_code == 202
-    thread: str = started.json()["thread"]
-    told = [p async for p in client.runs.join_stream(thread, started.json()["run"])]
+async def look(client: LangGraphClient, thread: str) -> None:
+    """Read a run that has come to its question."""
+    (run,) = await client.runs.list(thread)
+    told = [p async for p in client.runs.join_stream(thread, run["run_id"])]
     assert told[-1].event == "end"
     nodes = {name for p in told if p.event == "updates" for name in p.data}
     assert {"supervise", "schema", "measure", "gate", "rank", "__interrupt__"} <= nodes
     assert {p.data["kind"] for p in told if p.event == "custom"} == {"progress"}
     found = await client.threads.get(thread)
     assert (found["status"], found["metadata"]["product"]) == ("interrupted", "sales")
-    return thread
 
 
 async def approve(http: httpx.Client, client: LangGraphClient, thread: str, proposal: str) -> None:

@@ -9,8 +9,9 @@ import pytest
 
 from tools.messages import Interval, Rehearsal
 from tools.product.bench import INSERT_WORTH, InsertLimit
+from tools.product.measure import Pairing
 from tools.product.measurement import ShadowSettings
-from tools.product.trial import Attempt, _needless, _refusal
+from tools.product.trial import Attempt, _needless, _refusal, _trifle
 
 LIMIT = InsertLimit(ShadowSettings().max_insert_cost, INSERT_WORTH)
 UNDONE = Rehearsal(ok=True, apply_ms=1.0, undo_ms=1.0, detail="equal")
@@ -61,3 +62,22 @@ def test_a_column_goes_only_where_somebody_gains(
     change = SimpleNamespace(candidate=SimpleNamespace(change=SimpleNamespace(kind=kind)))
     said = _needless(cast(Attempt, change), times(gain), None if cost is None else times(cost))
     assert (said is not None) == needless
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "runs", "trifle"),
+    [
+        (0.50, 0.40, 300, True), (0.50, 0.40, 20_000, False), (5.0, 4.0, 1, False),
+        (0.40, 0.50, 90_000, True),
+    ],
+)  # fmt: skip
+def test_what_no_person_would_notice_is_not_worth_a_question(
+    before: float, after: float, runs: float, trifle: bool
+) -> None:
+    pairing = Pairing("f", "SELECT 1", "SELECT 1", runs, 1.0, before=[before], after=[after])
+    assert (_trifle([pairing]) is not None) == trifle
+
+
+def test_a_trifle_is_told_with_what_it_saves() -> None:
+    pairing = Pairing("f", "SELECT 1", "SELECT 1", 300, 1.0, before=[0.5], after=[0.4])
+    assert _trifle([pairing]) == "it saves 0.10 ms a query and 0.03 s in all recorded runs"

@@ -9,8 +9,8 @@ from concurrent.futures import CancelledError
 import pytest
 
 from tools.slm.engine import Prompt, Schema, Stop, Stopped
-from tools.slm.errors import BadModel, ModelError
-from tools.slm.worker import ModelBusy, TooLate, Worker
+from tools.slm.errors import BadModel, ModelBusy, ModelError, TooLate
+from tools.slm.worker import Worker
 
 PROMPT = Prompt("say")
 CHOICES = ("yes", "no")

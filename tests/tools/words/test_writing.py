@@ -10,8 +10,7 @@ from tests.tools.asking.hostile import HOSTILE
 from tests.tools.words.cases import make_column, make_table, plain_facts
 from tests.tools.words.test_checks import GOOD
 from tools.slm.engine import Prompt, Schema, TooFewTokens
-from tools.slm.errors import ModelError
-from tools.slm.worker import ModelBusy, TooLate
+from tools.slm.errors import ModelBusy, ModelError, TooLate
 from tools.words.checks import Checked, check
 from tools.words.columns import Known, facts_of_column
 from tools.words.facts import About, Facts
