@@ -64,9 +64,9 @@ def run(quick: bool) -> list[Row]:
         unsure = next(t for f in families() for t in f.texts if by_rules(t).plan is None)
         store.use(model)
         agent = resident_agent(folder, unsure) / 1e9
-    rows = [row for n, name in enumerate(names) for row in _rows(TITLES[name], found[n], n == 0)]
+    rows = [row for n, name in enumerate(names) for row in rows_of(TITLES[name], found[n], n == 0)]
     if len(names) > 1:
-        rows.append(_apart(found[0].routed, found[1].routed))
+        rows.append(apart(found[0].routed, found[1].routed))
     within = Row("agent's process, model resident", agent, "GB", "", "< 1", agent < TARGET_GB)
     cores = Row("cores that could be used", len(os.sched_getaffinity(0)), "")
     return [*rows, within, cores]
@@ -124,7 +124,8 @@ def _cold(turn: int) -> Prompt:
     return Prompt(f"{turn}. {PREFIX}", "what waits for me?", SUFFIX)
 
 
-def _rows(title: str, found: Measured, serves: bool) -> Iterator[Row]:
+def rows_of(title: str, found: Measured, serves: bool) -> Iterator[Row]:
+    """Yield what one engine took; only the one that serves here has targets."""
     asked = [(found.routed, "a request routed"), (found.scored, f"{NEW_TOKENS} tokens scored")]
     for took, what in asked:
         times = _percentiles([t.seconds * 1000 for t in took])
@@ -160,7 +161,7 @@ def _percentiles(values: Sequence[float]) -> Percentiles:
     return Percentiles(cuts[0], statistics.median(values), cuts[-1])
 
 
-def _apart(one: Sequence[Took], other: Sequence[Took]) -> Row:
+def apart(one: Sequence[Took], other: Sequence[Took]) -> Row:
     """Return the most by which a probability of one engine differs from the other's."""
     pairs = [(a.answer, b.answer) for a, b in zip(one, other, strict=True)]
     most = max(abs(a[c] - b[c]) for a, b in pairs for c in CHOICES)

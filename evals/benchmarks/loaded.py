@@ -68,7 +68,7 @@ def loaded(name: EngineName, files: Files) -> Iterator[Loaded]:
     """Lend an engine in a process of its own."""
     spawning = multiprocessing.get_context("spawn")
     line, theirs = spawning.Pipe()
-    process = spawning.Process(target=_serve, args=(theirs, name, files), daemon=True)
+    process = spawning.Process(target=answer, args=(theirs, name, files), daemon=True)
     process.start()
     theirs.close()
     try:
@@ -81,7 +81,8 @@ def loaded(name: EngineName, files: Files) -> Iterator[Loaded]:
         process.kill()
 
 
-def _serve(line: Connection, name: EngineName, files: Files) -> None:
+def answer(line: Connection, name: EngineName, files: Files) -> None:
+    """Load an engine and answer until the other end of the line is closed."""
     try:
         engine = engines.load(name, files)
         line.send((0.0, 0.0, name))
