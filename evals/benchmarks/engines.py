@@ -130,8 +130,8 @@ def rows_of(title: str, found: Measured, serves: bool) -> Iterator[Row]:
             f"{title}: {what}, 95th percentile", times.high, "ms", f"of {len(took)}",
             "< 100" if serves else "", not serves or times.high < TARGET_MS,
         )  # fmt: skip
-    work = _percentiles([t.processor * 1000 for t in found.scored])
-    yield Row(f"{title}: {NEW_TOKENS} tokens scored, processor", work.mid, "ms", work.spread)
+        work = _percentiles([t.processor * 1000 for t in took])
+        yield Row(f"{title}: {what}, processor", work.mid, "ms", work.spread)
     cold = _percentiles([t.seconds * 1000 for t in found.cold])
     yield Row(f"{title}: a request with its instructions read anew", cold.mid, "ms", cold.spread)
     speed = _percentiles([t.answer / t.seconds for t in found.decoded])
