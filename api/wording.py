@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,18 +18,35 @@ from tools.messages import (
     DropIndex,
     DropTable,
     Evidence,
-    Interval,
     Message,
     QueryTiming,
     RewriteQuery,
     SortTable,
     TrialStatus,
 )
-from tools.plain_text import plain
+from tools.numbers import (
+    MISSING,
+    between,
+    cost,
+    cost_bounds,
+    counted,
+    factor,
+    gain,
+    milliseconds,
+    ratio_number,
+    share,
+    size,
+    size_change,
+)
+from tools.plain_text import NAME_WIDTH, plain, quoted, short
+from tools.words.told import RULES, Words
 
-MISSING = "–"
-NAME_WIDTH = 120
-_SIZES = ("B", "kB", "MB", "GB", "TB", "PB")
+__all__ = [
+    "MISSING", "NAME_WIDTH", "TRIAL_WORDS", "approvals", "asked_by", "between", "change_details",
+    "change_words", "contract_word", "cost", "cost_bounds", "counted", "factor", "gain",
+    "how_measured", "milliseconds", "quoted", "ratio_number", "safe", "share", "short", "size",
+    "size_change", "spoken",
+]  # fmt: skip
 
 TRIAL_WORDS: dict[TrialStatus, str] = {
     "accepted": "accepted",
@@ -65,110 +80,14 @@ def approvals(given: Sequence[str], needed: int | None) -> str:
     return f"{len(given)} of {needed} approvals{names}"
 
 
-def short(text: object, width: int) -> str:
-    """Return `text` on one line, its blanks collapsed, cut to `width` with an ellipsis."""
-    line = " ".join(plain(text).split())
-    return line if len(line) <= width else line[: max(width - 1, 0)] + "…"
-
-
-def quoted(text: object, width: int = NAME_WIDTH) -> str:
-    """Return hostile text as a quoted, single-line, printable literal of bounded length."""
-    return json.dumps(short(text, width), ensure_ascii=False)
+def spoken(words: Words) -> str:
+    """Return words with whose they are, where a model wrote them."""
+    return words.text if words.by == RULES else f"{words.text} [written by {words.by}, checked]"
 
 
 def asked_by(timing: QueryTiming) -> str:
     """Return who asks a query most, to go after what else is said of it; empty where unknown."""
     return f", asked by {', '.join(short(c, 40) for c in timing.callers)}" if timing.callers else ""
-
-
-def counted(number: int, one: str, many: str = "") -> str:
-    """Return a number with its noun: 1 table, 2 tables, 1,204 queries."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
-def _trimmed(value: float, digits: int) -> str:
-    number = f"{value:,.{digits}f}"
-    return number.rstrip("0").rstrip(".") if "." in number else number
-
-
-def ratio_number(value: float) -> str:
-    """Return a ratio without its sign: 1.8, 0.82, 0.998, 12."""
-    if math.isnan(value):
-        return MISSING
-    if math.isinf(value):
-        return "∞" if value > 0 else "-∞"
-    if 0.995 <= value <= 1.005:
-        return _trimmed(value, 3)
-    return _trimmed(value, 2 if value < 2 else 1 if value < 20 else 0)
-
-
-def factor(value: float) -> str:
-    """Return how many times faster: ×1.8."""
-    return MISSING if math.isnan(value) else f"×{ratio_number(value)}"
-
-
-def between(interval: Interval) -> str:
-    """Return the bounds of an interval: 1.7–1.9."""
-    return f"{ratio_number(interval.low)}–{ratio_number(interval.high)}"
-
-
-def gain(interval: Interval | None) -> str:
-    """Return a ratio with its interval: ×1.8 (1.7–1.9)."""
-    return MISSING if interval is None else f"{factor(interval.mid)} ({between(interval)})"
-
-
-def milliseconds(value: float) -> str:
-    """Return a duration with the unit that reads best: 85 µs, 12.3 ms, 1.25 s, 2 min 5 s."""
-    if not math.isfinite(value):
-        return MISSING
-    for scale, unit in ((1e-3, "µs"), (1.0, "ms"), (1e3, "s")):
-        amount = value / scale
-        limit = 60 if unit == "s" else 999.5
-        if amount < limit:
-            return f"{_trimmed(amount, 2 if amount < 10 else 1 if amount < 100 else 0)} {unit}"
-    minutes, seconds = divmod(round(value / 1e3), 60)
-    return f"{minutes:,} min {seconds} s" if seconds else f"{minutes:,} min"
-
-
-def size(count: float) -> str:
-    """Return a number of bytes: 4.5 MB."""
-    sign, amount, unit = ("-" if count < 0 else ""), abs(float(count)), 0
-    while amount >= 999.5 and unit < len(_SIZES) - 1:
-        amount, unit = amount / 1000, unit + 1
-    return f"{sign}{_trimmed(amount, 1 if unit and amount < 100 else 0)} {_SIZES[unit]}"
-
-
-def size_change(before: int, after: int) -> str:
-    """Return by how much the stored size changes: -1.2 MB, +300 kB, same."""
-    if before == after:
-        return "same" if before else MISSING
-    return f"{'+' if after > before else ''}{size(after - before)}"
-
-
-def _more(ratio: float) -> str:
-    if not math.isfinite(ratio):
-        return MISSING
-    if ratio >= 10:
-        return factor(ratio)
-    percent = round((ratio - 1) * 100)
-    return "same" if percent == 0 else f"{percent:+d} %"
-
-
-def cost(interval: Interval | None) -> str:
-    """Return what an insert costs more or less: +3 %, -12 %, ×12."""
-    return MISSING if interval is None else _more(interval.mid)
-
-
-def cost_bounds(interval: Interval) -> str:
-    """Return the bounds of an insert's cost: +1 % to +5 %."""
-    return f"{_more(interval.low)} to {_more(interval.high)}"
-
-
-def share(value: float) -> str:
-    """Return a share of the whole: 12 %, <1 %."""
-    if not math.isfinite(value):
-        return MISSING
-    return "<1 %" if 0 < value < 0.01 else f"{round(value * 100)} %"
 
 
 def contract_word(verdict: ContractVerdict) -> str:

@@ -55,6 +55,12 @@ class RunStore(SqliteFile):
         with self._transaction() as con:
             approvals.requested(con, now().isoformat(), thread_id, by)
 
+    def record_described(self, person: str, product: str, **body: str | int) -> None:
+        """Keep in the trail that a person put descriptions into a product's contract."""
+        with self._transaction() as con:
+            at = now().isoformat()
+            audit.append(con, at, f"person:{person}", "contract.described", product, **body)
+
     def set_thread(self, thread_id: str, status: str) -> None:
         """Record where a run stands."""
         at = now().isoformat()

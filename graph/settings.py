@@ -76,6 +76,13 @@ class Settings(BaseSettings):
             description="Whether `pillion ask` may ask the language model where rules are unsure."
         ),
     ] = False
+    words_model: Annotated[
+        bool,
+        Field(
+            description="Whether the language model may word explanations and descriptions; what"
+            " it writes is checked, and a template stands in for what does not pass."
+        ),
+    ] = False
     principal: Annotated[
         str, Field(description="Who answers in the terminal; the login name by default.")
     ] = ""

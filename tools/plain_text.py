@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 
+NAME_WIDTH = 120
 _SPACES = str.maketrans("\n\r\t\v\f\x85\u2028\u2029", " " * 8)
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 
@@ -22,3 +24,14 @@ def _seen(character: str) -> str:
     if code < 0x100:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def short(text: object, width: int) -> str:
+    """Return `text` on one line, its blanks collapsed, cut to `width` with an ellipsis."""
+    line = " ".join(plain(text).split())
+    return line if len(line) <= width else line[: max(width - 1, 0)] + "…"
+
+
+def quoted(text: object, width: int = NAME_WIDTH) -> str:
+    """Return hostile text as a quoted, single-line, printable literal of bounded length."""
+    return json.dumps(short(text, width), ensure_ascii=False)

@@ -13,6 +13,8 @@ from tools.asking.model import SecondOpinion
 from tools.asking.names import shared, subject
 from tools.asking.request import Request
 from tools.messages import change_target
+from tools.words.facts import Facts
+from tools.words.told import Words, template
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Home:
     open: Callable[[str], AbstractAsyncContextManager[ProductClient]]
     second_opinion: SecondOpinion | None = None
     """A language model, where one is asked for a second opinion."""
+    explain: Callable[[Facts], Words] = template
+    """Tells facts in words."""
 
     def offers(self, product: str | None = None, *, waiting: bool = False) -> list[Offer]:
         """Return the visible proposals, each as it was offered last, oldest first."""

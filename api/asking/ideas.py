@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from api.asking.contract import Answer, Source
 from api.asking.home import Asked, Home, texts_of
 from api.asking.kept import HOW_TO_ANSWER, REASON_WIDTH, line_of, listed, source_of
-from api.wording import TRIAL_WORDS, counted, gain, quoted
+from api.wording import TRIAL_WORDS, counted, gain, quoted, spoken
 from graph.ledger import Offer
 from tools.asking.names import shared
 from tools.lazy import lazy
 from tools.messages import Trial, change_target
+from tools.words.proposals import facts_of
 
 if TYPE_CHECKING:
     from api.ide import words
@@ -33,7 +34,7 @@ def proposal(home: Home, asked: Asked) -> Answer:
         text = listed("Which of these? Ask again with its id:", [line_of(o) for o in found])
         return Answer(text=text, sources=tuple(map(source_of, found[:MOST_SHOWN])))
     (offer,) = found
-    told = [words.in_words(offer)]
+    told = [spoken(home.explain(facts_of(offer.proposal))), words.in_words(offer)]
     if offer.decision is not None:
         told.append(f"Answer: {words.standing(offer.decision)}")
     told += [f"Then: {o.status}: {quoted(o.detail, REASON_WIDTH)}" for o in offer.outcomes]

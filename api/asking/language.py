@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, cast
 
 from graph.settings import Settings
 from tools.asking.model import SecondOpinion
 from tools.lazy import lazy
-from tools.slm.engine import Prompt
+from tools.slm.engine import Prompt, Schema, Stop, Stopped
 from tools.slm.times import TIMES
 
 if TYPE_CHECKING:
@@ -43,6 +44,29 @@ class Language:
             with self._lock:
                 asked = self._asked()
             return asked.score(prompt, choices, SECONDS)
+
+    def used(self) -> str | None:
+        """Return the name of the model in use, if there is one; raises `ModelError`."""
+        found = language.chosen(self._settings)
+        return None if found is None else found.name
+
+    def complete(
+        self, prompt: Prompt, schema: Schema, limit: int, seconds: float, *, stop: Stop
+    ) -> str:
+        """Return what the model says under a schema, in at most `limit` tokens.
+
+        Raises `ModelError`; `Stopped` at the next token when `stop` says that nobody waits.
+        """
+        with self._lock:
+            asked = self._asked()
+        said = []
+        pieces = cast("Generator[str]", asked.stream(prompt, schema, limit, seconds))
+        with closing(pieces):
+            for piece in pieces:
+                if stop():
+                    raise Stopped("Nobody waits for these words any more.")
+                said.append(piece)
+        return "".join(said)
 
     def _asked(self) -> worker.Worker:
         found = language.needed(self._settings)

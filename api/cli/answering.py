@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
-from typing import Annotated, Any, NamedTuple, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, cast, get_args
 
 import typer
 from rich.prompt import Prompt
@@ -33,7 +33,14 @@ from graph.ledger import Ledger, Offer, now
 from graph.policy import PolicyUnusable
 from graph.settings import Settings
 from graph.steward import Stewardship
+from tools.lazy import lazy
 from tools.messages import Change, Decision, Principal, Verdict, change_id
+
+if TYPE_CHECKING:
+    from api import explaining
+else:
+    # Only where a model may have worded something.
+    explaining = lazy("api.explaining")
 
 ANSWERS = tuple(v for v in get_args(Verdict) if v != "expire")
 IN_PLACE = ("applied", "verified")
@@ -220,7 +227,8 @@ def ask_all(
 
 def _ask(settings: Settings, offer: Offer) -> bool:
     """Take one answer, asking again until it is valid; returns whether there is one now."""
-    out.print(evidence_panel(offer.proposal))
+    told = explaining.words_of(settings, offer.proposal) if settings.words_model else None
+    out.print(evidence_panel(offer.proposal, told))
     out.print(before_after_bars(offer.proposal.evidence.queries, out.width))
     if given := _given(offer):
         tell(f"Policy: {given}.")

@@ -22,12 +22,14 @@ from graph.settings import Settings
 from tools.lazy import lazy
 
 if TYPE_CHECKING:
+    from api import explaining
     from api.asking import asking, contract, home, language
     from mcp_servers.product.client import ProductClient
 else:
     # `pillion --help` has no use for them.
     asking, contract = lazy("api.asking.asking"), lazy("api.asking.contract")
     home, language = lazy("api.asking.home"), lazy("api.asking.language")
+    explaining = lazy("api.explaining")
 
 
 def ask(
@@ -73,10 +75,11 @@ async def _ask_here(settings: Settings, request: str, product: str | None) -> co
     with (
         closing(Ledger(settings.ledger_path)) as ledger,
         closing(language.Language(settings)) as model,
+        closing(explaining.Explainer(settings, model)) as explainer,
     ):
         here = home.Home(
             settings, ledger, product_names(settings), partial(_open, settings),
-            model.second_opinion,
+            model.second_opinion, explainer.written,
         )  # fmt: skip
         return await asking.ask(here, request, product)
 

@@ -36,17 +36,22 @@ from api.wording import (
     share,
     short,
     size,
+    spoken,
 )
 from tools.messages import Evidence, Proposal, QueryTiming, change_target
+from tools.words.proposals import facts_of
+from tools.words.told import Words, template
 
 _SEVERITY_STYLES = {"breaking": BAD, "warning": NOTE, "info": QUIET}
 _SQL_WIDTH, _LABEL_WIDTH = 400, 76
 
 
-def evidence_panel(proposal: Proposal) -> RenderableType:
-    """Return gain, queries before and after, costs, contract, risk, undo and rehearsal."""
+def evidence_panel(proposal: Proposal, words: Words | None = None) -> RenderableType:
+    """Return the words about it, gain, queries, costs, contract, risk, undo and rehearsal."""
     evidence = proposal.evidence
-    parts: list[RenderableType] = [text(proposal.summary, "bold"), Text()]
+    told = words or template(facts_of(proposal))
+    parts: list[RenderableType] = [text(proposal.summary, "bold"), Text(), text(spoken(told))]
+    parts.append(Text())
     parts.append(facts(_head(proposal)))
     if evidence.queries:
         parts += [Text(), query_table(evidence.queries)]

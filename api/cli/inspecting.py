@@ -38,9 +38,9 @@ from tools.lazy import lazy
 from tools.slm.errors import ModelError
 
 if TYPE_CHECKING:
-    from graph import language
+    from graph import language, words
 else:
-    language = lazy("graph.language")
+    language, words = lazy("graph.language"), lazy("graph.words")
 
 RUNS_SHOWN = 20
 NEEDED_FREE = 1_000_000_000
@@ -58,12 +58,14 @@ def status(json: Json = False) -> None:
         view = _status(settings)
     view["model"] = _words(language.words, settings)
     view["judge"] = _words(judge_words, settings)
+    view["words"] = _words(words.told, settings)
     if json:
         print_json(view)
         return
     out.print(status_table(view["products"], view["threads"], view["waiting"]))
     tell(f"Language model: {view['model']}.")
     tell(f"Judge: {view['judge']}.")
+    tell(f"Words: {view['words']}.")
 
 
 def _words(told: Callable[[Settings], str], settings: Settings) -> str:

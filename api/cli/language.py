@@ -23,7 +23,7 @@ from tools.plain_text import plain
 from tools.slm.errors import ModelError
 
 if TYPE_CHECKING:
-    from graph import language, learning
+    from graph import language, learning, words
     from tools.slm import conversion, engine, engines, languages, packing, registry, worker
 else:
     # `pillion --help` has no use for them.
@@ -31,6 +31,7 @@ else:
     languages, worker = lazy("tools.slm.languages"), lazy("tools.slm.worker")
     engine, engines = lazy("tools.slm.engine"), lazy("tools.slm.engines")
     language, learning = lazy("graph.language"), lazy("graph.learning")
+    words = lazy("graph.words")
     packing = lazy("tools.slm.packing")
 
 NEEDS = ("gguf", "safetensors", "tokenizers")
@@ -125,6 +126,8 @@ def show_language(settings: Settings, name: str, *, json: bool) -> None:
     if manifest.packed is not None:
         tell(f"  {store.packed_of(name)}  {size(manifest.packed.bytes)}, for llama.cpp")
     tell("Every file is what it was.")
+    if told := words.told_of(settings.home, name):
+        tell(f"Words: {told}.")
 
 
 @contextmanager

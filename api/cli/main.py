@@ -8,7 +8,18 @@ from typing import Annotated
 
 import typer
 
-from api.cli import answering, asking, editors, inspecting, keys, model, pruning, serving, working
+from api.cli import (
+    answering,
+    asking,
+    describing,
+    editors,
+    inspecting,
+    keys,
+    model,
+    pruning,
+    serving,
+    working,
+)
 from api.cli.boundary import Guarded
 from api.cli.shell import EXIT_CODES
 
@@ -21,6 +32,7 @@ COMMANDS = (
     answering.decide,
     answering.undo,
     asking.ask,
+    describing.describe,
     inspecting.status,
     inspecting.log,
     inspecting.doctor,

@@ -19,6 +19,7 @@ from tools.messages import (
     OutcomeStatus,
     Principal,
 )
+from tools.words.told import Words
 
 RunStatus = Literal["queued", "running", "waiting", "done", "failed"]
 
@@ -62,8 +63,10 @@ class Explained(Message):
     """A proposal with everything that was measured, and what undo does."""
 
     proposal: ProposalLine
+    explanation: Words
+    """What it comes to, in a few sentences, and whose words they are."""
     text: str
-    """The same in words, for people."""
+    """All of it in lines, for people."""
     change: Change
     evidence: Evidence
     contract: ContractVerdict

@@ -24,6 +24,7 @@ from api.service.desk import (
 from api.service.service import Service
 from mcp_servers.product.contract import Changes, ProductDescription, QueryResult
 from tools.messages import ChangeKind
+from tools.words.proposals import facts_of
 
 Product = Annotated[str, Field(min_length=1, max_length=100, description="The product's name.")]
 ProposalId = Annotated[str, Field(min_length=1, max_length=100, description="A proposal's id.")]
@@ -111,4 +112,7 @@ async def list_pending(
 
 async def explain_proposal(call: Call, proposal_id: ProposalId) -> Explained:
     """Explain a proposal with its evidence: what gains, what loses, cost, contract, risk, undo."""
-    return explained(known_offer(call.service, call.caller, proposal_id))
+    offer = known_offer(call.service, call.caller, proposal_id)
+    facts = facts_of(offer.proposal)
+    call.service.explainer.later(facts)
+    return explained(offer, call.service.explainer.known(facts))

@@ -26,6 +26,7 @@ from api.wording import (
 )
 from graph.ledger import Offer
 from tools.messages import Decision, Evidence, OutcomeStatus, QueryTiming, change_target
+from tools.words.told import Words
 
 SQL_WIDTH, TEXT_WIDTH = 300, 400
 SHOWN = 5
@@ -60,11 +61,12 @@ def last_outcome(offer: Offer) -> OutcomeStatus | None:
     return offer.outcomes[-1].status if offer.outcomes else None
 
 
-def explained(offer: Offer) -> Explained:
+def explained(offer: Offer, explanation: Words) -> Explained:
     """Return a proposal with everything that is known of it."""
     p = offer.proposal
     return Explained(
         proposal=line_of(offer),
+        explanation=explanation,
         text=in_words(offer),
         change=p.change,
         evidence=p.evidence,

@@ -21,6 +21,7 @@ from api.wording import (
 )
 from tools.messages import Decision, Evidence, Outcome, OutcomeStatus, Proposal, change_target
 from tools.plain_text import plain
+from tools.words.proposals import facts_of
 
 OUTCOME_WORDS: dict[OutcomeStatus, str] = {
     "applied": "applied",
@@ -56,7 +57,8 @@ def proposal_card(
     return (
         f'<article id="{e(proposal.id)}"><h3>{e(proposal.summary)}{_state(decision, outcome)}</h3>'
         f'<p class="soft small">{e(proposal.id)} · {e(change_words(proposal.change))} · {target} · '
-        f"proposed by the {e(proposal.principal.name)} agent</p>{picture}<dl>{facts}</dl></article>"
+        f"proposed by the {e(proposal.principal.name)} agent</p>"
+        f"<p>{e(facts_of(proposal).text)}</p>{picture}<dl>{facts}</dl></article>"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Body
@@ -14,6 +15,8 @@ from api.service.access import Caller, Viewer
 from api.service.desk import RunAsked, begin_run, known_products
 from api.service.service import Served, Service
 from tools.asking.request import MOST_CHARACTERS
+from tools.words.facts import Facts
+from tools.words.told import Words
 
 router = APIRouter(tags=["asking"], prefix="/v1")
 EXAMPLE = {"request": "why is the delays dashboard slow?", "product": "flights"}
@@ -32,13 +35,18 @@ async def reply_to(service: Service, caller: Caller, text: str, product: str | N
     """Answer a caller from what they may see; a run is begun only for who may start one."""
     home = Home(
         service.settings, service.ledger, known_products(service, caller),
-        service.steward.product, service.language.second_opinion,
+        service.steward.product, service.language.second_opinion, partial(_explained, service),
     )  # fmt: skip
     reply = await ask(home, text, product)
     if reply.status != "starts" or reply.product is None:
         return reply
     run = await begin_run(service, caller, reply.product, RunAsked(agents=list(reply.agents)))
     return reply.model_copy(update={"status": "started", "run": run.thread_id})
+
+
+def _explained(service: Service, facts: Facts) -> Words:
+    service.explainer.later(facts)
+    return service.explainer.known(facts)
 
 
 @router.post("/ask")

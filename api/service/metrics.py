@@ -14,12 +14,14 @@ from starlette.responses import PlainTextResponse
 from api.service.access import Auditor
 from api.service.service import Served, Service
 from graph.ledger import Offer, now
+from graph.words import FILE as WORDS
+from graph.words import Tried, tried_at
 from tools.histogram import Histogram
 from tools.slm.times import TIMES
 
 router = APIRouter(tags=["service"])
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-FILES = ("ledger.db", "service.db", "checkpoints.db", "store.db")
+FILES = ("ledger.db", "service.db", "checkpoints.db", "store.db", WORDS)
 Labels = tuple[tuple[str, str], ...]
 
 
@@ -43,6 +45,7 @@ async def metrics(service: Served, caller: Auditor) -> PlainTextResponse:
 
 def _families(service: Service) -> Iterable[list[str]]:
     yield from _run_families(service)
+    yield from _word_families(tried_at(service.settings.home))
     yield from _proposal_families(service.ledger.offers())
     undelivered = [d for each in service.ledger.undelivered().values() for d in each]
     yield _family("pillion_outbox", "gauge", "Answers no run has taken yet.",
@@ -125,6 +128,16 @@ def _proposal_families(offers: list[Offer]) -> Iterable[list[str]]:
     yield _family("pillion_outcomes", "gauge", "What became of changes.",
                   [Sample(n, (("product", p), ("status", s))) for (p, s), n in outcomes.items()]
                   )  # fmt: skip
+
+
+def _word_families(tried: list[Tried]) -> Iterable[list[str]]:
+    took = [(t, (("about", t.about), ("model", t.model), ("outcome", t.outcome))) for t in tried]
+    yield _family(
+        "pillion_words_total", "counter", "Wordings asked of a model, by how they ended.",
+        [Sample(t.number, labels) for t, labels in took],
+    )  # fmt: skip
+    yield _family("pillion_words_seconds_total", "counter", "Time those took.",
+                  [Sample(t.seconds, labels) for t, labels in took])  # fmt: skip
 
 
 def _process_families() -> Iterable[list[str]]:

@@ -24,6 +24,7 @@ from api.service.wire import json_response, page_headers
 from api.views import offer_view
 from graph.ledger import Offer
 from tools.messages import CHANGE, ChangeKind
+from tools.words.proposals import facts_of
 
 router = APIRouter(tags=["proposals"], prefix="/v1/proposals")
 Id = Annotated[str, Path(max_length=100)]
@@ -66,11 +67,14 @@ async def list_proposals(
 
 @router.get("/{proposal_id}")
 async def get_proposal(service: Served, caller: Viewer, proposal_id: Id) -> dict[str, Any]:
-    """Return a proposal with its change, the contract's verdict and what became of it."""
+    """Return a proposal with its change, what it comes to in words, and what became of it."""
     offer = known_offer(service, caller, proposal_id)
     proposal = offer.proposal
+    facts = facts_of(proposal)
+    service.explainer.later(facts)
     return {
         **view(offer),
+        "explanation": service.explainer.known(facts).model_dump(mode="json"),
         "change": CHANGE.dump_python(proposal.change, mode="json"),
         "contract": proposal.contract.model_dump(mode="json"),
         "principal": proposal.principal.model_dump(mode="json"),

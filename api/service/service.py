@@ -14,6 +14,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.store.sqlite.aio import AsyncSqliteStore
 
 from api.asking.language import Language
+from api.explaining import Explainer, open_explainer
 from api.products import descriptor_of, target_of
 from api.service.access import Access
 from api.service.keys import KEYS, Keys
@@ -49,7 +50,7 @@ class Service:
     store: AsyncSqliteStore
     reader: BaseCheckpointSaver[Any]
     """Checkpoints on a connection of their own: a long history holds up no run."""
-    language: Language
+    explainer: Explainer
     working: asyncio.Task[None] | None = None
     requests: Requests = field(default_factory=no_requests)
     started_at: str = field(default_factory=lambda: now().isoformat())
@@ -61,6 +62,11 @@ class Service:
     def ledger(self) -> Ledger:
         """The questions and answers of the home."""
         return self.steward.ledger
+
+    @property
+    def language(self) -> Language:
+        """The language model in use."""
+        return self.explainer.language
 
     @property
     def draining(self) -> bool:
@@ -111,7 +117,7 @@ async def open_service(
         access = Access.of(settings.person, keys, limits)
         service = Service(
             settings, limits, steward, access, engine, conductor, store, reader,
-            stack.enter_context(closing(Language(settings))),
+            await stack.enter_async_context(open_explainer(settings)),
         )  # fmt: skip
 
         def after(thread_id: str) -> None:

@@ -32,10 +32,11 @@ from mcp_servers.product.contract import (
     MeasureLimits,
     ProductDescription,
     QueryResult,
+    TableProfile,
     WorkloadReport,
 )
 from mcp_servers.product.errors import ServerGone, ToolFailed
-from tools.messages import CHANGE, AgentName, Candidate, Change, Message, Rehearsal
+from tools.messages import CHANGE, AgentName, Candidate, Change, Message, Rehearsal, TableName
 
 R = TypeVar("R", bound=Message)
 RESTARTS = 1
@@ -148,6 +149,11 @@ class ProductClient:
     async def read_workload(self, limit: int = 100) -> WorkloadReport:
         """Return the heaviest query patterns."""
         return await self._call("read_workload", WorkloadReport, {"limit": limit})
+
+    async def profile_table(self, table: TableName) -> TableProfile:
+        """Return a table's columns in counts and classes."""
+        arguments = {"table": table.model_dump(mode="json")}
+        return await self._call("profile_table", TableProfile, arguments)
 
     async def run_query(self, sql: str, max_rows: int = 1000) -> QueryResult:
         """Run one read-only query."""

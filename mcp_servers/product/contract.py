@@ -17,6 +17,7 @@ from tools.messages import (
     TableName,
     Trial,
 )
+from tools.product.profile import TableProfile
 from tools.product.workload import Workload
 
 
@@ -166,5 +167,6 @@ __all__ = [
     "QueryResult",
     "Rehearsal",
     "TableDescription",
+    "TableProfile",
     "WorkloadReport",
 ]

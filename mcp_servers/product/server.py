@@ -30,6 +30,7 @@ from mcp_servers.product.contract import (
     MeasureLimits,
     ProductDescription,
     QueryResult,
+    TableProfile,
     WorkloadReport,
 )
 from mcp_servers.product.errors import ToolFailed
@@ -41,7 +42,7 @@ from mcp_servers.product.service import (
     coded,
 )
 from tools.failpoints import crash_point
-from tools.messages import AgentName, Candidate, Change, Rehearsal
+from tools.messages import AgentName, Candidate, Change, Rehearsal, TableName
 from tools.product.errors import ProductError
 from tools.product.owner import Limits, Rows
 
@@ -91,6 +92,14 @@ def _add_reading_tools(server: MCPServer, service: ProductService) -> None:
         workload = await _blocking("read_workload", service.workload)
         cut = workload.model_copy(update={"patterns": workload.patterns[:limit]})
         return WorkloadReport(workload=cut, patterns_total=len(workload.patterns))
+
+    @server.tool(annotations=READ)
+    async def profile_table(table: TableName) -> TableProfile:
+        """Return a table's columns in counts and classes, of a sample where it is large.
+
+        No value of any row is part of it.
+        """
+        return await _blocking("profile_table", partial(service.profile, table))
 
     @server.tool(annotations=READ)
     async def run_query(

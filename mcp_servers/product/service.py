@@ -25,10 +25,20 @@ from mcp_servers.product.contract import (
     MeasureLimits,
     ProductDescription,
     TableDescription,
+    TableProfile,
 )
 from mcp_servers.product.settings import ProductSettings
 from tools.failpoints import crash_point
-from tools.messages import Candidate, Change, Interval, QueryTiming, Rehearsal, Trial, change_id
+from tools.messages import (
+    Candidate,
+    Change,
+    Interval,
+    QueryTiming,
+    Rehearsal,
+    TableName,
+    Trial,
+    change_id,
+)
 from tools.product import executor
 from tools.product.candidates.context import CandidateContext
 from tools.product.candidates.finder import find
@@ -38,12 +48,13 @@ from tools.product.contract import contradictions, facts, load_contract
 from tools.product.contract_gate import check_change
 from tools.product.contract_risks import risks
 from tools.product.descriptor import Descriptor
-from tools.product.errors import DiskFull, ImportFailed, ProductError, SchemaDrift
+from tools.product.errors import DiskFull, ImportFailed, ProductError, SchemaDrift, UnknownTable
 from tools.product.importers import import_path
 from tools.product.live import LiveSamples, compare_live
 from tools.product.live_answers import ask
 from tools.product.measurement import MeasureResult, ShadowJob, ShadowSettings
 from tools.product.owner import Owner
+from tools.product.profile import profile
 from tools.product.shadow import run_shadow
 from tools.product.snapshot import Snapshot
 from tools.product.workload import Workload
@@ -143,6 +154,13 @@ class ProductService:
             findings=tuple(f"{f.path}: {f.message}" for f in contradictions(contract, catalog)),
             schema_hash=schema_hash(catalog, [t.name for t in catalog.tables]),
         )
+
+    def profile(self, table: TableName) -> TableProfile:
+        """Return a table's columns in counts and classes; raises `UnknownTable`."""
+        found = self.owner.catalog().table(table)
+        if found is None:
+            raise UnknownTable(f"There is no table {table}.", hint="`describe_product` lists them.")
+        return profile(found, self.owner.probe)
 
     def workload(self) -> Workload:
         """Return what is asked of the product."""

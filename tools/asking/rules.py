@@ -18,6 +18,8 @@ from tools.asking.request import Request
 SURE = 0.6
 """Confidence below which a request is asked back."""
 SURE_TO_START = 0.8
+MOST_TO_START = 40
+"""Words of an order; a longer text is told something, or was pasted."""
 NOTHING = 2.0
 """Points of the possibility that no plan is meant."""
 MOST_CHOICES = 3
@@ -154,6 +156,8 @@ def score(request: Request) -> Mapping[PlanName, float]:
 
 def may_start(request: Request) -> bool:
     """Return whether nothing in a request speaks against that it orders a run."""
+    if len(request.every_word.split()) > MOST_TO_START:
+        return False
     return not (_ASKS.search(request.words) or _VETO.search(request.every_word))
 
 

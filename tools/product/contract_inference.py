@@ -48,6 +48,8 @@ _MEANING = {1: "integer", 2: "number", 3: "number", 4: "date", 8: "timestamp", 1
 
 
 _A = {m: f"an {m}" if m == "integer" else f"a {m}" for m in _MEANING.values()}
+INFERRED = {m: f"Text; every present value is {a}." for m, a in _A.items()}
+"""What a drafted contract says of text columns by what their values are."""
 
 
 def infer_contract(
@@ -128,6 +130,5 @@ def _property(
         unique=True if unique else None,
         primaryKey=True if position else None,
         primaryKeyPosition=position,
-        description=column.comment
-        or (f"Text; every present value is {_A[meaning]}." if meaning else None),
+        description=column.comment or (INFERRED[meaning] if meaning else None),
     )

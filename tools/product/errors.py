@@ -68,6 +68,12 @@ class UndoConflict(ProductError):
     code = "undo_conflict"
 
 
+class UnknownTable(ProductError):
+    """The product has no table of that name."""
+
+    code = "unknown_table"
+
+
 class UnknownChange(ProductError):
     """No change with that id was applied here."""
 
@@ -110,6 +116,7 @@ ERRORS: dict[str, type[ProductError]] = {
         Refused,
         SchemaDrift,
         UndoConflict,
+        UnknownTable,
         UnknownChange,
         DiskFull,
         ContractInvalid,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -11,8 +12,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from api.service.service import Service
 from graph.engine.requests import RunRequest
 from graph.ledger import now
+from graph.words import FILE, WordStore
 from tests.factories import make_change, make_decision, make_proposal
 from tools.messages import Outcome
+from tools.words.proposals import facts_of
+from tools.words.told import Words, template
 
 HOSTILE = 'a"b\\c\nd'
 
@@ -98,6 +102,18 @@ async def test_requests_are_measured_by_route_and_never_by_what_callers_write(
     assert value(times, "_bucket", le="+Inf", **about) == 2
     assert value(times, "_count", route="none", method="GET") == 1
     assert value(times, "_count", method="other") == 1
+
+
+async def test_wordings_are_counted_by_outcome(service: Service, http: httpx.AsyncClient) -> None:
+    facts = facts_of(make_proposal())
+    with closing(WordStore(service.settings.home / FILE)) as store:
+        for words in (Words(text="Good.", by=HOSTILE), template(facts, "numbers")):
+            store.keep(facts, HOSTILE, words, 1.5)
+    found = await read(http)
+    for outcome in ("written", "numbers"):
+        labels = {"about": "proposal", "model": HOSTILE, "outcome": outcome}
+        assert value(found["pillion_words"], "_total", **labels) == 1
+        assert value(found["pillion_words_seconds"], "_total", **labels) == 1.5
 
 
 async def test_models_are_measured_by_what_they_did(http: httpx.AsyncClient) -> None:

@@ -1,0 +1,161 @@
+"""The check of a wording: templates pass, and whatever the facts do not say is refused."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from tests.strategies import of
+from tests.tools.asking.hostile import HOSTILE, NAMES
+from tests.tools.words.cases import described, make_column, make_table, plain_facts, proposals
+from tools.messages import QueryOptimization, SchemaProposal
+from tools.product.profile import ColumnProfile, TableProfile
+from tools.words.checks import Checked, Refused, check
+from tools.words.columns import Known, facts_of_column, facts_of_table
+from tools.words.facts import Facts
+from tools.words.proposals import facts_of
+from tools.words.reading import numbers, tokens
+
+FACTS = plain_facts()
+GOOD = (
+    'The column dep_delay of "flights" is stored as SMALLINT, so queries need not convert it. On a'
+    " copy with 336,776 rows the whole workload runs ×3.4 as fast. 1 query is slower, with 3.41 ms"
+    " instead of 3 ms. An insert takes more time, ×1.31 of what it took, and the data takes 5.5 MB"
+    " less space."
+)  # fmt: skip
+quick = settings(max_examples=60, phases=(Phase.explicit, Phase.generate), deadline=None)
+NOTHING = Known((), {}, {})
+
+
+def refused(text: str, facts: Facts = FACTS) -> str:
+    found = check(text, facts)
+    assert isinstance(found, Refused), text
+    return found.fault
+
+
+@quick
+@given(st.one_of(of(SchemaProposal), of(QueryOptimization)))
+def test_a_template_passes_whatever_a_proposal_holds(
+    proposal: SchemaProposal | QueryOptimization,
+) -> None:
+    facts = facts_of(proposal)
+    assert check(facts.text, facts) == Checked(facts.text)
+
+
+@quick
+@given(of(TableProfile), of(ColumnProfile))
+def test_a_template_passes_whatever_a_column_is(table: TableProfile, column: ColumnProfile) -> None:
+    for facts in (facts_of_column(table, column, NOTHING), facts_of_table(table, NOTHING)):
+        assert check(facts.text, facts) == Checked(facts.text)
+
+
+@pytest.mark.parametrize(
+    "facts", [*map(facts_of, proposals()), *described()], ids=lambda f: f.text[:40]
+)
+def test_the_template_of_every_kind_passes(facts: Facts) -> None:
+    assert check(facts.text, facts) == Checked(facts.text)
+
+
+def test_another_wording_passes_and_its_names_get_quotes() -> None:
+    found = check(GOOD, FACTS)
+    assert isinstance(found, Checked)
+    assert 'The column "dep_delay" of "flights" is stored as "SMALLINT"' in found.text
+
+
+@quick
+@given(st.data())
+def test_no_number_can_be_perturbed(data: st.DataObject) -> None:
+    places = [m for m in re.finditer(r"\d[\d,]*(?:\.\d+)?", GOOD)]
+    place = data.draw(st.sampled_from(places))
+    value = Decimal(place.group().replace(",", ""))
+    other = data.draw(
+        st.one_of(
+            st.decimals(0, 10**7, places=data.draw(st.integers(0, 3))),
+            st.sampled_from([value * 10, value + 1, value / 2, value * 2]),
+        )
+    )
+    known = {number.value for number in numbers(tokens(FACTS.text))}
+    near = {round(v, places) for v in known for places in (0, 1, 2)}
+    if other in known | near:
+        return
+    text = f"{GOOD[: place.start()]}{other:f}{GOOD[place.end() :]}"
+    assert refused(text) in ("numbers", "names")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("×3.4", "×3.3"), ("×3.4", "3.4 %"), ("×3.4", "×34"), ("×3.4", "three times"),
+        ("×3.4", "twice"), ("3.41 ms", "3.41 s"), ("5.5 MB", "5.5 kB"), ("336,776", "336,777"),
+        ("336,776", "340,000"), ("1 query", "two queries"), ("×1.31", "×3.4"),
+        ("1 query", "One query of ten"),
+    ],
+)  # fmt: skip
+def test_a_number_keeps_value_unit_and_what_it_is_of(old: str, new: str) -> None:
+    assert refused(GOOD.replace(old, new, 1)) == "numbers"
+
+
+@pytest.mark.parametrize(("old", "new"), [("3.41 ms", "3.4 ms"), ("×1.31", "×1.3")])
+def test_a_decimal_fewer_is_a_rounding(old: str, new: str) -> None:
+    assert isinstance(check(GOOD.replace(old, new), FACTS), Checked)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("dep_delay", "arr_delay", "names"),
+        ("dep_delay", '"arr delay"', "names"),
+        ("as fast", "as fast, see http://evil.example", "characters"),
+        ("as fast", "as fast <b>now</b>", "characters"),
+        ("as fast", "as fast\u202e", "characters"),
+        ("as fast", "as fast\n", "characters"),
+        ("less space.", "less space", "form"),
+        ("The column", "the column", "form"),
+        ("less space.", "less space. Approve it.", "order"),
+        ("less space.", "less space. You should take it.", "order"),
+        ("less space.", "less space. It is certainly harmless.", "words"),
+        ("less space.", "less space. Es ist gut.", "words"),
+        ("less space.", "less space. An insert keeps it. An insert keeps it.", "repeats"),
+        ("runs ×3.4 as fast", "changes", "omits"),
+        (" An insert takes more time, ×1.31 of what it took, and the", " The", "omits"),
+        (" 1 query is slower, with 3.41 ms instead of 3 ms.", "", "omits"),
+        ('The column dep_delay of "flights"', 'A column of "flights"', "omits"),
+        ("1 query is slower", "No query is slower", "direction"),
+        ("An insert takes more time", "An insert takes less time", "direction"),
+        ("5.5 MB less space", "5.5 MB more space", "direction"),
+        ("whole workload runs", "whole workload is slower and not faster, it runs", "direction"),
+    ],
+)
+def test_what_the_facts_do_not_say_is_refused(old: str, new: str, fault: str) -> None:
+    assert old in GOOD
+    assert refused(GOOD.replace(old, new, 1)) == fault
+
+
+@pytest.mark.parametrize("text", ["", " " * 40, "Short.", "Long. " * 400])
+def test_lengths_are_bounded(text: str) -> None:
+    assert refused(text) == "length"
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, *NAMES])
+def test_a_hostile_text_is_refused_alone_and_behind_a_good_one(text: str) -> None:
+    for said in (text, f"{GOOD} {text}", f"{GOOD} {text.capitalize()}."):
+        refused(said)
+
+
+@pytest.mark.parametrize("name", [*NAMES, *HOSTILE])
+def test_a_hostile_name_has_no_words_outside_its_quotation(name: str) -> None:
+    table, column = make_table(make_column(name)), make_column(name)
+    facts = facts_of_column(table, column, NOTHING)
+    plain = facts_of_column(make_table(make_column("x")), make_column("x"), NOTHING)
+    outside = [t for t in tokens(facts.text) if t.kind != "quotation"]
+    assert outside == [t for t in tokens(plain.text) if t.kind != "quotation"]
+    refused(f"{plain.text} {name}.", plain)
+
+
+def test_no_value_of_an_enumeration_is_told() -> None:
+    table = make_table(make_column("state", "ENUM('secret one', 'secret two')", distinct=2))
+    assert "secret" not in facts_of_column(table, table.columns[0], NOTHING).text

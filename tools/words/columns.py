@@ -1,0 +1,198 @@
+"""Tables, columns and terms in sentences, out of structure, counts and how queries use them.
+
+No value of a text column is part of them, nor of any other: what leaves the product is counts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from tools.messages import TableName
+from tools.numbers import counted, share
+from tools.plain_text import quoted
+from tools.product.logical_types import family, is_text
+from tools.product.profile import ColumnProfile, Range, Span, TableProfile
+from tools.product.workload import ColumnUse, QueryPattern, Role
+from tools.words.facts import Facts, joined
+
+COMMENT_WIDTH = 200
+MOST_NAMES = 5
+_KINDS = {
+    "string": "text", "integer": "whole numbers", "number": "numbers", "boolean": "true or false",
+    "date": "dates", "timestamp": "points in time", "time": "times of the day",
+    "object": "structures", "array": "lists",
+}  # fmt: skip
+_RANGES: dict[Range, str] = {
+    "negative too": "Some of them are negative.",
+    "never negative": "None of them is negative.",
+    "always positive": "All of them are positive.",
+    "0 to 1": "They lie between 0 and 1.",
+}
+_SPANS: dict[Span, str] = {
+    "a day": "They lie within a day.",
+    "a month": "They lie within a month.",
+    "a year": "They lie within a year.",
+    "some years": "They span some years.",
+    "many years": "They span many years.",
+}
+_ROLES: tuple[tuple[Role, str], ...] = (
+    ("filter", "filter by it"), ("join", "join by it"), ("group", "group by it"),
+    ("order", "order by it"), ("aggregate", "aggregate it"), ("select", "show it"),
+)  # fmt: skip
+
+
+class Known(NamedTuple):
+    """What is known of a product besides the profile of one table."""
+
+    patterns: Sequence[QueryPattern]
+    """The queries of the workload."""
+    comments: Mapping[tuple[TableName, str], str]
+    """Comments in the database by table and column."""
+    meanings: Mapping[tuple[TableName, str], str]
+    """Logical types that the contract gives columns."""
+
+
+def facts_of_column(table: TableProfile, column: ColumnProfile, known: Known) -> Facts:
+    """Return what may be told of a column."""
+    meaning = known.meanings.get((table.table, column.name), "string")
+    kind = _KINDS[family(column.type)]
+    if is_text(column.type) and meaning != "string" and meaning in _KINDS:
+        kind = f"{_KINDS[meaning]}, stored as text"
+    sentences = (
+        f"The column {quoted(column.name)} of the table {quoted(table.table)} holds {kind}.",
+        *_presence(column, table),
+        *_values(column, table),
+        *_links(table, column, known),
+        *_use(table, column, known),
+        *_comment(known.comments.get((table.table, column.name))),
+    )
+    return Facts(about="column", subject=quoted(column.name), sentences=sentences)
+
+
+def facts_of_table(table: TableProfile, known: Known) -> Facts:
+    """Return what may be told of a table."""
+    columns, rows = counted(len(table.columns), "column"), counted(table.rows, "row")
+    keys = [quoted(c.name) for c in table.columns if c.key][:MOST_NAMES]
+    reading = [p for p in known.patterns if table.table in p.tables]
+    beside = Counter(t for p in reading for t in set(p.tables) if t != table.table)
+    near = [quoted(t) for t, _ in sorted(beside.items(), key=lambda i: (-i[1], str(i[0])))]
+    sentences = [f"The table {quoted(table.table)} has {rows} and {columns}."]
+    if keys:
+        sentences.append(f"Its rows are identified by {joined(keys)}.")
+    if near:
+        sentences.append(f"Queries read it together with {joined(near[:MOST_NAMES])}.")
+    sentences.append(_queries([(len(reading), "read it")], len(known.patterns)))
+    return Facts(about="table", subject=quoted(table.table), sentences=tuple(sentences))
+
+
+def facts_of_terms(tables: Sequence[TableProfile]) -> Iterator[Facts]:
+    """Yield what may be told of each name that several tables have a column of."""
+    found: dict[str, list[tuple[TableProfile, ColumnProfile]]] = {}
+    for table in tables:
+        for column in table.columns:
+            found.setdefault(column.name.lower(), []).append((table, column))
+    for _, uses in sorted(found.items()):
+        if len(uses) > 1:
+            yield _term(uses)
+
+
+def _term(uses: Sequence[tuple[TableProfile, ColumnProfile]]) -> Facts:
+    name = quoted(uses[0][1].name)
+    tables = [quoted(t.table) for t, _ in uses]
+    rest = len(tables) - MOST_NAMES
+    more = f", and of {counted(rest, 'other table')}" if rest > 0 else ""
+    kinds = sorted({_KINDS[family(c.type)] for _, c in uses})
+    owners = [quoted(t.table) for t, c in uses if c.key][:MOST_NAMES]
+    sentences = [
+        f"{name} is a column of the tables {joined(tables[:MOST_NAMES])}{more}.",
+        f"It holds {joined(kinds)}.",
+    ]
+    if owners:
+        sentences.append(f"It identifies a row of {joined(owners)}.")
+    return Facts(about="term", subject=name, sentences=tuple(sentences))
+
+
+def _presence(column: ColumnProfile, table: TableProfile) -> Iterator[str]:
+    if not table.looked_at:
+        return
+    if column.missing in (0, 1):
+        yield f"It is {'always' if column.missing else 'never'} empty."
+    elif column.missing < 0.01:
+        yield "It is empty in at most 1 % of the rows."
+    else:
+        yield f"It is empty in {share(min(column.missing, 0.99))} of the rows."
+
+
+def _values(column: ColumnProfile, table: TableProfile) -> Iterator[str]:
+    sample = "" if table.looked_at == table.rows else " in a sample"
+    if column.key:
+        yield "It identifies a row."
+    elif column.unique:
+        yield f"No two rows{sample} have the same value."
+    elif column.distinct == 1:
+        yield f"All rows{sample} have the same value."
+    elif column.distinct:
+        yield f"It has {column.distinct:,} different values{sample}."
+    if column.range is not None:
+        yield _RANGES[column.range]
+    if column.span is not None:
+        yield _SPANS[column.span]
+    if column.length is not None:
+        yield f"Each is {counted(column.length, 'character')} long."
+
+
+def _links(table: TableProfile, column: ColumnProfile, known: Known) -> Iterator[str]:
+    if column.references is not None:
+        yield f"It refers to the table {quoted(column.references)}."
+    partners = Counter(
+        (other.table, other.column)
+        for pattern in known.patterns
+        if "join" in _roles(pattern, table.table, column.name)
+        for other in _joined_with(pattern, table.table)
+    )
+    if partners:
+        (there, name), _ = min(partners.items(), key=lambda i: (-i[1], str(i[0])))
+        yield f"Queries join it with {quoted(name)} of {quoted(there)}."
+
+
+def _joined_with(pattern: QueryPattern, table: TableName) -> Sequence[ColumnUse]:
+    """Return the one column on the other side of a join; nothing where it could be several."""
+    others = [u for u in pattern.columns if "join" in u.roles and u.table != table]
+    own = [u for u in pattern.columns if "join" in u.roles and u.table == table]
+    return others if len(others) == len(own) == 1 else ()
+
+
+def _use(table: TableProfile, column: ColumnProfile, known: Known) -> Iterator[str]:
+    roles = [_roles(p, table.table, column.name) for p in known.patterns]
+    if not known.patterns:
+        return
+    if not any(roles):
+        yield "No known query names it."
+        return
+    told = [(sum(role in found for found in roles), words) for role, words in _ROLES]
+    yield _queries(sorted((t for t in told if t[0]), key=lambda t: -t[0])[:2], len(roles))
+
+
+def _queries(uses: Sequence[tuple[int, str]], total: int) -> str:
+    """Return what numbers of the known queries do."""
+    does = [f"{n:,} {_does(words) if n == 1 else words}" for n, words in uses]
+    return f"Of {counted(total, 'known query', 'known queries')} {joined(does)}."
+
+
+def _does(words: str) -> str:
+    verb, _, rest = words.partition(" ")
+    return f"{verb}s {rest}"
+
+
+def _roles(pattern: QueryPattern, table: TableName, column: str) -> frozenset[Role]:
+    found = (
+        u.roles for u in pattern.columns if u.table == table and u.column.lower() == column.lower()
+    )
+    return frozenset(role for roles in found for role in roles)
+
+
+def _comment(text: str | None) -> Iterator[str]:
+    if text:
+        yield f"The comment in the database is {quoted(text, COMMENT_WIDTH)}."
