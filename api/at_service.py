@@ -55,6 +55,11 @@ class AtService:
     serving: Serving
     limits: ServiceSettings
 
+    async def get(self, path: str, query: Mapping[str, Any]) -> Any:
+        """Return the document at a path."""
+        async with self._http() as http:
+            return _document(await http.get(path, params=query))
+
     async def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """Send a document and return the answer's."""
         async with self._http() as http:

@@ -2,22 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from mcp_servers.product.client import ProductClient
 from mcp_servers.product.contract import ProductDescription
-from tools.messages import TableName
+from tools.messages import Message, TableName
 from tools.product.contract import load_contract
 from tools.product.contract_edit import Blank, Key, blanks
 from tools.product.contract_facts import column_name
 from tools.product.profile import TableProfile
 from tools.words.columns import Known, facts_of_column, facts_of_table, facts_of_terms
 from tools.words.facts import Facts
+from tools.words.told import Words
 
 PATTERNS = 10_000
 """Queries that are looked at, heaviest first."""
+
+
+class Draft(Message):
+    """A description of a table or column that has none."""
+
+    table: str
+    """As the contract calls it, and so is the column; none for the table itself."""
+    column: str | None
+    words: Words
+
+    @property
+    def key(self) -> Key:
+        """Its place in the contract."""
+        return Key(self.table, self.column)
+
+
+class Drafts(Message):
+    """What a contract does not say, in words."""
+
+    contract: str
+    """Path of the file."""
+    drafts: tuple[Draft, ...]
+    terms: tuple[Words, ...]
+    """Names that several tables share; a contract has no place for them."""
 
 
 class Undescribed(NamedTuple):
@@ -27,7 +52,7 @@ class Undescribed(NamedTuple):
     facts: dict[Key, Facts]
     """Of tables and columns, as the contract calls them."""
     terms: tuple[Facts, ...]
-    """Of names that several tables share; a contract has no place for them."""
+    """Of names that several tables share."""
 
 
 async def undescribed(client: ProductClient, only: Sequence[str] = ()) -> Undescribed:
@@ -45,6 +70,17 @@ async def undescribed(client: ProductClient, only: Sequence[str] = ()) -> Undesc
     told = ((b.key, _facts(b, profiles, known)) for b in wanted)
     facts = {key: found for key, found in told if found is not None}
     return Undescribed(path, facts, tuple(facts_of_terms(list(profiles.values()))))
+
+
+def drafted(found: Undescribed, tell: Callable[[Facts], Words]) -> Drafts:
+    """Return what was found in words."""
+    drafts = (
+        Draft(table=key.table, column=key.column, words=tell(facts))
+        for key, facts in found.facts.items()
+    )
+    return Drafts(
+        contract=str(found.contract), drafts=tuple(drafts), terms=tuple(map(tell, found.terms))
+    )
 
 
 def _named(blank: Blank) -> set[str]:

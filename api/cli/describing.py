@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from contextlib import closing
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
 
 import typer
-from rich.progress import track
 
+from api.cli.bars import bar
 from api.cli.inspecting import busy
-from api.cli.shell import Json, err, load_settings, out, print_json, tell
+from api.cli.shell import Json, load_settings, out, print_json, tell, through_service
 from api.products import check_writable, product_client, service_of, target_of
 from api.wording import counted, spoken
 from graph.errors import Busy, GraphError
@@ -52,94 +54,71 @@ def describe(
     settings = load_settings()
     check_writable(settings.home)
     try:
-        found = asyncio.run(_look(settings, product, only or []))
-        told, terms = _tell_all(settings, found, quiet=json)
-        written = _accept(settings, product, found, told) if write and told else 0
+        found = _drafts(settings, product, only or [], quiet=json)
+        written = _accept(settings, product, found) if write and found.drafts else 0
     except ProductError as exc:
         raise GraphError(str(exc)) from exc
     if json:
-        print_json(_view(found, told, terms, written))
+        print_json({**found.model_dump(mode="json"), "written": written})
     else:
-        _show(found, told, terms, written, wrote=write)
+        _show(found, written, wrote=write)
+
+
+def _drafts(settings: Settings, product: str, only: list[str], *, quiet: bool) -> describing.Drafts:
+    """Return the drafts, from the service where one holds the home."""
+    serving = service_of(settings)
+    if serving is not None:
+        path = f"/v1/products/{quote(product, safe='')}/drafts"
+        found = through_service(lambda at, _: at.get(path, {"only": only}), serving, quiet=True)
+        return describing.Drafts.model_validate(found)
+    undescribed = asyncio.run(_look(settings, product, only))
+    with (
+        closing(language.Language(settings)) as model,
+        closing(explaining.Explainer(settings, model)) as explainer,
+    ):
+        with bar("Wording", quiet=quiet or not settings.words_model) as progress:
+            (task,) = progress.task_ids
+            progress.update(task, total=len(undescribed.facts) + len(undescribed.terms))
+
+            def tell_facts(facts: Facts) -> Words:
+                progress.advance(task)
+                return explainer.written(facts)
+
+            return describing.drafted(undescribed, tell_facts)
 
 
 async def _look(settings: Settings, product: str, only: list[str]) -> describing.Undescribed:
     target = target_of(settings, product)
-    if service_of(settings) is not None:
-        raise Busy("`pillion serve` holds this home and the databases; stop it, then describe.")
     if busy(settings):
         raise Busy("Another Pillion command works here now; ask again when it is done.")
     async with product_client.connect(target) as client:
         return await describing.undescribed(client, only)
 
 
-def _tell_all(
-    settings: Settings, found: describing.Undescribed, *, quiet: bool
-) -> tuple[dict[contract_edit.Key, Words], list[Words]]:
-    with (
-        closing(language.Language(settings)) as model,
-        closing(explaining.Explainer(settings, model)) as explainer,
-    ):
-        hidden = quiet or not settings.words_model or not err.is_terminal
-        drafts: list[tuple[contract_edit.Key, Facts]] = list(found.facts.items())
-        told = {
-            key: explainer.written(facts)
-            for key, facts in track(drafts, "Wording", console=err, disable=hidden)
-        }
-        return told, [explainer.written(facts) for facts in found.terms]
-
-
-def _accept(
-    settings: Settings,
-    product: str,
-    found: describing.Undescribed,
-    told: dict[contract_edit.Key, Words],
-) -> int:
-    texts = {key: words.text for key, words in told.items()}
-    written = contract_edit.describe(found.contract, texts)
-    by = Counter(words.by for words in told.values())
+def _accept(settings: Settings, product: str, found: describing.Drafts) -> int:
+    texts = {draft.key: draft.words.text for draft in found.drafts}
+    written = contract_edit.describe(Path(found.contract), texts)
+    by = Counter(draft.words.by for draft in found.drafts)
     with closing(Ledger(settings.ledger_path)) as ledger:
         ledger.record_described(
-            settings.person, product, contract=str(found.contract), written=written,
+            settings.person, product, contract=found.contract, written=written,
             by=", ".join(f"{name} {n}" for name, n in sorted(by.items())),
         )  # fmt: skip
     return written
 
 
-def _view(
-    found: describing.Undescribed,
-    told: dict[contract_edit.Key, Words],
-    terms: list[Words],
-    written: int,
-) -> dict[str, Any]:
-    drafts = [
-        {"path": str(key), "table": key.table, "column": key.column, **words.model_dump()}
-        for key, words in told.items()
-    ]
-    glossary = [words.model_dump() for words in terms]
-    path = str(found.contract)
-    return {"contract": path, "drafts": drafts, "terms": glossary, "written": written}
-
-
-def _show(
-    found: describing.Undescribed,
-    told: dict[contract_edit.Key, Words],
-    terms: list[Words],
-    written: int,
-    *,
-    wrote: bool,
-) -> None:
-    for key, words in told.items():
-        out.print(str(key), style="bold", markup=False, highlight=False)
-        tell(f"  {spoken(words)}")
-    if terms:
+def _show(found: describing.Drafts, written: int, *, wrote: bool) -> None:
+    for draft in found.drafts:
+        out.print(str(draft.key), style="bold", markup=False, highlight=False)
+        tell(f"  {spoken(draft.words)}")
+    if found.terms:
         out.print("Terms", style="bold")
-    for words in terms:
+    for words in found.terms:
         tell(f"  {spoken(words)}")
-    if not told:
+    if not found.drafts:
         tell(f"{found.contract} leaves nothing of that without a description.")
     elif wrote:
         tell(f"{counted(written, 'description')} written into {found.contract}.")
     else:
-        drafts = counted(len(told), "draft")
+        drafts = counted(len(found.drafts), "draft")
         tell(f"{drafts}; nothing is written. --write puts them into {found.contract}.")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Query
 from starlette.responses import Response
 
+from api.describing import Drafts, drafted, undescribed
 from api.products import serving_of
 from api.service.access import Operator, Viewer
 from api.service.desk import RunAsked, begin_run, known_product, known_products, known_thread
@@ -53,6 +54,25 @@ async def list_changes(service: Served, caller: Viewer, product: str) -> list[di
     async with service.steward.product(product) as client:
         made = await client.list_changes()
     return [change.model_dump(mode="json") for change in made.changes]
+
+
+@router.get("/products/{product}/drafts")
+async def draft_descriptions(
+    service: Served,
+    caller: Viewer,
+    product: str,
+    only: Annotated[list[str] | None, Query()] = None,
+) -> Drafts:
+    """Draft descriptions of tables and columns that the contract leaves without one.
+
+    `only` names some as TABLE or TABLE.COLUMN. Nothing is written: `pillion describe` does that.
+    """
+    known_product(service, caller, product)
+    async with service.steward.product(product) as client:
+        found = await undescribed(client, only or ())
+    for facts in found.facts.values():
+        service.explainer.later(facts)
+    return drafted(found, service.explainer.known)
 
 
 @router.post("/products/{product}/runs", status_code=202)

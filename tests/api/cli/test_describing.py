@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -72,3 +74,26 @@ def test_a_contract_that_cannot_be_read_is_told_in_words(
 ) -> None:
     Path(product.contract).write_text("kind: [")
     assert "not YAML" in refusal(invoke(tmp_path / "home", "describe", "sales"))
+
+
+def test_beside_a_service_the_drafts_are_its(
+    product: Descriptor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = {"text": 'The column "region" of the table "sales" holds text.'}
+    draft = {"table": "sales", "column": "region", "words": words}
+    served = {"contract": str(product.contract), "drafts": [draft], "terms": []}
+    asked: list[tuple[str, object]] = []
+
+    class At:
+        async def get(self, path: str, query: object) -> object:
+            asked.append((path, query))
+            return served
+
+    def through(work: Any, serving: object, *, quiet: bool) -> object:
+        return asyncio.run(work(At(), None))
+
+    monkeypatch.setattr(describing, "service_of", lambda settings: "there")
+    monkeypatch.setattr(describing, "through_service", through)
+    found = document(tmp_path / "home", "describe", "sales", "--only", "sales.region", "--write")
+    assert found["written"] == 1 and '\\"sales\\" holds text.' in Path(product.contract).read_text()
+    assert asked == [("/v1/products/sales/drafts", {"only": ["sales.region"]})]

@@ -121,7 +121,7 @@ async def test_the_tools_are_the_published_ones(service: ProductService) -> None
 async def test_every_tool_describes_itself_and_its_result(service: ProductService) -> None:
     async with Client(build_server(service)) as client:
         tools = (await client.list_tools()).tools
-    assert len(tools) == 11
+    assert len(tools) == 12
     for tool in tools:
         assert tool.description
         assert tool.output_schema
@@ -135,6 +135,15 @@ async def test_a_product_is_described_with_its_workload(client: ProductClient) -
     assert [c.name for c in product.tables[0].columns] == ["id", "amount", "region", "status"]
     report = await client.read_workload(limit=2)
     assert (len(report.workload.patterns), report.patterns_total) == (2, 6)
+
+
+async def test_a_table_is_profiled_without_its_values(client: ProductClient) -> None:
+    found = await client.profile_table(TableName(name="SALES"))
+    assert (found.rows, found.looked_at) == (2000, 2000)
+    assert {c.name: c.distinct for c in found.columns}["region"] == 7
+    with pytest.raises(ToolFailed) as failed:
+        await client.profile_table(TableName(name="nowhere"))
+    assert failed.value.code == "unknown_table"
 
 
 async def test_a_query_returns_typed_rows_up_to_its_limit(client: ProductClient) -> None:

@@ -1,0 +1,38 @@
+"""Drafts of descriptions over HTTP; the other routes of products are tested with their runs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+
+import httpx
+import pytest
+
+from api.describing import Drafts
+from api.service.service import Service
+from graph.steward import Stewardship
+from mcp_servers.product.client import ProductClient, connect
+from mcp_servers.product.server import build_server
+from mcp_servers.product.service import ProductService
+from mcp_servers.product.settings import ProductSettings
+from tests.products import make_product
+
+
+async def test_drafts_are_told_of_what_is_not_described(
+    service: Service, http: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    descriptor = make_product(tmp_path, service.settings.home, rows=200)
+    with closing(ProductService(descriptor, ProductSettings())) as product:
+
+        @asynccontextmanager
+        async def opened(self: Stewardship, name: str) -> AsyncIterator[ProductClient]:
+            async with connect(lambda: build_server(product)) as client:
+                yield client
+
+        monkeypatch.setattr(Stewardship, "product", opened)
+        answer = await http.get("/v1/products/sales/drafts", params={"only": "sales.region"})
+        found = Drafts.model_validate(answer.json())
+        (draft,) = found.drafts
+        assert (draft.table, draft.column, draft.words.by) == ("sales", "region", "template")
+        assert (await http.get("/v1/products/other/drafts")).status_code == 404
