@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, Literal
 
 import aiosqlite
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    WRITES_IDX_MAP,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+    get_checkpoint_metadata,
+)
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from langgraph.checkpoint.sqlite.utils import load_pending_writes, pending_writes_sql
 
 from graph.checkpoint_rows import DELTAS, OF_RUN, OLDER, OLDEST_KEPT, SPACES, TABLES
 from tools.failpoints import crash_point
 
+Synchronous = Literal["FULL", "NORMAL"]
 ALLOWED = [
     ("nodes.state", "Verdicted"),
     ("nodes.state", "Passed"),
@@ -37,6 +50,19 @@ ALLOWED = [
         )
     ),
 ]
+FOUND = "SELECT checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata FROM checkpoints"
+ONE = f"{FOUND} WHERE thread_id = ? AND checkpoint_ns = ? AND checkpoint_id = ?"
+LATEST = f"{FOUND} WHERE thread_id = ? AND checkpoint_ns = ? ORDER BY checkpoint_id DESC LIMIT 1"
+LATEST_ID = "SELECT max(checkpoint_id) FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = ''"
+PUT = """
+    INSERT OR REPLACE INTO checkpoints
+    (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata)
+    VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
+WRITTEN = "thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, value"
+ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
+MOST_ROWS = 500
+"""So many fit into one statement."""
 LOCKED_SECONDS = 30.0
 """How long a write waits for another process, such as `pillion prune`."""
 
@@ -49,16 +75,91 @@ def build_serializer() -> JsonPlusSerializer:
 class Checkpoints(AsyncSqliteSaver):
     """LangGraph's SQLite saver with what that leaves out: copying, pruning, forgetting runs.
 
-    Each change is one transaction. Threads are the caller's to keep still meanwhile.
+    Each change is one transaction. Threads are the caller's to keep still meanwhile. What every
+    step of a graph does is one statement, and one visit to the connection's thread: going there
+    and back costs more than the statement.
     """
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """Return the checkpoint that a configuration names, or a thread's latest."""
+        await self.setup()
+        asked = config["configurable"]
+        place = (str(asked["thread_id"]), asked.get("checkpoint_ns", ""))
+        named = asked.get("checkpoint_id")
+        async with self.lock:
+            found = await self.conn.execute_fetchall(
+                ONE if named else LATEST, (*place, named) if named else place
+            )
+            if not found:
+                return None
+            ((checkpoint_id, parent, kind, data, about),) = found
+            writes = await self.conn.execute_fetchall(
+                pending_writes_sql(True), (*place, checkpoint_id)
+            )
+        return CheckpointTuple(
+            config if named else _config(*place, checkpoint_id),
+            self.serde.loads_typed((kind, data)),
+            json.loads(about) if about is not None else {},
+            _config(*place, parent) if parent else None,
+            load_pending_writes(writes, self.serde),
+        )
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Save a checkpoint and return the configuration that names it."""
+        await self.setup()
+        at = config["configurable"]
+        about = json.dumps(get_checkpoint_metadata(config, metadata), ensure_ascii=False)
+        row = (
+            str(at["thread_id"]), at["checkpoint_ns"], checkpoint["id"], at.get("checkpoint_id"),
+            *self.serde.dumps_typed(checkpoint), about.encode("utf-8", "ignore"),
+        )  # fmt: skip
+        async with self.lock:
+            await self.conn.execute_fetchall(PUT, row)
+        return _config(at["thread_id"], at["checkpoint_ns"], checkpoint["id"])
+
+    async def aput_writes(
+        self,
+        config: RunnableConfig,
+        writes: Sequence[tuple[str, Any]],
+        task_id: str,
+        task_path: str = "",
+    ) -> None:
+        """Save what a task wrote, all of it or nothing."""
+        await self.setup()
+        at = config["configurable"]
+        task = (str(at["thread_id"]), at["checkpoint_ns"], at["checkpoint_id"], task_id, task_path)
+        rows = [
+            (*task, WRITES_IDX_MAP.get(channel, n), channel, *self.serde.dumps_typed(value))
+            for n, (channel, value) in enumerate(writes)
+        ]
+        special = all(channel in WRITES_IDX_MAP for channel, _ in writes)
+        put = f"INSERT OR {'REPLACE' if special else 'IGNORE'} INTO writes ({WRITTEN}) VALUES"
+        if 0 < len(rows) <= MOST_ROWS:
+            values = ", ".join([ROW] * len(rows))
+            async with self.lock:
+                await self.conn.execute_fetchall(f"{put} {values}", [v for r in rows for v in r])
+        elif rows:
+            async with self._changing("put_writes") as con:
+                await con.executemany(f"{put} {ROW}", rows)
+
+    async def latest(self, thread_id: str) -> str | None:
+        """Return the id of a thread's latest checkpoint."""
+        await self.setup()
+        async with self.lock:
+            found = await self.conn.execute_fetchall(LATEST_ID, (thread_id,))
+        return next((checkpoint_id for (checkpoint_id,) in found), None)
 
     @asynccontextmanager
     async def _changing(self, name: str) -> AsyncIterator[aiosqlite.Connection]:
         """Change rows together or not at all, also when the task is cancelled."""
         await self.setup()
         async with self.lock:
-            # A writer that was cancelled leaves its transaction open; its next one would end it.
-            await self.conn.commit()
             try:
                 await self.conn.execute("BEGIN IMMEDIATE")
                 yield self.conn
@@ -143,13 +244,28 @@ async def _keep_latest(con: aiosqlite.Connection, thread_id: str) -> None:
             await con.execute(f"DELETE FROM {table} {OLDER}", named)  # noqa: S608 - our own words
 
 
+def _config(thread_id: str, space: str, checkpoint_id: str) -> RunnableConfig:
+    return {
+        "configurable": {
+            "thread_id": thread_id, "checkpoint_ns": space, "checkpoint_id": checkpoint_id,
+        }
+    }  # fmt: skip
+
+
 @asynccontextmanager
-async def open_checkpoints(path: Path) -> AsyncIterator[Checkpoints]:
-    """Open the checkpoint store (WAL, one writer process)."""
+async def open_checkpoints(
+    path: Path, synchronous: Synchronous = "FULL"
+) -> AsyncIterator[Checkpoints]:
+    """Open the checkpoint store (WAL, one writer process).
+
+    What is written as FULL survives a power cut, as NORMAL the death of the process.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    async with aiosqlite.connect(path, timeout=LOCKED_SECONDS) as con:
+    # Without transactions that Python begins by itself: a statement is one.
+    async with aiosqlite.connect(path, timeout=LOCKED_SECONDS, isolation_level=None) as con:
         # Counts for a new file only: what is deleted later can be given back in short steps.
         await con.execute("PRAGMA auto_vacuum=INCREMENTAL")
+        await con.execute(f"PRAGMA synchronous={synchronous}")
         saver = Checkpoints(con, serde=build_serializer())
         await saver.setup()
         yield saver

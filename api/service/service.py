@@ -110,8 +110,13 @@ async def open_service(
         engine = Engine(registry, records, saver, limits.max_runs)
         graph = StewardGraph(runs, steward.ledger, partial(descriptor_of, settings))
         registry.add(graph)
-        for name, build in (graphs or {}).items():
-            registry.add(PlainGraph(name, build(saver, store)))
+        if graphs:
+            # Nothing in the world rests on their steps: an answer they lose is asked for again.
+            light = await stack.enter_async_context(
+                open_checkpoints(settings.checkpoint_path, "NORMAL")
+            )
+            for name, build in graphs.items():
+                registry.add(PlainGraph(name, build(light, store)))
         conductor = Conductor(steward, graph, engine)
         keys = stack.enter_context(closing(Keys(settings.home / KEYS)))
         access = Access.of(settings.person, keys, limits)

@@ -73,14 +73,15 @@ def run(quick: bool) -> list[Row]:
 
 
 def _by_turns(names: Sequence[EngineName], files: Files, quick: bool) -> list[Measured]:
-    prompts = _prompts(files, 10 if quick else 100)
+    count = 10 if quick else 100
+    prompts = _prompts(files, count)
     with ExitStack() as processes:
         engines = [processes.enter_context(loaded(name, files)) for name in names]
         cold = _each(engines, lambda e, n: e.score(_cold(n), CHOICES), 2 if quick else 10)
         # The instructions are read before anything is timed.
         _each(engines, lambda e, n: e.score(prompts.routed[0], CHOICES), 1)
-        routed = _each(engines, lambda e, n: e.score(prompts.routed[n], CHOICES), prompts.count)
-        scored = _each(engines, lambda e, n: e.score(prompts.scored[n], CHOICES), prompts.count)
+        routed = _each(engines, lambda e, n: e.score(prompts.routed[n], CHOICES), count)
+        scored = _each(engines, lambda e, n: e.score(prompts.scored[n], CHOICES), count)
         decoded = _each(engines, lambda e, n: e.decode(TELL, LENGTH), 2 if quick else 10)
         peaks = [e.peak_bytes() for e in engines]
     return [Measured(*rest) for rest in zip(cold, routed, scored, decoded, peaks, strict=True)]
@@ -102,11 +103,6 @@ class Prompts(NamedTuple):
 
     routed: list[Prompt]
     scored: list[Prompt]
-
-    @property
-    def count(self) -> int:
-        """How many there are of each."""
-        return len(self.routed)
 
 
 def _prompts(files: Files, count: int) -> Prompts:
@@ -134,8 +130,8 @@ def rows_of(title: str, found: Measured, serves: bool) -> Iterator[Row]:
             f"{title}: {what}, 95th percentile", times.high, "ms", f"of {len(took)}",
             "< 100" if serves else "", not serves or times.high < TARGET_MS,
         )  # fmt: skip
-    work = _percentiles([t.processor * 1000 for t in found.scored])
-    yield Row(f"{title}: {NEW_TOKENS} tokens scored, processor", work.mid, "ms", work.spread)
+        work = _percentiles([t.processor * 1000 for t in took])
+        yield Row(f"{title}: {what}, processor", work.mid, "ms", work.spread)
     cold = _percentiles([t.seconds * 1000 for t in found.cold])
     yield Row(f"{title}: a request with its instructions read anew", cold.mid, "ms", cold.spread)
     speed = _percentiles([t.answer / t.seconds for t in found.decoded])

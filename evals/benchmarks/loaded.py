@@ -100,7 +100,8 @@ def _done(engine: Engine, what: str, *given: Any) -> Took:
         return Took(0, 0, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
     if what == "score":
         started, worked = time.perf_counter(), time.process_time()
-        found: Any = dict(engine.score(*given, lambda: False))
+        prompt, choices = given
+        found: Any = dict(engine.score(prompt, choices, lambda: False))
     else:
         prompt, limit = given
         pieces = engine.complete(prompt, None, limit, lambda: False)

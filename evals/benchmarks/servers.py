@@ -96,6 +96,8 @@ def ours(folder: Path, settings: Mapping[str, str] = MappingProxyType({})) -> It
         "PILLION_SERVICE_REQUESTS_PER_SECOND": "1000000",
         "PILLION_SERVICE_PRINCIPAL_REQUESTS_PER_SECOND": "1000000",
         "PILLION_SERVICE_MAX_RUNS": str(JOBS),
+        # As quiet as the other.
+        "PILLION_LOG_LEVEL": "error",
         **settings,
     }
     command = [sys.executable, str(folder / "serve.py"), str(folder / "home"), str(port)]

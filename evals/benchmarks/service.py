@@ -25,11 +25,11 @@ from graph.engine.requests import RunRequest
 NAME = "Service"
 CLAIM = (
     "A three-node graph begins to answer, and is run, at least as fast as by `langgraph dev`"
-    " (langgraph-cli[inmem], which keeps nothing on disk) though every event and checkpoint is in"
-    " SQLite here; a client that only waits costs little memory; replay from the middle of a log"
-    " takes no longer because the log is long. Both servers are up at the same time, each with"
-    f" {JOBS} runs at once at most, and are measured by turns, by the same client on the same"
-    " machine; whatever is not asked for is left as it comes."
+    " (langgraph-cli[inmem], which keeps its state in memory) though here events and checkpoints"
+    " are in SQLite, where they survive the death of the process; a client that only waits costs"
+    " little memory; replay from the middle of a log takes no longer because the log is long. Both"
+    f" servers are up at the same time, each with {JOBS} runs at once at most, and are measured by"
+    " turns, by the same client on the same machine; whatever is not asked for is left as it comes."
 )
 ROUNDS = 5
 FIRST_EVENTS = 16

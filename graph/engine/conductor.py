@@ -131,10 +131,12 @@ class Conductor:
 
         How long is written down, so that a restart does not begin again at the shortest wait.
         """
+        if run.graph != STEWARD:
+            return
         # Answers that came while it worked wait for nothing but this.
         self.wake()
         status = self.engine.records.run_row(run.run_id).status
-        if run.graph != STEWARD or status == "success":
+        if status == "success":
             return
         if run.thread_id in self.steward.ledger.undelivered():
             self.retries.failed(run.thread_id)

@@ -25,7 +25,7 @@ from graph.engine.event_log import Entry
 from graph.engine.execution import Execution
 from graph.engine.plain import encode
 from graph.engine.records import Records, RunRow, RunStatus, Standing
-from graph.engine.registry import Registry, ServedGraph, checkpoint_of, standing_of, thread_config
+from graph.engine.registry import Registry, ServedGraph, standing_of, thread_config
 from graph.engine.requests import RunRequest
 from graph.errors import GraphError, RunFailed
 from graph.observing import NOWHERE, Origin, observed_run
@@ -155,10 +155,10 @@ class Engine:
 
     async def _do(self, active: _Active) -> None:
         served = self.registry.find(active.run.graph)
-        snapshot = await served.graph.aget_state(thread_config(active.run.thread_id))
+        base = await self.checkpoints.latest(active.run.thread_id)
         if active.action is not None:
             return
-        active.run = self.records.start_run(active.run, checkpoint_of(snapshot))
+        active.run = self.records.start_run(active.run, base)
         LOG.info("run began", extra={"graph": served.name, "attempt": active.run.attempt})
         active.work = asyncio.create_task(served.execute(active.run, active.execution))
         await asyncio.wait({active.work})

@@ -38,7 +38,7 @@ async def follow(engine: Engine, run: RunRow, after: int = 0) -> AsyncIterator[E
         while True:
             flag.clear()
             try:
-                ended = records.run_row(run.run_id).ended
+                ended = records.has_ended(run.run_id)
             except UnknownRun:
                 return
             found = records.events(run.thread_id, after, run.run_id)
@@ -88,11 +88,11 @@ async def ended(engine: Engine, run: RunRow) -> RunRow | None:
         while True:
             flag.clear()
             try:
-                row = records.run_row(run.run_id)
+                over = records.has_ended(run.run_id)
             except UnknownRun:
                 return None
-            if row.ended or engine.closed:
-                return row if row.ended else None
+            if over or engine.closed:
+                return records.run_row(run.run_id) if over else None
             await _set(flag)
 
 

@@ -251,6 +251,13 @@ class Records(EventLog):
             raise UnknownRun(run_id)
         return _run(row)
 
+    def has_ended(self, run_id: str) -> bool:
+        """Return whether nothing more will happen in a run; raises `UnknownRun`."""
+        row = self._con.execute("SELECT status FROM runs WHERE id = ?", (run_id,)).fetchone()
+        if row is None:
+            raise UnknownRun(run_id)
+        return row[0] not in OPEN
+
     def runs_of(self, thread_id: str, status: str | None = None, limit: int = -1) -> list[RunRow]:
         """Return the runs of a thread, newest first."""
         found = self._con.execute(

@@ -106,15 +106,15 @@ class PlainGraph:
 
     async def execute(self, run: RunRow, drive: Drive) -> None:
         """Begin with what was given; after a crash, go on from the last checkpoint."""
-        snapshot = await self._state(run.thread_id)
         asked = run.request
         given: Any = asked.input
         fork = asked.fork
-        if run.attempt > 1 and checkpoint_of(snapshot) != run.base:
+        if run.attempt > 1 and checkpoint_of(await self._state(run.thread_id)) != run.base:
             given, fork = None, None
         elif asked.command is not None:
             if asked.command.resume is not None:
-                check_resume(asked.command.resume, waiting_questions(snapshot))
+                waiting = waiting_questions(await self._state(run.thread_id))
+                check_resume(asked.command.resume, waiting)
             given = asked.command.build()
         config = run_config(asked, run.thread_id)
         if fork is not None:

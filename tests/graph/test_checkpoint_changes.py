@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langgraph.checkpoint.base import empty_checkpoint
 
 from api.service.service import open_service
 from api.service.settings import ServiceSettings
-from graph.checkpoints import Checkpoints, open_checkpoints
+from graph.checkpoints import MOST_ROWS, Checkpoints, open_checkpoints
 from graph.engine.records import Records
 from graph.engine.requests import RunRequest
 from graph.run_store import now
@@ -108,11 +109,17 @@ def test_a_kill_leaves_all_of_a_change_or_nothing(
         assert con.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-async def test_what_a_cancelled_writer_left_open_holds_up_no_change(home: Path) -> None:
-    async with open_checkpoints(home / "checkpoints.db") as saver:
-        await saver.conn.execute("DELETE FROM writes WHERE thread_id = 'nothing'")
-        await saver.aprune(["done"])
-    assert len([row for row in rows(home, "done") if row[1] == ""]) < len(rows(home, "waits"))
+@pytest.mark.parametrize("count", [0, 1, MOST_ROWS + 1])
+async def test_what_a_task_wrote_comes_back_whole(tmp_path: Path, count: int) -> None:
+    config: Any = {"configurable": {"thread_id": "t", "checkpoint_ns": "", "checkpoint_id": "1"}}
+    async with open_checkpoints(tmp_path / "checkpoints.db") as saver:
+        await saver.aput(config, {**empty_checkpoint(), "id": "1"}, {}, {})
+        for _ in range(2):
+            await saver.aput_writes(config, [("c", n) for n in range(count)], "task")
+        found = await saver.aget_tuple(config)
+        assert await saver.latest("t") == "1" and await saver.latest("other") is None
+    assert found is not None and found.pending_writes is not None
+    assert [value for _, _, value in found.pending_writes] == list(range(count))
 
 
 async def test_a_state_put_together_of_earlier_checkpoints_is_left_whole(home: Path) -> None:

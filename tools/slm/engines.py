@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -28,7 +28,7 @@ NEEDED = {"llama": ("llguidance", "tokenizers"), "mlx": ("llguidance", "mlx_lm",
 EXTRAS = {"llama": "llama", "mlx": "model"}
 BESIDE = 150_000_000
 """Bytes that a model takes beside its weights: what it has read, and what it computes with."""
-TITLES = {"llama": "llama.cpp", "mlx": "MLX"}
+TITLES: Mapping[EngineName, str] = {"llama": "llama.cpp", "mlx": "MLX"}
 
 
 class Files(NamedTuple):

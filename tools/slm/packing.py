@@ -92,7 +92,7 @@ def weights(place: Path, shape: Shape) -> Iterator[tuple[str, Any]]:
     """Yield each weight of a directory in single precision, by its Hugging Face name."""
     wanted = expected(shape)
     for path in sorted(place.glob("*.safetensors")):
-        for name, array in _tensors(path):
+        for name, array in _read(path):
             if name not in wanted or array.shape != wanted.pop(name):
                 raise BadModel(f"{path}: the tensor {name!r} does not belong, or not in its shape.")
             if not np.isfinite(array).all():
@@ -101,6 +101,13 @@ def weights(place: Path, shape: Shape) -> Iterator[tuple[str, Any]]:
     missing = sorted(wanted.keys() - {"lm_head.weight"})
     if missing:
         raise BadModel(f"{place} is not whole: {missing[0]} is missing.")
+
+
+def _read(path: Path) -> Iterator[tuple[str, Any]]:
+    try:
+        yield from _tensors(path)
+    except (ValueError, KeyError, TypeError, IndexError, OverflowError, struct.error) as exc:
+        raise BadModel(f"{path} does not hold what its header says: {exc}.") from exc
 
 
 def _tensors(path: Path) -> Iterator[tuple[str, Any]]:

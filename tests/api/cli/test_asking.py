@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from api.asking.contract import Reply
+from api.at_service import AtService
 from api.cli import asking
 from api.presence import Serving
 from tests.commands import document, invoke, refusal
@@ -118,3 +119,13 @@ def test_the_service_answers_while_it_holds_the_home(
         server.server_close()
     assert asked[0] == ("/v1/ask", "Bearer t", {"request": "hello", "product": None})
     assert "gave no answer" in refusal(invoke(home, "ask", "hello"))
+
+
+def test_ctrl_c_leaves_the_service_at_work(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def interrupted(self: AtService, path: str, body: object) -> None:
+        raise KeyboardInterrupt
+
+    serving = Serving(url="http://127.0.0.1:1", token="t", pid=1)
+    monkeypatch.setattr(asking, "service_of", lambda settings: serving)
+    monkeypatch.setattr(AtService, "post", interrupted)
+    assert "http://127.0.0.1:1 goes on" in refusal(invoke(home, "ask", "look"), code=130)

@@ -95,6 +95,21 @@ def test_swapped_weights_of_the_same_size_are_found(models: Languages, directory
         models.checked("small")
 
 
+def test_a_packing_that_was_killed_is_done_anew(models: Languages, directory: Path) -> None:
+    models.add("small", directory, "by hand", lambda place, into: into.write_bytes(b"whole"))
+
+    def killed(place: Path, into: Path) -> None:
+        into.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        models.add("small", directory, "by hand", killed)
+    with pytest.raises(BadModel, match="convert or fetch small again"):
+        models.checked("small")
+    models.add("small", directory, "by hand", lambda place, into: into.write_bytes(b"whole"))
+    assert models.checked("small") == directory
+
+
 @pytest.mark.parametrize("name", ["", "../up", "A", "j0123456789ab", "x" * 65, "a/b"])
 def test_a_name_that_cannot_be_a_folder_or_is_a_judges_is_refused(
     name: str, models: Languages, directory: Path

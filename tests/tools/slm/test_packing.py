@@ -78,6 +78,33 @@ def _length(body: bytes) -> bytes:
     return (header + longer).to_bytes(8, "little")
 
 
+def header_with(place: Path, **told: object) -> None:
+    path = place / "model.safetensors"
+    body = path.read_bytes()
+    length = int.from_bytes(body[:8], "little")
+    header = json.loads(body[8 : 8 + length])
+    header["model.norm.weight"] |= told
+    changed = json.dumps(header).encode()
+    path.write_bytes(len(changed).to_bytes(8, "little") + changed + body[8 + length :])
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"shape": [33]}, {"shape": [-1, 7]}, {"shape": "wide"}, {"shape": {}},
+        {"data_offsets": [5]}, {"data_offsets": [9, 2]}, {"data_offsets": "ab"},
+        {"data_offsets": [0, 10**30]}, {"data_offsets": [-7, 10**9]}, {"dtype": ["F16"]},
+    ],
+)  # fmt: skip
+def test_a_header_that_lies_is_refused(
+    told: dict[str, object], place: Path, tmp_path: Path
+) -> None:
+    header_with(place, **told)
+    with pytest.raises(BadModel):
+        pack(place, tmp_path / "packed.gguf")
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]
+
+
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
