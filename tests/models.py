@@ -53,11 +53,12 @@ def make_gguf(
     architecture: str = "llama",
     pre: str = "smollm",
     heads: int = HEADS,
+    context: int = 256,
 ) -> Path:
     """Write a GGUF file."""
     writer = GGUFWriter(path, architecture)
     writer.add_block_count(LAYERS)
-    writer.add_context_length(256)
+    writer.add_context_length(context)
     writer.add_embedding_length(WIDTH)
     writer.add_feed_forward_length(HIDDEN)
     writer.add_head_count(heads)

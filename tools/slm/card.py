@@ -49,9 +49,9 @@ def _quality(found: Evaluation) -> Iterator[str]:
     yield "| who | " + " | ".join(NAMES.values()) + " |"
     yield "|---|" + "---|" * len(NAMES)
     for who, metrics in found.metrics.items():
-        yield f"| {who} | " + " | ".join(_cell(metrics.get(m)) for m in NAMES) + " |"
+        yield f"| {who} | " + " | ".join(cell(metrics.get(m)) for m in NAMES) + " |"
     for who, ahead in found.ahead.items():
-        yield f"| ahead of {who} | " + " | ".join(_cell(ahead.get(m)) for m in NAMES) + " |"
+        yield f"| ahead of {who} | " + " | ".join(cell(ahead.get(m)) for m in NAMES) + " |"
     yield ""
     yield "Intervals are 95 % (bootstrap, whole products drawn where there are five or more)."
     yield ""
@@ -114,7 +114,8 @@ def _table(what: str, shares: Mapping[str, Estimate]) -> Iterator[str]:
         yield f"| {name} | {_share(found)} |"
 
 
-def _cell(found: Estimate | None) -> str:
+def cell(found: Estimate | None) -> str:
+    """Write a value with its interval."""
     if found is None:
         return "–"
     return f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f})"

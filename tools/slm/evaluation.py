@@ -20,6 +20,8 @@ CLUSTERS = 5
 BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 LOWER_IS_BETTER = frozenset({"brier", "log_loss"})
 FAILURES = 8
+Measured = tuple[Mapping[str, float], Mapping[str, Sequence[float]]]
+"""Each metric, and the same on each bootstrap sample."""
 
 
 class Failure(BaseModel):
@@ -122,29 +124,32 @@ def evaluate(
     p = np.array([judge.probability(e.kind, e.facts, e.history) for e in examples])
     y = np.array([e.approved for e in examples])
     everyone = {"judge": p, **{name: np.asarray(q, dtype=float) for name, q in others.items()}}
-    drawn = _resampled([e.product for e in examples])
-    values = {n: {m: f(q, y) for m, f in METRICS.items()} for n, q in everyone.items()}
-    again = {n: {m: [f(q[d], y[d]) for d in drawn] for m, f in METRICS.items()}
-             for n, q in everyone.items()}  # fmt: skip
+    drawn = resampled([e.product for e in examples])
+    values = {n: metrics_of(q, y) for n, q in everyone.items()}
+    again = {n: redrawn(q, y, drawn) for n, q in everyone.items()}
     right = (p >= 0.5) == y
     return Evaluation(
         held_out=len(y),
         learned_from=judge.learned_from,
         by=by,
-        metrics={n: _estimates(values[n], again[n], len(y)) for n in everyone},
-        ahead={n: _ahead(values, again, n, len(y)) for n in everyone if n != "judge"},
-        kinds=_split_by([e.kind for e in examples], right),
+        metrics={n: estimates(values[n], again[n], len(y)) for n in everyone},
+        ahead={
+            n: ahead_of((values["judge"], again["judge"]), (values[n], again[n]), len(y))
+            for n in everyone
+            if n != "judge"
+        },
+        kinds=split_by([e.kind for e in examples], right),
         bins=_bins(p, y),
         bias={
-            "rows": _split_by([_size(e) for e in examples], right),
-            "known": _split_by([_known(e) for e in examples], right),
+            "rows": split_by([_size(e) for e in examples], right),
+            "known": split_by([_known(e) for e in examples], right),
         },
         holding=_holding(judge, p, y),
         failures=_failures(judge, examples, p, right),
     )
 
 
-def _resampled(products: Sequence[str]) -> list[Any]:
+def resampled(products: Sequence[str]) -> list[Any]:
     """Return positions of bootstrap samples: of whole products where there are enough."""
     rng = np.random.default_rng(SEED)
     groups: dict[str, list[int]] = defaultdict(list)
@@ -165,29 +170,36 @@ def _interval(value: float, drawn: Sequence[float], of: int) -> Estimate | None:
     return Estimate(value=value, low=float(low), high=float(high), of=of)
 
 
-def _estimates(
+def metrics_of(p: Any, y: Any) -> dict[str, float]:
+    """Return each metric of probabilities."""
+    return {m: f(p, y) for m, f in METRICS.items()}
+
+
+def redrawn(p: Any, y: Any, drawn: Sequence[Any]) -> dict[str, list[float]]:
+    """Return each metric on each bootstrap sample."""
+    return {m: [f(p[d], y[d]) for d in drawn] for m, f in METRICS.items()}
+
+
+def estimates(
     values: Mapping[str, float], again: Mapping[str, Sequence[float]], of: int
 ) -> dict[str, Estimate]:
+    """Return each metric with its interval; one that cannot be said is left out."""
     found = {m: _interval(values[m], again[m], of) for m in values}
     return {m: e for m, e in found.items() if e is not None}
 
 
-def _ahead(
-    values: Mapping[str, Mapping[str, float]],
-    again: Mapping[str, Mapping[str, Sequence[float]]],
-    other: str,
-    of: int,
-) -> dict[str, Estimate]:
+def ahead_of(one: Measured, other: Measured, of: int) -> dict[str, Estimate]:
+    """Return by how much one is better than the other in each metric; above 0 is better."""
     sign = {m: -1.0 if m in LOWER_IS_BETTER else 1.0 for m in METRICS}
-    moved = {m: sign[m] * (values["judge"][m] - values[other][m]) for m in METRICS}
+    moved = {m: sign[m] * (one[0][m] - other[0][m]) for m in METRICS}
     drawn = {
-        m: [sign[m] * (a - b) for a, b in zip(again["judge"][m], again[other][m], strict=True)]
-        for m in METRICS
+        m: [sign[m] * (a - b) for a, b in zip(one[1][m], other[1][m], strict=True)] for m in METRICS
     }
-    return _estimates(moved, drawn, of)
+    return estimates(moved, drawn, of)
 
 
-def _split_by(names: Sequence[str], right: Any) -> dict[str, Estimate]:
+def split_by(names: Sequence[str], right: Any) -> dict[str, Estimate]:
+    """Return the share of what is right, by name."""
     cases: dict[str, list[bool]] = defaultdict(list)
     for name, ok in zip(names, right, strict=True):
         cases[name].append(bool(ok))

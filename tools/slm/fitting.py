@@ -25,7 +25,8 @@ class Candidate(NamedTuple):
     """One way to learn, with its settings."""
 
     name: str
-    fit: Callable[[Any, Any], Linear | Trees]
+    fit: Callable[..., Linear | Trees]
+    """Rows, answers and, where they differ, weights of the rows."""
 
 
 def candidates() -> list[Candidate]:
@@ -35,12 +36,13 @@ def candidates() -> list[Candidate]:
     return [*linear, *trees]
 
 
-def fit_linear(penalty: float, x: Any, y: Any) -> Linear:
+def fit_linear(penalty: float, x: Any, y: Any, weights: Any = None) -> Linear:
     """Fit a logistic regression on standardised columns (rows by features, one answer a row)."""
     means, spread = x.mean(axis=0), x.std(axis=0)
     scales = np.where(spread > 1e-9, spread, 1.0)
     with threadpool_limits(1):
-        model = LogisticRegression(C=penalty, max_iter=2000).fit((x - means) / scales, y)
+        model = LogisticRegression(C=penalty, max_iter=2000)
+        model.fit((x - means) / scales, y, weights)
     return Linear(
         means=tuple(means.tolist()),
         scales=tuple(scales.tolist()),
@@ -49,13 +51,13 @@ def fit_linear(penalty: float, x: Any, y: Any) -> Linear:
     )
 
 
-def fit_trees(count: int, depth: int, x: Any, y: Any) -> Trees:
+def fit_trees(count: int, depth: int, x: Any, y: Any, weights: Any = None) -> Trees:
     """Fit boosted trees."""
     model = GradientBoostingClassifier(
         n_estimators=count, max_depth=depth, learning_rate=RATE, subsample=0.8,
         min_samples_leaf=5, random_state=SEED,
-    ).fit(x, y)  # fmt: skip
-    share = float(np.clip(np.mean(y), 1e-6, 1 - 1e-6))
+    ).fit(x, y, weights)  # fmt: skip
+    share = float(np.clip(np.average(y, weights=weights), 1e-6, 1 - 1e-6))
     return Trees(
         trees=tuple(_tree(stage[0].tree_) for stage in model.estimators_),
         rate=RATE,

@@ -19,6 +19,7 @@ from mlx_lm.utils import load_model
 from tools.slm.decoding import decode, shares
 from tools.slm.engine import Prompt, Schema, Stop, Stopped
 from tools.slm.errors import BadModel, ModelError
+from tools.slm.tuning import layers
 from tools.slm.vocabulary import Laid, Vocabulary
 
 PIECE = 64
@@ -28,9 +29,9 @@ PREFIXES = 4
 
 
 class MlxEngine:
-    """A model directory, loaded."""
+    """A model directory, loaded, with an adapter over it where one is given."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, adapter: Path | None = None) -> None:
         self.blas = LOADED
         try:
             self._model, config = load_model(place)
@@ -41,6 +42,8 @@ class MlxEngine:
             raise BadModel(f"{place} cannot be loaded: {type(exc).__name__}: {exc}") from exc
         if not mx.metal.is_available():
             self._model.set_dtype(mx.float32)
+        if adapter is not None:
+            layers.attach(self._model, adapter)
         self._kept: OrderedDict[tuple[int, ...], Any] = OrderedDict()
 
     def close(self) -> None:
@@ -48,6 +51,16 @@ class MlxEngine:
         self._kept.clear()
         del self._model
         mx.clear_cache()
+
+    @property
+    def model(self) -> Any:
+        """The model of mlx-lm."""
+        return self._model
+
+    def tokens(self, prompt: Prompt) -> list[int]:
+        """Return a whole prompt as it is read."""
+        laid = self._vocabulary.laid(prompt)
+        return [*laid.prefix, *laid.rest]
 
     def score(self, prompt: Prompt, choices: Sequence[str], stop: Stop) -> Mapping[str, float]:
         """Return the probability of each choice as what comes next."""

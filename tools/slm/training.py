@@ -84,9 +84,9 @@ def train(
     check_enough(dataset)
     parts = split(dataset)
     known = [dataset.examples[i] for i in parts.train]
-    _check_both(known, "learn from")
-    x, y = _table(known)
-    ways, folds = ways or candidates(), _folds(known)
+    check_both(known, "learn from")
+    x, y = table(known)
+    ways, folds = ways or candidates(), folds_of(known)
     on_plan(len(ways) * len(folds) + 1)
     scores = {way.name: _out_of_fold(way, folds, x, y, steps) for way in ways}
     tried = {name: _loss(s, y) for name, s in scores.items()}
@@ -97,8 +97,8 @@ def train(
         model=MODEL.validate_json(json.dumps(kept)),
         slope=slope,
         offset=offset,
-        threshold=threshold_of(_logistic(slope * scores[chosen.name] + offset), y),
-        typical=_typical([e.facts for e in known if e.approved]),
+        threshold=threshold_of(logistic(slope * scores[chosen.name] + offset), y),
+        typical=typical_of([e.facts for e in known if e.approved]),
         dataset=dataset.digest,
         learned_from=len(known),
     )
@@ -109,7 +109,8 @@ def train(
     return Trained(judge, evaluate(judge, held_out, others, parts.by), chosen.name, tried)
 
 
-def _check_both(known: Sequence[Example], what: str) -> None:
+def check_both(known: Sequence[Example], what: str) -> None:
+    """Raise `TooLittle` where only one kind of answer is left."""
     if len({e.approved for e in known}) < 2:
         raise TooLittle(
             f"What is left to {what} after the held-out part holds one kind of answer only; answer"
@@ -117,12 +118,13 @@ def _check_both(known: Sequence[Example], what: str) -> None:
         )
 
 
-def _table(examples: Sequence[Example]) -> tuple[Any, Any]:
+def table(examples: Sequence[Example]) -> tuple[Any, Any]:
+    """Return the features, a row an example, and the answers."""
     x = np.array([row_of(e.kind, e.facts, e.history) for e in examples])
     return x, np.array([e.approved for e in examples])
 
 
-def _folds(examples: Sequence[Example]) -> list[Any]:
+def folds_of(examples: Sequence[Example]) -> list[Any]:
     """Return the positions of each fold: whole products, or stretches of time with few products."""
     products = list(dict.fromkeys(e.product for e in examples))
     if len(products) < PRODUCTS:
@@ -157,10 +159,11 @@ def _scoring(way: Candidate, x: Any, y: Any, rest: Any, fold: Any) -> Callable[[
 
 def _loss(scores: Any, y: Any) -> float:
     slope, offset = calibrate(scores, y, steepest=1.0)
-    return log_loss(_logistic(slope * scores + offset), y)
+    return log_loss(logistic(slope * scores + offset), y)
 
 
-def _logistic(z: Any) -> Any:
+def logistic(z: Any) -> Any:
+    """Return probabilities of log odds."""
     return 1 / (1 + np.exp(-np.clip(z, -50, 50)))
 
 
@@ -171,7 +174,8 @@ def threshold_of(p: Any, y: Any) -> float:
     return float(min(HIGHEST, approved[lost]))
 
 
-def _typical(facts: Sequence[Facts]) -> Facts:
+def typical_of(facts: Sequence[Facts]) -> Facts:
+    """Return the medians of facts."""
     rows = [f.model_dump() for f in facts]
     medians = {name: float(np.median([r[name] for r in rows])) for name in rows[0]}
     whole = {n: round(v) if isinstance(rows[0][n], int) else v for n, v in medians.items()}
@@ -182,7 +186,7 @@ def rules(known: Sequence[Example], asked: Sequence[Example]) -> list[float]:
     """Return what rules make of proposals: the certain saving alone, calibrated on answers."""
     scores = np.array([_saving(e) for e in known])
     slope, offset = calibrate(scores, np.array([e.approved for e in known]))
-    found = _logistic(slope * np.array([_saving(e) for e in asked]) + offset)
+    found = logistic(slope * np.array([_saving(e) for e in asked]) + offset)
     return [float(p) for p in found]
 
 

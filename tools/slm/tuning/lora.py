@@ -1,0 +1,232 @@
+"""LoRA training on yes-or-no answers: resumable, with early stop, a deadline and bounded memory.
+
+The loss is that of the two answers' logits against each other, after the last token of a prompt.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tools.slm.tuning import checkpoints
+from tools.slm.tuning.checkpoints import Checkpoint, Ended, Standing
+from tools.slm.tuning.layers import Halves, add_lora, padded, trained_of
+from tools.slm.tuning.shape import Pace, Shape
+
+# isort: split
+import mlx.core as mx
+import mlx.nn as nn
+import mlx.optimizers as optim
+from mlx.nn.utils import value_and_grad
+from mlx.utils import tree_flatten, tree_unflatten
+
+from tools.slm.errors import ModelError
+
+CACHE = 256 * 2**20
+"""Bytes of freed memory that MLX may keep for itself."""
+SMALLEST = 1e-4
+"""A validation loss has to fall by more than this to count as better."""
+
+
+class Answered(NamedTuple):
+    """Prompts as tokens, and whether each was approved."""
+
+    rows: Sequence[Sequence[int]]
+    approved: Sequence[bool]
+
+
+class Lesson(NamedTuple):
+    """What is to be learned, and how."""
+
+    shape: Shape
+    pace: Pace
+    choices: tuple[int, int]
+    """Tokens of yes and of no."""
+    known: Answered
+    valid: Answered
+    """Not learned from; they say when to stop."""
+    path: Path
+    """Where it is kept in between."""
+
+
+class Progress(NamedTuple):
+    """What is told after a step."""
+
+    step: int
+    of: int
+    loss: float
+    best: float
+    """The lowest validation loss until now."""
+
+
+class Fitted(NamedTuple):
+    """A trained adapter: its best matrices, and how its training went."""
+
+    weights: dict[str, Any]
+    standing: Standing
+    resumed_at: int
+    """The step it went on from; 0 where it began anew."""
+
+
+class _Rows(NamedTuple):
+    """What the frozen layers made of prompts, how long each is, and 1 where it was approved."""
+
+    hidden: Any
+    lengths: Any
+    approved: Any
+
+    def some(self, at: Any) -> _Rows:
+        return _Rows(*(part[at] for part in self))
+
+
+class _Training:
+    def __init__(self, halves: Halves, lesson: Lesson) -> None:
+        self.halves, self.lesson, self.pace = halves, lesson, lesson.pace
+        self.standing, self.best = Standing(), dict[str, Any]()
+        self.optimizer = optim.AdamW(learning_rate=self.pace.rate)
+        self.optimizer.init(halves.model.trainable_parameters())
+
+    def take_up(self, kept: Checkpoint) -> None:
+        self.standing, self.best = kept.standing, kept.part("best")
+        self.halves.model.load_weights(list(kept.part("adapter").items()), strict=False)
+        self.optimizer.state = tree_unflatten(list(kept.part("optimizer").items()))
+
+    def keep(self) -> None:
+        adapter = trained_of(self.halves.model)
+        state = dict(tree_flatten(self.optimizer.state))
+        parts = {"adapter": adapter, "optimizer": state, "best": self.best}
+        checkpoints.keep(self.lesson.path, self.standing, parts)
+
+    def run(self, on_step: Callable[[Progress], None], deadline: float) -> None:
+        """Take steps until nothing better is found, all epochs are over, or time is."""
+        known, valid = self.rows(self.lesson.known), self.rows(self.lesson.valid)
+        count = len(self.lesson.known.rows)
+        of = self.pace.epochs * -(-count // self.pace.batch)
+        if not self.best:
+            self.look(valid)
+        began, before = time.monotonic(), self.standing.seconds
+        while self.standing.ended == "":
+            step = self.standing.step + 1
+            loss = self.step(known.some(self.batch(step - 1, count)))
+            self.note(step=step, seconds=before + time.monotonic() - began)
+            over = time.monotonic() > deadline
+            if step % self.pace.look == 0 or step == of or over:
+                loss = loss if self.look(valid) else math.nan
+            self.note(ended=self.end(step, of, over) if math.isfinite(loss) else "diverged")
+            if step % self.pace.keep == 0 or self.standing.ended:
+                self.keep()
+            on_step(Progress(step, of, loss, self.best_loss))
+
+    def end(self, step: int, of: int, over: bool) -> Ended:
+        """Return why training ends after this step; nothing where it goes on."""
+        after = [s for s, _ in self.standing.losses if s > self.standing.best_step]
+        if len(after) >= self.pace.patience:
+            return "nothing better"
+        return "epochs" if step >= of else "time" if over else ""
+
+    def rows(self, answered: Answered) -> _Rows:
+        """Compute what does not change while training."""
+        tokens, lengths = padded(answered.rows)
+        return _Rows(
+            self.halves.lower(tokens), lengths, mx.array(list(answered.approved), mx.float32)
+        )
+
+    def batch(self, done: int, count: int) -> Any:
+        """Return the positions of the batch after `done` steps: the same after a kill."""
+        epoch, at = divmod(done, -(-count // self.pace.batch))
+        order = np.random.default_rng([self.pace.seed, epoch]).permutation(count)
+        return mx.array(order[at * self.pace.batch : (at + 1) * self.pace.batch])
+
+    def note(self, **told: Any) -> None:
+        self.standing = self.standing.model_copy(update=told)
+
+    @property
+    def best_loss(self) -> float:
+        """The lowest validation loss until now."""
+        return min((loss for _, loss in self.standing.losses), default=math.inf)
+
+    def losses(self, rows: _Rows) -> Any:
+        logits = self.halves.logits(rows.hidden, rows.lengths)
+        yes, no = self.lesson.choices
+        apart = logits[:, yes] - logits[:, no]
+        return nn.losses.binary_cross_entropy(apart, rows.approved, reduction="none")
+
+    def step(self, rows: _Rows) -> float:
+        loss, grads = value_and_grad(self.halves.model, lambda: self.losses(rows).mean())()
+        clip: Any = optim.clip_grad_norm
+        clipped, _ = clip(grads, 1.0)
+        self.optimizer.update(self.halves.model, clipped)
+        mx.eval(self.halves.model.trainable_parameters(), self.optimizer.state, loss)
+        return float(loss.item())
+
+    def look(self, valid: _Rows) -> bool:
+        """Note the validation loss, and the best matrices; False where the loss is no number."""
+        size, count = self.pace.batch, len(self.lesson.valid.rows)
+        parts = (valid.some(slice(n, n + size)) for n in range(0, count, size))
+        loss = sum(self.losses(part).sum().item() for part in parts) / count
+        if not math.isfinite(loss):
+            return False
+        if loss < self.best_loss - SMALLEST or not self.best:
+            self.note(best_step=self.standing.step)
+            self.best = {n: mx.array(a) for n, a in trained_of(self.halves.model).items()}
+        self.note(losses=(*self.standing.losses, (self.standing.step, loss)))
+        return True
+
+
+def fit(
+    model: Any,
+    lesson: Lesson,
+    on_step: Callable[[Progress], None] = lambda progress: None,
+    deadline: float = math.inf,
+) -> Fitted:
+    """Train an adapter over a loaded model.
+
+    A training that was killed goes on from its last checkpoint and ends as one that was not.
+    `deadline` is a time of `time.monotonic()`. Raises `ModelError` where memory does not suffice,
+    or the model cannot be tuned.
+    """
+    try:
+        return _fit(model, lesson, on_step, deadline)
+    except MemoryError as exc:
+        raise _too_large(lesson.pace) from exc
+    except RuntimeError as exc:
+        # MLX has no error of its own for memory that it cannot get.
+        if "alloc" in str(exc):
+            raise _too_large(lesson.pace) from exc
+        raise
+
+
+def save(path: Path, weights: Mapping[str, Any]) -> None:
+    """Write the matrices of an adapter."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mx.save_safetensors(str(path), dict(weights))
+
+
+def _too_large(pace: Pace) -> ModelError:
+    return ModelError(
+        f"There is not enough memory to tune with {pace.batch} answers at a time: give a smaller"
+        " --batch, or close something. What was learned until the last checkpoint is kept."
+    )
+
+
+def _fit(
+    model: Any, lesson: Lesson, on_step: Callable[[Progress], None], deadline: float
+) -> Fitted:
+    mx.set_cache_limit(CACHE)
+    mx.random.seed(lesson.pace.seed)
+    add_lora(model, lesson.shape)
+    halves = Halves(model, lesson.shape.layers)
+    halves.check(lesson.known.rows[0])
+    training = _Training(halves, lesson)
+    kept = checkpoints.read(lesson.path)
+    if kept is not None:
+        training.take_up(kept)
+    resumed = training.standing.step
+    if not training.standing.ended:
+        training.run(on_step, deadline)
+    return Fitted(training.best, training.standing, resumed)

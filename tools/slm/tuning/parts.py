@@ -1,0 +1,49 @@
+"""Answers in three: what is learned from, what says when to stop, and what is held out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from tools.slm.dataset import Dataset, Example, split
+from tools.slm.errors import TooLittle
+from tools.slm.training import check_enough, folds_of
+
+LATEST = 1000
+"""Answers that are tuned on at most, the latest: memory and time stay bounded."""
+
+
+class Parts(NamedTuple):
+    """The three parts, each in the order of the answers."""
+
+    known: list[Example]
+    valid: list[Example]
+    """Of other products than `known`, where there are enough."""
+    held_out: list[Example]
+    """The same as the judge on facts is evaluated on."""
+    by: str
+
+
+def parts_of(dataset: Dataset) -> Parts:
+    """Split answers; raises `TooLittle` where a part would hold one kind of answer only.
+
+    The validation part is the fold that is answered most evenly.
+    """
+    check_enough(dataset)
+    cut = split(dataset)
+    known = [dataset.examples[i] for i in cut.train][-LATEST:]
+    even = max(folds_of(known), key=lambda fold: _fewest(known[i] for i in fold))
+    inside = set(even.tolist())
+    valid = [e for i, e in enumerate(known) if i in inside]
+    rest = [e for i, e in enumerate(known) if i not in inside]
+    if not _fewest(valid) or not _fewest(rest):
+        raise TooLittle(
+            "No part of what is left to learn from has both kinds of answers to validate on;"
+            " answer more proposals and tune again."
+        )
+    return Parts(rest, valid, [dataset.examples[i] for i in cut.test], cut.by)
+
+
+def _fewest(examples: Iterable[Example]) -> int:
+    given = [e.approved for e in examples]
+    return min(sum(given), len(given) - sum(given))
