@@ -95,7 +95,7 @@ def learn(
         )
     store, dataset = store_of(settings), dataset_of(decisions)
     steps = Steps(settings.home / "models" / "training" / dataset.digest[:16], on_step)
-    serving = _usable(store)
+    serving = usable(store)
     trained = training.train(dataset, steps, store.load(serving) if serving else None, on_plan)
     about = About(
         made_at=now(), chosen=trained.chosen, evaluation=trained.evaluation, against=serving
@@ -110,7 +110,7 @@ def decisions_of(ledger: Ledger, files: Iterable[Path] = ()) -> list[RecordedDec
     return [*recorded(ledger), *(d for path in files for d in read_decisions(path))]
 
 
-def _usable(store: Store) -> str | None:
+def usable(store: Store) -> str | None:
     """Return the id of the serving judge; None where rules rank, or its file cannot be used."""
     try:
         serving = store.serving().id
@@ -125,7 +125,7 @@ def promote(store: Store, ledger: Ledger, judge_id: str, person: str) -> None:
     """Let a judge serve that beats rules and what serves now; raises `ModelError` otherwise."""
     about = store.version(judge_id).about
     store.load(judge_id)
-    serving = _usable(store)
+    serving = usable(store)
     if about is None:
         raise ModelError(f"Nothing is known of how good {judge_id} is; train it again.")
     if serving == judge_id:

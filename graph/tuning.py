@@ -6,10 +6,11 @@ import hashlib
 import importlib.util
 import shutil
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from graph.decisions import RecordedDecision, facts_of
-from graph.learning import dataset_of, languages_of, store_of
+from graph.learning import dataset_of, languages_of, store_of, usable
 from graph.ledger import Ledger, now
 from graph.settings import Settings
 from tools.lazy import lazy
@@ -22,11 +23,12 @@ from tools.slm.store import About as JudgeAbout
 
 if TYPE_CHECKING:
     from tools.slm import card as judge_card
-    from tools.slm.tuning import adapters, card, learning
+    from tools.slm.tuning import adapters, card, comparison, learning
 else:
     # They load MLX and scikit-learn, which only tuning needs.
     adapters, card = lazy("tools.slm.tuning.adapters"), lazy("tools.slm.tuning.card")
     learning = lazy("tools.slm.tuning.learning")
+    comparison = lazy("tools.slm.tuning.comparison")
     judge_card = lazy("tools.slm.card")
 
 NEEDS = {"mlx": "model", "mlx_lm": "model", "tokenizers": "model", "sklearn": "train"}
@@ -108,9 +110,13 @@ def tune(
     told = f"{dataset.digest} {model} {plan.shape} {plan.pace}"
     key = hashlib.sha256(told.encode()).hexdigest()[:16]
     folder = settings.home / "models" / "training" / f"tuning-{key}"
-    place = languages_of(settings).place_at(base)
     steps = Steps(folder / "steps", on_step)
-    tuned = learning.tune(dataset, place, folder, plan, steps, unanswered(ledger, dataset))
+    serving = usable(store_of(settings))
+    if serving is not None:
+        plan = plan._replace(serving=store_of(settings).load(serving))
+    tuned = learning.tune(
+        dataset, Path(base.place), folder, plan, steps, unanswered(ledger, dataset)
+    )  # fmt: skip
     adapter_id = adapters_of(settings).add(
         tuned.folder / adapters.WEIGHTS,
         _about(tuned, dataset, base, plan),
@@ -147,13 +153,13 @@ def _about(
 
 def _keep_student(settings: Settings, tuned: learning.Tuned, adapter_id: str) -> str | None:
     """Keep the judge that the tuned model taught, where it is better for certain."""
-    if not tuned.comparison.ahead_for_certain(learning.TAUGHT):
+    if not tuned.comparison.ahead_for_certain(comparison.TAUGHT):
         return None
     about = JudgeAbout(
         made_at=now(),
         chosen=f"taught by {adapter_id}",
         evaluation=tuned.evaluation,
-        against=store_of(settings).serving().id,
+        against=usable(store_of(settings)),
     )
-    told = f"# A judge taught by {adapter_id}\n\n{judge_card.quality(tuned.evaluation)}"
-    return store_of(settings).add(tuned.student, about, told)
+    told = [f"# A judge taught by {adapter_id}", "", *judge_card.quality(tuned.evaluation)]
+    return store_of(settings).add(tuned.student, about, "\n".join(told))

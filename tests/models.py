@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ from tokenizers.pre_tokenizers import ByteLevel
 WIDTH, HIDDEN, HEADS, HEADS_KV, LAYERS = 32, 64, 4, 2, 2
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 MERGES = ("t h", "th e", "Ġ the", "i n", "o n")
+ANSWERS = (*MERGES, "Ġ y", "Ġ n")
+"""Merges by which ` yes` and ` no` begin with different tokens."""
 
 
-def vocabulary() -> list[str]:
+def vocabulary(merges: Sequence[str] = MERGES) -> list[str]:
     """Return special tokens, every byte, and what the merges make."""
-    return [*SPECIAL, *sorted(ByteLevel.alphabet()), *(m.replace(" ", "") for m in MERGES)]
+    return [*SPECIAL, *sorted(ByteLevel.alphabet()), *(m.replace(" ", "") for m in merges)]
 
 
 def rotated(weight: Any, heads: int) -> Any:
@@ -25,7 +28,7 @@ def rotated(weight: Any, heads: int) -> Any:
     return weight.reshape(heads, 2, half, -1).swapaxes(1, 2).reshape(weight.shape)
 
 
-def make_weights(seed: int = 5) -> dict[str, Any]:
+def make_weights(seed: int = 5, merges: Sequence[str] = MERGES) -> dict[str, Any]:
     """Return a model's weights by GGUF's names, query and key in the order of Hugging Face."""
     rng = np.random.default_rng(seed)
     kv = WIDTH // HEADS * HEADS_KV
@@ -35,7 +38,7 @@ def make_weights(seed: int = 5) -> dict[str, Any]:
         "ffn_gate": (HIDDEN, WIDTH), "ffn_up": (HIDDEN, WIDTH), "ffn_down": (WIDTH, HIDDEN),
     }  # fmt: skip
     shapes: dict[str, tuple[int, ...]] = {
-        "token_embd.weight": (len(vocabulary()), WIDTH), "output_norm.weight": (WIDTH,)
+        "token_embd.weight": (len(vocabulary(merges)), WIDTH), "output_norm.weight": (WIDTH,)
     }  # fmt: skip
     for n in range(LAYERS):
         shapes |= {f"blk.{n}.{part}.weight": size for part, size in layer.items()}
@@ -54,6 +57,7 @@ def make_gguf(
     pre: str = "smollm",
     heads: int = HEADS,
     context: int = 256,
+    merges: Sequence[str] = MERGES,
 ) -> Path:
     """Write a GGUF file."""
     writer = GGUFWriter(path, architecture)
@@ -65,18 +69,18 @@ def make_gguf(
     writer.add_head_count_kv(HEADS_KV)
     writer.add_rope_freq_base(10_000.0)
     writer.add_layer_norm_rms_eps(1e-5)
-    tokens = vocabulary()
+    tokens = vocabulary(merges)
     kinds = [TokenType.CONTROL] * len(SPECIAL) + [TokenType.NORMAL] * (len(tokens) - len(SPECIAL))
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre(pre)
     writer.add_token_list(tokens)
     writer.add_token_types(kinds)
-    writer.add_token_merges(list(MERGES))
+    writer.add_token_merges(list(merges))
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(2)
     writer.add_chat_template("{{ cycler.__init__.__globals__.os.system('id') }}")
     turned = {"attn_q": HEADS, "attn_k": HEADS_KV}
-    for name, array in (weights or make_weights()).items():
+    for name, array in (weights or make_weights(merges=merges)).items():
         part = name.split(".")[-2]
         stored = rotated(array, turned[part]) if part in turned else array
         writer.add_tensor(name, stored)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from api.cli import tuning
 from api.cli.bars import bar
 from api.cli.language import complete, convert, fetch, score, show_language
 from api.cli.shell import Json, load_settings, out, print_json, tell
@@ -60,18 +61,37 @@ def train(
         list[Path] | None,
         typer.Option(help="More answers: a file that `pillion log --decisions --json` wrote."),
     ] = None,
+    tune: Annotated[
+        bool, typer.Option("--tune", help="Tune a language model instead (LoRA), and compare.")
+    ] = False,
+    base: Annotated[
+        str | None, typer.Option(help="With --tune: which model; the one in use by default.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="With --tune: end with the best until then.", min=0.01)
+    ] = None,
+    batch: Annotated[int, typer.Option(help="With --tune: answers at a time.", min=1, max=64)] = 4,
+    curve: Annotated[
+        bool, typer.Option("--curve", help="With --tune: also tune on 40, 80, 160… answers.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Learn a judge from the answers people gave, and say how good it is on held-out ones.
 
     Nothing changes until `pillion model use`. A training that was killed goes on where it was.
+    `--tune` trains a LoRA adapter over a language model on the same answers, and says whether it,
+    or a judge that learned from it, is better than the judge on facts.
 
-    Example: `pillion model train`, or `pillion model train --decisions answers.json`
+    Example: `pillion model train`, or `pillion model train --tune --minutes 30`
     """
     settings = load_settings()
     check_writable(settings.home)
     with closing(ledgers.Ledger(settings.ledger_path)) as ledger:
         answers = learning.decisions_of(ledger, decisions or ())
+        if tune:
+            wanted = tuning.Wanted(base, minutes, batch, curve)
+            tuning.tune(settings, ledger, answers, wanted, json=json)
+            return
     with bar("Learning", quiet=json) as progress:
         (task,) = progress.task_ids
         found = learning.learn(
@@ -117,7 +137,16 @@ def list_models(json: Json = False) -> None:
     used, known = models.used(), models.all()
     if json:
         named = [m.name for m in known]
-        print_json({"serving": serving, "judges": rows, "used": used, "models": named})
+        adapters = tuning.listed(settings)
+        print_json(
+            {
+                "serving": serving,
+                "judges": rows,
+                "used": used,
+                "models": named,
+                "adapters": adapters,
+            }
+        )
         return
     for row in rows:
         mark = "serves" if row["serves"] else "kept"
@@ -126,6 +155,8 @@ def list_models(json: Json = False) -> None:
         mark = "used" if model.name == used else "kept"
         told = size(model.manifest.bytes) if model.manifest else "its manifest is damaged"
         tell(f"{model.name}  {mark}  {told}")
+    for adapter in tuning.listed(settings):
+        tell(f"{adapter['id']}  adapter  {adapter['made_at']}  {adapter['told']}")
     tell(f"Judge: {judge_words(settings)}.")
     tell(f"Language model: {language.words(settings)}.")
 
@@ -144,17 +175,23 @@ def _row(version: Any, serving: str | None) -> dict[str, Any]:
 @app.command()
 def show(
     model: Annotated[
-        str | None, typer.Argument(help="A judge's id or a model's name; the judge by default.")
+        str | None,
+        typer.Argument(
+            help="A judge's or an adapter's id, or a model's name; the judge by default."
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Show a judge's card (what it learned, how good it is, where it fails) or a model's files.
+    """Show a judge's or an adapter's card (what it learned, how good it is), or a model's files.
 
     Every file is checked against its hash.
 
     Example: `pillion model show`, or `pillion model show smollm2-135m-instruct`
     """
     settings = load_settings()
+    if model is not None and tuning.is_adapter(model):
+        tuning.show(settings, model, json=json)
+        return
     if model is not None and not is_judge(model):
         show_language(settings, model, json=json)
         return
@@ -182,6 +219,11 @@ def use(model: Model) -> None:
     """
     settings = load_settings()
     check_writable(settings.home)
+    if tuning.is_adapter(model):
+        raise ModelError(
+            f"{model} is an adapter: it is measured against the judge on facts, and does not rank."
+            " Give a judge or a language model; `pillion model list` shows them."
+        )
     if not is_judge(model):
         learning.languages_of(settings).use(model)
         tell(f"Language model: {language.words(settings)}.")

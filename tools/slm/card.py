@@ -14,7 +14,7 @@ NAMES = {"auc": "AUC", "brier": "Brier score", "accuracy": "accuracy", "log_loss
 
 def card(trained: Trained, dataset: Dataset) -> str:
     """Return the card of a judge."""
-    parts = (_what(trained, dataset), _quality(trained.evaluation), _holding(trained.evaluation),
+    parts = (_what(trained, dataset), quality(trained.evaluation), _holding(trained.evaluation),
              _bias(trained.evaluation), _failing(trained.evaluation), _tried(trained))  # fmt: skip
     return "\n".join(line for part in parts for line in (*part, ""))
 
@@ -43,7 +43,8 @@ def _what(trained: Trained, dataset: Dataset) -> Iterator[str]:
     )
 
 
-def _quality(found: Evaluation) -> Iterator[str]:
+def quality(found: Evaluation) -> Iterator[str]:
+    """Yield how good a judge is, as Markdown."""
     yield "## How good, on what was held out"
     yield ""
     yield "| who | " + " | ".join(NAMES.values()) + " |"

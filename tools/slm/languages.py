@@ -18,8 +18,8 @@ from tools.slm.errors import BadModel, ModelError
 from tools.slm.steps import write_whole
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-JUDGE = re.compile(r"j[0-9a-f]{12}")
-"""What judges are called; a model may not be."""
+TAKEN = re.compile(r"[ja][0-9a-f]{12}")
+"""What judges and adapters are called; a model may not be."""
 MANIFEST, USED, PACKED = "manifest.json", "used.json", "packed.gguf"
 NEEDED = ("config.json", "tokenizer.json")
 ALLOWED = re.compile(r"(.*\.(json|safetensors|txt|md|jinja)|LICENSE.*|NOTICE.*|\.gitattributes)")
@@ -74,7 +74,7 @@ class Languages:
 
     def place_of(self, name: str) -> Path:
         """Return where a converted model of that name lies; raises `ModelError` for a bad name."""
-        if not NAME.fullmatch(name) or JUDGE.fullmatch(name):
+        if not NAME.fullmatch(name) or TAKEN.fullmatch(name):
             raise ModelError(
                 f"{name!r} cannot name a model; choose lower-case letters, digits, '.', - and _."
             )

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from tools.estimates import Estimate
 from tools.slm.card import NAMES, cell
 from tools.slm.dataset import Dataset
-from tools.slm.tuning.comparison import Comparison
-from tools.slm.tuning.learning import JUDGE, STACKED, TAUGHT, TUNED, Tuned
+from tools.slm.tuning.comparison import JUDGE, STACKED, TAUGHT, TUNED, Comparison
+from tools.slm.tuning.learning import Tuned
 from tools.slm.tuning.shape import Shape
 
 ENDS = {
@@ -21,8 +21,9 @@ ENDS = {
 
 def card(tuned: Tuned, dataset: Dataset, base: str, shape: Shape) -> str:
     """Return the card (Markdown)."""
-    parts = (_what(tuned, dataset, base, shape), table(tuned.comparison), _verdict(tuned.comparison),
-             _kinds(tuned.comparison), _curve(tuned))  # fmt: skip
+    found = tuned.comparison
+    parts = (_what(tuned, dataset, base, shape), table(found), _verdict(found), _kinds(found),
+             _curve(tuned))  # fmt: skip
     return "\n".join(line for part in parts for line in (*part, ""))
 
 

@@ -11,6 +11,11 @@ from tools.estimates import Estimate
 from tools.slm.dataset import Example
 from tools.slm.evaluation import ahead_of, estimates, metrics_of, redrawn, resampled, split_by
 
+JUDGE, RULES, TUNED = "judge", "rules", "tuned"
+UNTUNED, SHOWN = "untuned", "untuned, 6 examples"
+STACKED, TAUGHT = "judge + tuned", "taught by tuned"
+"""Who is compared, by the name in tables."""
+
 
 class Comparison(BaseModel):
     """How good each is, and how much better than the one they are held against."""

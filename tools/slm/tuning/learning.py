@@ -21,7 +21,17 @@ from tools.slm.mlx_engine import MlxEngine
 from tools.slm.steps import Steps, write_whole
 from tools.slm.training import rules, table, train
 from tools.slm.tuning.bench import Said, lent, said
-from tools.slm.tuning.comparison import Comparison, compare
+from tools.slm.tuning.comparison import (
+    JUDGE,
+    RULES,
+    SHOWN,
+    STACKED,
+    TAUGHT,
+    TUNED,
+    UNTUNED,
+    Comparison,
+    compare,
+)  # fmt: skip
 from tools.slm.tuning.lora import Answered, Fitted, Lesson, Progress, fit, save
 from tools.slm.tuning.parts import Parts, parts_of
 from tools.slm.tuning.prompts import CHOICES, prompt_of, shots_of
@@ -31,10 +41,6 @@ from tools.slm.tuning.students import MOST, blended, stacked, taught
 
 SIZES = (40, 80, 160, 320, 640)
 """Answers of the learning curve."""
-JUDGE, RULES, TUNED = "judge", "rules", "tuned"
-UNTUNED, SHOWN = "untuned", "untuned, 6 examples"
-STACKED, TAUGHT = "judge + tuned", "taught by tuned"
-"""Who is compared, by the name in tables."""
 
 
 class Plan(NamedTuple):
@@ -46,6 +52,8 @@ class Plan(NamedTuple):
     """After so long training ends with the best until then."""
     curve: bool = False
     """Whether it is also tuned on fewer answers."""
+    serving: Judge | None = None
+    """The judge that serves: what the student is held against, besides rules."""
     ways: Sequence[Candidate] = ()
     """How the judge on facts may learn; all ways by default."""
     on_plan: Callable[[int], None] = lambda total: None
@@ -65,7 +73,7 @@ class Tuned(NamedTuple):
     curve: Mapping[str, Comparison]
     student: Judge
     evaluation: Evaluation
-    """Of the student, beside rules and the judge."""
+    """Of the student, beside rules and the judge that serves."""
 
 
 def tune(
@@ -92,7 +100,9 @@ def tune(
     student = facts.student(lessons, taught_by)
     said_by |= {TUNED: tuned.probabilities, JUDGE: facts.said, STACKED: facts.stacked(tuned)}
     said_by[TAUGHT] = _said_by(student, parts.held_out)
-    beside = {RULES: said_by[RULES], JUDGE: facts.said}
+    beside = {RULES: said_by[RULES]}
+    if plan.serving is not None:
+        beside["serving"] = _said_by(plan.serving, parts.held_out)
     return Tuned(
         folder / TUNED, fitted, tuned.slope, tuned.offset, len(parts.known),
         compare(parts.held_out, said_by, JUDGE), dict(work.curve()), student,
