@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.cli import tuning
+from api.cli import model_report, tuning
 from api.cli.bars import bar
 from api.cli.language import complete, convert, fetch, score, show_language
 from api.cli.shell import Json, load_settings, out, print_json, tell
@@ -243,3 +243,6 @@ def undo() -> None:
     with closing(ledgers.Ledger(settings.ledger_path)) as ledger:
         learning.take_back(learning.store_of(settings), ledger, settings.person)
     tell(f"Judge: {judge_words(settings)}.")
+
+
+app.command()(model_report.report)

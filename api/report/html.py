@@ -32,7 +32,6 @@ _INTERVALS_SHOWN = 24
 
 def render_report(report: RunReport) -> str:
     """Return the whole report as an HTML document; every name and text in it is escaped."""
-    title = e(f"Pillion: {report.product}")
     body = "".join(
         (
             _head(report),
@@ -44,21 +43,31 @@ def render_report(report: RunReport) -> str:
             _notes(report),
         )
     )
+    return document(f"Pillion: {report.product}", body)
+
+
+def document(title: str, body: str) -> str:
+    """Return a page of the report's look; `body` is HTML already."""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{title}</title><style>{SHEET}</style></head><body><main>{body}</main></body></html>\n"
+        f"<title>{e(title)}</title><style>{SHEET}</style></head><body><main>{body}</main></body></html>\n"
     )
 
 
 def write_report(report: RunReport, path: Path) -> None:
     """Write the report at once: readers see the old file or the whole new one."""
+    write_page(render_report(report), path)
+
+
+def write_page(page: str, path: Path) -> None:
+    """Write a page at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with draft.open("w", encoding="utf-8") as file:
-            file.write(render_report(report))
+            file.write(page)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
@@ -129,10 +138,11 @@ def _proposals(report: RunReport) -> str:
 
 def _picture(proposal: Proposal) -> str:
     drawn = svg_before_after(proposal.evidence.queries)
-    return f"<h4>Its queries</h4>{_scroll(drawn)}" if drawn else ""
+    return f"<h4>Its queries</h4>{scroll(drawn)}" if drawn else ""
 
 
-def _scroll(inner: str) -> str:
+def scroll(inner: str) -> str:
+    """Return HTML that is scrolled where it is wider than the page."""
     return f'<div class="scroll" tabindex="0">{inner}</div>'
 
 
@@ -153,7 +163,7 @@ def _intervals(report: RunReport) -> str:
     if not drawn or len(measured) < 2:
         return ""
     intro = "Gain of the whole workload by each idea that was measured, winners and losers."
-    return f'<h2>What each idea is worth</h2><p class="soft">{intro}</p>{_scroll(drawn)}'
+    return f'<h2>What each idea is worth</h2><p class="soft">{intro}</p>{scroll(drawn)}'
 
 
 def _answers(report: RunReport) -> str:
@@ -178,8 +188,8 @@ def _answers(report: RunReport) -> str:
         for o in report.outcomes
     )
     heads = ("proposal", "answer", "who", "when", "took", "reason")
-    answers = _table(heads, decided, numbers=(4,))
-    outcomes = _table(("proposal", "outcome", "live gain", "detail"), became, numbers=(2,))
+    answers = table(heads, decided, numbers=(4,))
+    outcomes = table(("proposal", "outcome", "live gain", "detail"), became, numbers=(2,))
     return (f"<h2>What people answered</h2>{answers}" if report.decisions else "") + (
         f"<h2>What became of it</h2>{outcomes}" if report.outcomes else ""
     )
@@ -194,7 +204,7 @@ def _losers(trials: Sequence[Trial]) -> str:
     return (
         "<h2>What was tried and left alone</h2>"
         '<p class="soft">Ideas that were not proposed, each with its number and the reason.</p>'
-        f"{_table(heads, rows, numbers=(1, 2, 3))}"
+        f"{table(heads, rows, numbers=(1, 2, 3))}"
     )
 
 
@@ -220,7 +230,7 @@ def _loser(trial: Trial) -> tuple[str, ...]:
     )
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[int] = ()) -> str:
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[int] = ()) -> str:
     """Return a table; heads are text, cells are HTML that is escaped already."""
     marks = ['class="n"' if at in numbers else "" for at in range(len(heads))]
     head = "".join(f"<th {m}>{e(h)}</th>" for h, m in zip(heads, marks, strict=True))
@@ -228,7 +238,7 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequenc
         "<tr>" + "".join(f"<td {m}>{c}</td>" for c, m in zip(row, marks, strict=True)) + "</tr>"
         for row in rows
     )
-    return _scroll(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+    return scroll(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
 
 
 def _notes(report: RunReport) -> str:

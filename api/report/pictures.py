@@ -11,8 +11,8 @@ from api.scale import Scale, left_out, picked, times_scale
 from api.wording import factor, gain, milliseconds, short
 from tools.messages import Interval, QueryTiming
 
-_ROW, _TOP, _LEFT, _WIDTH, _RIGHT = 46, 30, 252, 760, 96
-_POINT_ROW, _POINT_RIGHT, _LABEL = 40, 150, 32
+_ROW, TOP, LEFT, WIDTH, RIGHT = 46, 30, 252, 760, 96
+POINT_ROW, POINT_RIGHT, _LABEL = 40, 150, 32
 
 STYLE = """<style>
 .pil{font:13px system-ui,sans-serif;max-width:760px;width:100%;height:auto;min-width:560px}
@@ -28,29 +28,31 @@ STYLE = """<style>
 </style>"""
 
 
-def _label(middle: float, text: str) -> str:
+def label(middle: float, text: str) -> str:
     """Return a label of at most two lines around `middle`; the whole text shows on hover."""
     lines = textwrap.wrap(short(text, 2000), _LABEL, max_lines=2, placeholder="…")
     top = middle + 4 - 7.5 * (len(lines) - 1)
     spans = "".join(
-        f'<text class="sql end" x="{_LEFT - 12}" y="{top + 15 * at:.1f}">{escape(line)}</text>'
+        f'<text class="sql end" x="{LEFT - 12}" y="{top + 15 * at:.1f}">{escape(line)}</text>'
         for at, line in enumerate(lines)
     )
     return f"<g><title>{escape(short(text, 2000))}</title>{spans}</g>"
 
 
-def _svg(height: float, title: str, body: Iterable[str]) -> str:
+def svg(height: float, title: str, body: Iterable[str]) -> str:
+    """Return a picture of the report's look; `body` are elements."""
     name = escape(title)
     return (
-        f'<svg class="pil" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height:.0f}" '
+        f'<svg class="pil" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" '
         f'role="img" aria-label="{name}"><title>{name}</title>{STYLE}{"".join(body)}</svg>'
     )
 
 
-def _tick(x: float, bottom: float, label: str, style: str = "grid") -> str:
+def tick(x: float, bottom: float, text: str, style: str = "grid") -> str:
+    """Return a line from the top to `bottom` with its label under it."""
     return (
-        f'<line class="{style}" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP - 6}" y2="{bottom:.1f}"/>'
-        f'<text class="quiet middle" x="{x:.1f}" y="{bottom + 16:.1f}">{escape(label)}</text>'
+        f'<line class="{style}" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 6}" y2="{bottom:.1f}"/>'
+        f'<text class="quiet middle" x="{x:.1f}" y="{bottom + 16:.1f}">{escape(text)}</text>'
     )
 
 
@@ -60,30 +62,30 @@ def svg_before_after(timings: Sequence[QueryTiming]) -> str:
     if not shown:
         return ""
     scale = times_scale(shown)
-    room = _WIDTH - _LEFT - _RIGHT - 60
-    bottom = _TOP + len(shown) * _ROW
+    room = WIDTH - LEFT - RIGHT - 60
+    bottom = TOP + len(shown) * _ROW
     note = f"Time of one run{', log scale' if scale.log else ''}"
     more = left_out(timings, shown)
     parts = [_legend()]
     parts += [
-        _tick(_LEFT + scale(v) * room, bottom, milliseconds(v) if v else "0") for v in scale.ticks()
+        tick(LEFT + scale(v) * room, bottom, milliseconds(v) if v else "0") for v in scale.ticks()
     ]
     for at, timing in enumerate(shown):
-        parts += _query_bars(timing, scale, room, _TOP + at * _ROW)
-    centre = _LEFT + room / 2
+        parts += _query_bars(timing, scale, room, TOP + at * _ROW)
+    centre = LEFT + room / 2
     parts.append(f'<text class="quiet middle" x="{centre:.0f}" y="{bottom + 36}">{note}</text>')
-    parts.append(f'<text class="quiet end" x="{_LEFT - 12}" y="{bottom + 16}">{more}</text>')
-    return _svg(bottom + 44, "Time of each query before and after", parts)
+    parts.append(f'<text class="quiet end" x="{LEFT - 12}" y="{bottom + 16}">{more}</text>')
+    return svg(bottom + 44, "Time of each query before and after", parts)
 
 
 def _legend() -> str:
     return (
-        f'<rect class="before" x="{_LEFT}" y="4" width="11" height="11" rx="2"/>'
-        f'<text class="quiet" x="{_LEFT + 17}" y="14">before</text>'
-        f'<rect class="after" x="{_LEFT + 74}" y="4" width="11" height="11" rx="2"/>'
-        f'<text class="quiet" x="{_LEFT + 91}" y="14">after</text>'
-        f'<rect class="worse" x="{_LEFT + 138}" y="4" width="11" height="11" rx="2"/>'
-        f'<text class="quiet" x="{_LEFT + 155}" y="14">after, slower</text>'
+        f'<rect class="before" x="{LEFT}" y="4" width="11" height="11" rx="2"/>'
+        f'<text class="quiet" x="{LEFT + 17}" y="14">before</text>'
+        f'<rect class="after" x="{LEFT + 74}" y="4" width="11" height="11" rx="2"/>'
+        f'<text class="quiet" x="{LEFT + 91}" y="14">after</text>'
+        f'<rect class="worse" x="{LEFT + 138}" y="4" width="11" height="11" rx="2"/>'
+        f'<text class="quiet" x="{LEFT + 155}" y="14">after, slower</text>'
     )
 
 
@@ -91,20 +93,20 @@ def _query_bars(timing: QueryTiming, scale: Scale, room: float, top: float) -> l
     lost = timing.ratio.high < 1
     ratio = "worse-text" if lost else "strong" if timing.ratio.low > 1 else "quiet"
     return [
-        _label(top + 20, timing.sql),
+        label(top + 20, timing.sql),
         _one_bar("before", timing.before_ms, scale, room, top + 6),
         _one_bar("worse" if lost else "after", timing.after_ms, scale, room, top + 22),
-        f'<text class="{ratio} end" x="{_WIDTH - 4}" y="{top + 23:.1f}">'
+        f'<text class="{ratio} end" x="{WIDTH - 4}" y="{top + 23:.1f}">'
         f"<title>{escape(gain(timing.ratio))}</title>{escape(factor(timing.ratio.mid))}</text>",
     ]
 
 
 def _one_bar(style: str, value: Interval, scale: Scale, room: float, y: float) -> str:
-    end, low, high = (_LEFT + scale(v) * room for v in (value.mid, value.low, value.high))
+    end, low, high = (LEFT + scale(v) * room for v in (value.mid, value.low, value.high))
     spread = f"{milliseconds(value.low)} to {milliseconds(value.high)}"
     return (
         f"<g><title>{escape(f'{milliseconds(value.mid)} ({spread})')}</title>"
-        f'<rect class="{style}" x="{_LEFT}" y="{y:.1f}" width="{max(end - _LEFT, 1.5):.1f}" '
+        f'<rect class="{style}" x="{LEFT}" y="{y:.1f}" width="{max(end - LEFT, 1.5):.1f}" '
         f'height="13" rx="2"/>'
         f'<line class="reach" x1="{low:.1f}" x2="{high:.1f}" y1="{y + 6.5:.1f}" '
         f'y2="{y + 6.5:.1f}"/><text class="quiet" x="{max(end, high) + 7:.1f}" '
@@ -119,25 +121,25 @@ def svg_ratio_intervals(items: Sequence[tuple[str, Interval]]) -> str:
         return ""
     low = min(0.8, *(i.low for _, i in usable)) * 0.97
     high = max(1.25, *(i.high for _, i in usable)) * 1.03
-    room = _WIDTH - _LEFT - _POINT_RIGHT
-    bottom = _TOP + len(usable) * _POINT_ROW
+    room = WIDTH - LEFT - POINT_RIGHT
+    bottom = TOP + len(usable) * POINT_ROW
 
     def place(value: float) -> float:
-        return _LEFT + math.log(value / low) / math.log(high / low) * room
+        return LEFT + math.log(value / low) / math.log(high / low) * room
 
     parts = [
-        _tick(place(v), bottom, factor(v), "one" if v == 1 else "grid")
+        tick(place(v), bottom, factor(v), "one" if v == 1 else "grid")
         for v in _ratio_ticks(low, high)
     ]
     for at, (name, interval) in enumerate(usable):
-        parts += _point(name, interval, [place(v) for v in _ends(interval)], _TOP + at * _POINT_ROW)
+        parts += _point(name, interval, [place(v) for v in _ends(interval)], TOP + at * POINT_ROW)
     one = place(1)
     parts.append(f'<text class="quiet" x="{one + 6:.1f}" y="15">faster →</text>')
     parts.append(f'<text class="quiet end" x="{one - 6:.1f}" y="15">← slower</text>')
     axis = "Time before / after, log scale; the line is the 95 % interval"
-    centre = _LEFT + room / 2
+    centre = LEFT + room / 2
     parts.append(f'<text class="quiet middle" x="{centre:.0f}" y="{bottom + 36}">{axis}</text>')
-    return _svg(bottom + 44, "How many times faster, with 95 % intervals", parts)
+    return svg(bottom + 44, "How many times faster, with 95 % intervals", parts)
 
 
 def _ends(interval: Interval) -> tuple[float, float, float]:
@@ -154,7 +156,7 @@ def _ratio_ticks(low: float, high: float) -> list[float]:
 
 def _point(name: str, interval: Interval, places: Sequence[float], top: float) -> list[str]:
     left, middle, right = places
-    y = top + _POINT_ROW / 2
+    y = top + POINT_ROW / 2
     if interval.high < 1:
         mark = f'<rect class="worse" x="{middle - 5:.1f}" y="{y - 5:.1f}" width="10" height="10"/>'
     else:
@@ -162,7 +164,7 @@ def _point(name: str, interval: Interval, places: Sequence[float], top: float) -
         mark = f'<circle class="{style}" cx="{middle:.1f}" cy="{y:.1f}" r="5"/>'
     ink = "worse-text" if interval.high < 1 else "strong" if interval.low > 1 else "quiet"
     return [
-        _label(y, name),
+        label(y, name),
         f'<line class="reach" x1="{left:.1f}" x2="{right:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>{mark}',
-        f'<text class="{ink} end" x="{_WIDTH - 4}" y="{y + 4:.1f}">{escape(gain(interval))}</text>',
+        f'<text class="{ink} end" x="{WIDTH - 4}" y="{y + 4:.1f}">{escape(gain(interval))}</text>',
     ]

@@ -92,21 +92,39 @@ def train(
     tried = {name: _loss(s, y) for name, s in scores.items()}
     chosen = min(ways, key=lambda way: tried[way.name])
     kept = steps.of(f"{chosen.name}: all", lambda: chosen.fit(x, y).model_dump(mode="json"))
-    slope, offset = calibrate(scores[chosen.name], y, steepest=1.0)
-    judge = Judge(
-        model=MODEL.validate_json(json.dumps(kept)),
-        slope=slope,
-        offset=offset,
-        threshold=threshold_of(logistic(slope * scores[chosen.name] + offset), y),
-        typical=typical_of([e.facts for e in known if e.approved]),
-        dataset=dataset.digest,
-        learned_from=len(known),
-    )
+    model = MODEL.validate_json(json.dumps(kept))
+    judge = _calibrated(model, scores[chosen.name], y, known, dataset.digest)
     held_out = [dataset.examples[i] for i in parts.test]
     others = {"rules": rules(known, held_out)}
     if serving is not None:
         others["serving"] = [serving.probability(e.kind, e.facts, e.history) for e in held_out]
     return Trained(judge, evaluate(judge, held_out, others, parts.by), chosen.name, tried)
+
+
+def learned(way: Candidate, known: Sequence[Example], digest: str = "") -> Judge:
+    """Learn a judge in one way, without comparing or evaluating it; raises `TooLittle`."""
+    check_both(known, "learn from")
+    x, y = table(known)
+    scores = np.zeros(len(y))
+    for fold in folds_of(known):
+        scores[fold] = _scoring(way, x, y, np.setdiff1d(np.arange(len(y)), fold), fold)()
+    return _calibrated(way.fit(x, y), scores, y, known, digest)
+
+
+def _calibrated(
+    model: Linear | Trees, scores: Any, y: Any, known: Sequence[Example], digest: str
+) -> Judge:
+    """Return a judge that is calibrated on scores out of fold."""
+    slope, offset = calibrate(scores, y, steepest=1.0)
+    return Judge(
+        model=model,
+        slope=slope,
+        offset=offset,
+        threshold=threshold_of(logistic(slope * scores + offset), y),
+        typical=typical_of([e.facts for e in known if e.approved]),
+        dataset=digest,
+        learned_from=len(known),
+    )
 
 
 def check_both(known: Sequence[Example], what: str) -> None:

@@ -18,6 +18,9 @@ from tools.slm.training import logistic
 from tools.slm.tuning.parts import Parts
 from tools.slm.tuning.reading import read
 
+Lent = Callable[[], MlxEngine]
+"""Gives an engine, loaded when it is first wanted."""
+
 
 class Said(NamedTuple):
     """What a model says, as log odds, and how these become probabilities."""
@@ -48,7 +51,7 @@ def said(
 
 
 @contextmanager
-def lent(place: Path, adapter: Path | None = None) -> Iterator[Callable[[], MlxEngine]]:
+def lent(place: Path, adapter: Path | None = None) -> Iterator[Lent]:
     """Lend an engine that is loaded when it is first wanted and closed at the end."""
     made: list[MlxEngine] = []
 

@@ -21,6 +21,11 @@ def log_odds(engine: Engine, prompt: Prompt) -> float:
     return math.log(max(SUREST, found[YES]) / max(SUREST, found[NO]))
 
 
+def scorer(engine: Engine) -> Callable[[Example], float]:
+    """Return what scores one proposal with an engine."""
+    return lambda example: log_odds(engine, prompt_of(example))
+
+
 def read(
     engine: Callable[[], Engine],
     examples: Sequence[Example],
