@@ -5,21 +5,22 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from graph.decisions import RecordedDecision, facts_of
+from graph.judging import history_of
 from graph.learning import dataset_of, languages_of, store_of, usable
 from graph.ledger import Ledger, now
 from graph.settings import Settings
 from tools.lazy import lazy
 from tools.slm.dataset import Dataset, Example
 from tools.slm.errors import ModelError
-from tools.slm.features import History
 from tools.slm.languages import Manifest
 from tools.slm.steps import OnStep, Steps
 from tools.slm.store import About as JudgeAbout
+from tools.slm.tuning.shape import WEIGHTS
 
 if TYPE_CHECKING:
     from tools.slm import card as judge_card
@@ -78,18 +79,11 @@ def unanswered(ledger: Ledger, dataset: Dataset) -> list[Example]:
     found = []
     for offer in ledger.offers():
         if offer.decision is None or offer.decision.verdict == "expire":
-            p = offer.proposal
-            past = _history(dataset.examples, p.product, p.change.kind)
-            found.append(
-                Example(p.id, p.product, p.change.kind, facts_of(p), False, now(), past)
-            )  # fmt: skip
+            p, kind = offer.proposal, offer.proposal.change.kind
+            here = [(e.kind, e.approved) for e in dataset.examples if e.product == p.product]
+            past = history_of(here, kind)
+            found.append(Example(p.id, p.product, kind, facts_of(p), False, now(), past))
     return found
-
-
-def _history(examples: Sequence[Example], product: str, kind: str) -> History:
-    here = [e for e in examples if e.product == product]
-    same = [e.approved for e in here if e.kind == kind]
-    return History(sum(e.approved for e in here), len(here), sum(same), len(same))
 
 
 def tune(
@@ -118,11 +112,11 @@ def tune(
         dataset, Path(base.place), folder, plan, steps, unanswered(ledger, dataset)
     )  # fmt: skip
     adapter_id = adapters_of(settings).add(
-        tuned.folder / adapters.WEIGHTS,
+        tuned.folder / WEIGHTS,
         _about(tuned, dataset, base, plan),
         card.card(tuned, dataset, base.name, plan.shape),
     )
-    judge = _keep_student(settings, tuned, adapter_id)
+    judge = keep_pupil(settings, tuned, adapter_id)
     shutil.rmtree(folder, ignore_errors=True)
     return Kept(adapter_id, tuned, dataset, judge)
 
@@ -151,7 +145,7 @@ def _about(
     )
 
 
-def _keep_student(settings: Settings, tuned: learning.Tuned, adapter_id: str) -> str | None:
+def keep_pupil(settings: Settings, tuned: learning.Tuned, adapter_id: str) -> str | None:
     """Keep the judge that the tuned model taught, where it is better for certain."""
     if not tuned.comparison.ahead_for_certain(comparison.TAUGHT):
         return None

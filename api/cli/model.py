@@ -17,6 +17,7 @@ from api.products import check_writable
 from api.wording import size
 from graph.settings import Settings
 from tools.lazy import lazy
+from tools.slm.errors import ModelError
 
 if TYPE_CHECKING:
     from graph import language, learning

@@ -23,7 +23,7 @@ FAST = "macOS on Apple silicon (Metal); Linux on x86-64 and ARM (processor)"
 def deployment_of(form: Form) -> Deployment:
     """Return what a candidate of a form needs."""
     if form != "language":
-        needs = ("nothing beyond Pillion",)
+        needs: tuple[str, ...] = ("nothing beyond Pillion",)
         if form == "judge":
             needs = (*needs, "scikit-learn to train (pillion[train])")
         return Deployment(needs=needs, packages=0, platforms=EVERYWHERE)

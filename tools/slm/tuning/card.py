@@ -7,7 +7,16 @@ from collections.abc import Iterator
 from tools.estimates import Estimate
 from tools.slm.card import NAMES, cell
 from tools.slm.dataset import Dataset
-from tools.slm.tuning.comparison import JUDGE, STACKED, TAUGHT, TUNED, Comparison
+from tools.slm.tuning.comparison import (
+    JUDGE,
+    RULES,
+    SHOWN,
+    STACKED,
+    TAUGHT,
+    TUNED,
+    UNTUNED,
+    Comparison,
+)  # fmt: skip
 from tools.slm.tuning.learning import Tuned
 from tools.slm.tuning.shape import Shape
 
@@ -75,6 +84,9 @@ def _verdict(found: Comparison) -> Iterator[str]:
     yield "## What ships"
     yield ""
     yield f"- {verdict(found)}"
+    for name in (RULES, UNTUNED, SHOWN):
+        told = cell(found.tuned_ahead[name].get("brier"))
+        yield f"- Ahead of {name} (Brier score): {told}"
     for name, what in ((STACKED, "its score as one more feature"), (TAUGHT, "its lessons")):
         ahead = found.ahead[name].get("brier")
         kept = found.ahead_for_certain(name)

@@ -29,6 +29,8 @@ class Comparison(BaseModel):
     """By who predicts, then by metric."""
     ahead: Mapping[str, Mapping[str, Estimate]]
     """How much better than `against` each of the others is; above 0 is better."""
+    tuned_ahead: Mapping[str, Mapping[str, Estimate]]
+    """How much better the tuned model is than each of the others, where it is among them."""
     kinds: Mapping[str, Mapping[str, Estimate]]
     """Accuracy by who predicts, then by kind of change."""
 
@@ -54,6 +56,11 @@ def compare(
         metrics={n: estimates(*m, len(y)) for n, m in measured.items()},
         ahead={
             n: ahead_of(m, measured[against], len(y)) for n, m in measured.items() if n != against
+        },
+        tuned_ahead={
+            n: ahead_of(measured[TUNED], m, len(y))
+            for n, m in measured.items()
+            if TUNED in measured and n != TUNED
         },
         kinds={n: split_by(kinds, (p >= 0.5) == y) for n, p in given.items()},
     )

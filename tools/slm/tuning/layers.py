@@ -103,8 +103,8 @@ def attach(model: Any, folder: Path) -> None:
     check_safetensors(folder / WEIGHTS)
     shape = read_shape(folder / CONFIG)
     add_lora(model, shape)
-    wanted, found = trained_of(model), dict[str, mx.array]()
-    found.update(mx.load(str(folder / WEIGHTS)))
+    found: Any = mx.load(str(folder / WEIGHTS))
+    wanted = trained_of(model)
     if {n: w.shape for n, w in wanted.items()} != {n: w.shape for n, w in found.items()}:
         raise BadModel(f"{folder} is no adapter of this model: its matrices have other shapes.")
     if not all(mx.isfinite(w).all().item() for w in found.values()):

@@ -35,11 +35,11 @@ class Pace(Message):
     """How an adapter is trained."""
 
     batch: Annotated[int, Field(gt=0)] = 4
-    rate: Annotated[float, Field(gt=0)] = 4e-4
+    rate: Annotated[float, Field(gt=0)] = 1e-4
     epochs: Annotated[int, Field(gt=0)] = 12
-    patience: Annotated[int, Field(gt=0)] = 3
+    patience: Annotated[int, Field(gt=0)] = 4
     """Looks at the validation loss without a better one, and training ends."""
-    look: Annotated[int, Field(gt=0)] = 16
+    look: Annotated[int, Field(gt=0)] = 8
     """Steps from one look to the next."""
     keep: Annotated[int, Field(gt=0)] = 8
     """Steps from one checkpoint to the next."""

@@ -56,6 +56,9 @@ def test_everybody_is_compared_on_what_nobody_learned_from(tuned: Tuned, dataset
     assert set(found.metrics) == set(found.kinds) == EVERYBODY
     assert found.held_out == len(split(dataset).test) and found.against == "judge"
     assert set(found.ahead) == EVERYBODY - {"judge"}
+    assert set(found.tuned_ahead) == EVERYBODY - {"tuned"}
+    one, other = found.ahead["tuned"]["brier"], found.tuned_ahead["judge"]["brier"]
+    assert one.value == -other.value and one.low == pytest.approx(-other.high)
     assert all(set(m) == {"auc", "brier", "accuracy", "log_loss"} for m in found.metrics.values())
 
 
@@ -65,7 +68,7 @@ def test_a_model_of_random_numbers_loses_and_the_card_says_so(
     said = card(tuned, dataset, "tiny", PLAN.shape)
     assert "loses against the judge on facts" in verdict(tuned.comparison)
     assert "its score as one more feature: is not shown to help" in said
-    assert "| untuned, 6 examples |" in said and dataset.digest in said
+    assert "Ahead of rules" in said and "| untuned, 6 examples |" in said and dataset.digest in said
 
 
 def test_an_adapter_of_mlx_lm_is_left_and_the_student_is_a_judge(tuned: Tuned) -> None:
