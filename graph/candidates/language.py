@@ -69,12 +69,15 @@ def _missing(name: str, disk: int, why: str) -> Candidate:
 
 def _untuned(ground: Ground, place: Path, manifest: Manifest) -> Iterator[Candidate]:
     name = manifest.name
+    packed = languages_of(ground.settings).packed_of(name) if manifest.packed else ""
+    asked = Asked(form="language", path=str(place), packed=str(packed))
+    by = "llama.cpp" if packed else "MLX"
     with bench.lent(place) as engine:
         hostile = injection.injected(engine, ground.steps, f"injections, {name}")
         plain, shown = _read(ground, manifest, engine)
     first = Candidate(
-        name=f"{name}, {UNTUNED}", form="language", about="facts in words, as it was",
-        disk=manifest.bytes, cost=ground.cost(Asked(form="language", path=str(place)), name),
+        name=f"{name}, {UNTUNED}", form="language", about=f"facts in words, as it was; by {by}",
+        disk=manifest.bytes, cost=ground.cost(asked, name),
         quality=plain, curve=(Point(answers=0, metrics=plain),) if plain else (),
         deployment=deployment_of("language"), injection=hostile,
     )  # fmt: skip
@@ -113,7 +116,7 @@ def _tuned(
     fewer = [Point(answers=int(n), metrics=c.metrics[TUNED]) for n, c in about.curve.items()]
     asked = Asked(form="language", path=str(place), adapter=str(adapter))
     return Candidate(
-        name=name, form="language", about=f"LoRA, {about.learned_from} answers",
+        name=name, form="language", about=f"LoRA, {about.learned_from} answers; by MLX",
         disk=manifest.bytes + sum(p.stat().st_size for p in adapter.iterdir()),
         cost=ground.cost(asked, name), quality=quality,
         curve=(*fewer, Point(answers=about.learned_from, metrics=quality)),

@@ -22,16 +22,18 @@ from tools.messages import Message
 from tools.slm.criteria.results import Cost, Form
 from tools.slm.criteria.samples import made_up
 from tools.slm.dataset import Example
+from tools.slm.engine import Engine
 from tools.slm.errors import ModelError
 from tools.slm.facts import saving_of
 from tools.slm.judge import Judge
 
 if TYPE_CHECKING:
-    from tools.slm import mlx_engine
+    from tools.slm import engines, mlx_engine
     from tools.slm.tuning import reading
 else:
     # What rules and judges take must not hold what a language model takes.
     mlx_engine, reading = lazy("tools.slm.mlx_engine"), lazy("tools.slm.tuning.reading")
+    engines = lazy("tools.slm.engines")
 
 SCORES, WARM = 40, 4
 SECONDS = 900
@@ -44,6 +46,8 @@ class Asked(Message):
 
     form: Form
     path: str = ""
+    packed: str = ""
+    """What llama.cpp reads of a language model; an adapter lies over MLX's only."""
     adapter: str = ""
     scores: int = SCORES
     format: Literal[1] = 1
@@ -95,11 +99,15 @@ def _scorer(asked: Asked) -> Score:
             judge = Judge.model_validate_json(Path(asked.path).read_bytes())
             return lambda e: judge.probability(e.kind, e.facts, e.history)
         case "language":
-            return reading.scorer(
-                mlx_engine.MlxEngine(
-                    Path(asked.path), Path(asked.adapter) if asked.adapter else None
-                )
-            )
+            return reading.scorer(_engine(asked))
+
+
+def _engine(asked: Asked) -> Engine:
+    place = Path(asked.path)
+    if asked.adapter:
+        return mlx_engine.MlxEngine(place, Path(asked.adapter))
+    packed = Path(asked.packed) if asked.packed else None
+    return engines.load("auto", engines.Files(place, packed))
 
 
 def _peak() -> int:
