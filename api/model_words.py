@@ -24,7 +24,10 @@ def cells(candidate: Candidate) -> tuple[str, ...]:
     quality = (written(candidate.quality.get(m)) for m in ("auc", "brier", "accuracy"))
     cost = candidate.cost
     memory = size(cost.memory) if cost else MISSING
-    speed = f"{_ms(cost.p50_ms)} / {_ms(cost.p95_ms)}" if cost else MISSING
+    speed = MISSING
+    if cost:
+        processor = f"{_ms(cost.processor_ms)} of the processor"
+        speed = f"{_ms(cost.p50_ms)} / {_ms(cost.p95_ms)}; {processor}"
     return (
         candidate.name, *quality, size(candidate.disk) if candidate.disk else "nothing", memory,
         speed, _learning(candidate), _needs(candidate), _hostile(candidate),

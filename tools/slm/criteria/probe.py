@@ -76,17 +76,19 @@ def probe(asked: Asked) -> Cost:
     score = _scorer(asked)
     score(proposals[0])
     loaded = time.perf_counter() - started
-    times = []
+    times, busy = [], []
     for proposal in proposals:
-        before = time.perf_counter()
+        before, worked = time.perf_counter(), time.process_time()
         score(proposal)
         times.append(1000 * (time.perf_counter() - before))
+        busy.append(1000 * (time.process_time() - worked))
     found = sorted(times[WARM:])
     return Cost(
         memory=_peak(),
         load_ms=1000 * loaded,
         p50_ms=statistics.median(found),
         p95_ms=found[min(len(found) - 1, math.ceil(0.95 * len(found)) - 1)],
+        processor_ms=statistics.median(busy[WARM:]),
         scores=len(found),
     )
 

@@ -27,7 +27,9 @@ class Cost(Result):
     """From the start of loading to the first score."""
     p50_ms: float
     p95_ms: float
-    """Of one score, the model being loaded and warm."""
+    """Of one score, the model being loaded and warm, by the clock."""
+    processor_ms: float
+    """Median of the processor's time for one score: what a busy machine does not change."""
     scores: int
 
 
