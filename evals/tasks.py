@@ -82,9 +82,9 @@ def _options(
 def suite_task(suite: SuiteName, options: Options, family: str, seed: int | str) -> Task:
     """Return a suite's task; raises `UnknownName`. What is empty means all.
 
-    Inspect makes a number of a seed that looks like one.
+    Inspect makes a number of a seed that looks like one; runs logged earlier say 0 for all.
     """
-    wanted = places(suite, family, str(seed))
+    wanted = places(suite, family, str(seed or ""))
     return Task(
         dataset=MemoryDataset([_sample(place) for place in wanted], name=f"pillion-{suite}"),
         solver=pillion(options.model_dump(mode="json")),
