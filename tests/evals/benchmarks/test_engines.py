@@ -69,6 +69,12 @@ def test_only_the_engine_that_serves_has_a_target() -> None:
 def test_engines_that_differ_do_not_hold() -> None:
     one = dict.fromkeys(CHOICES, 0.0) | {CHOICES[0]: 0.6, CHOICES[1]: 0.4}
     other = one | {CHOICES[0]: 0.4, CHOICES[1]: 0.6}
-    assert apart(took(1, answer=one), took(1, answer=one)).holds
-    found = apart(took(1, 1, answer=one), took(1, 1, answer=other))
+    assert apart("llama.cpp", "MLX", took(1, answer=one), took(1, answer=one)).holds
+    found = apart("llama.cpp", "MLX", took(1, 1, answer=one), took(1, 1, answer=other))
     assert not found.holds and found.value == pytest.approx(0.2) and "0 of 2" in found.spread
+
+
+def test_what_cannot_serve_may_differ() -> None:
+    one, other = dict.fromkeys(CHOICES, 0.0), dict.fromkeys(CHOICES, 0.1)
+    found = apart("llama.cpp", "ONNX Runtime", took(1, answer=one), took(1, answer=other))
+    assert found.holds and not found.target and found.value == pytest.approx(0.1)
