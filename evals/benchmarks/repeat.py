@@ -39,8 +39,8 @@ def run(quick: bool) -> list[Row]:
     ratios = [run.comparison.ratio.mid for run in runs]
     slower = sum(run.comparison.ratio.mid < 1 for run in runs)
     changed = sum(len(run.comparison.differing) for run in runs)
-    (usual, times), *_ = Counter(run.top for run in runs).most_common()
-    named = "; ".join(sorted(f"{kind} {target}" for kind, target in usual))
+    (usual, times), *others = Counter(run.top for run in runs).most_common()
+    named = _named(usual) + "".join(f"; {n} × instead {_named(o - usual)}" for o, n in others)
     of = f"of {repetitions}"
     return [
         Row("runs whose accepted set made the workload slower", slower, of, "", "0", slower == 0),
@@ -50,6 +50,10 @@ def run(quick: bool) -> list[Row]:
             times == repetitions),
         Row("changes rolled back on live", sum(run.rolled_back for run in runs), ""),
     ]  # fmt: skip
+
+
+def _named(top: frozenset[tuple[str, str]]) -> str:
+    return "; ".join(sorted(f"{kind} {target}" for kind, target in top))
 
 
 def _once(database: Path, log: Path, *, turns: int) -> _Run:
