@@ -6,8 +6,10 @@ import math
 import random
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
+from graph.decisions import RECORDED, RecordedDecision
 from tests.factories import NOW
 from tools.slm.dataset import Example
 from tools.slm.evaluation import evaluate
@@ -64,3 +66,18 @@ def make_about(examples: Sequence[Example], judge: Judge, **fields: Any) -> Abou
         "made_at": NOW, "chosen": "by hand", "evaluation": found, "against": None
     }  # fmt: skip
     return About.model_validate(values | fields)
+
+
+@cache
+def make_export(count: int) -> bytes:
+    """Return that many answers as a ledger exports them."""
+    return RECORDED.dump_json(
+        tuple(
+            RecordedDecision(
+                proposal_id=e.proposal, product=e.product, kind=e.kind, target="t.c",
+                facts=e.facts, verdict="approve" if e.approved else "reject", reason="",
+                principal="ada", channel="terminal", decided_at=e.at, seconds=3.0,
+            )
+            for e in make_examples(count)
+        )
+    )  # fmt: skip

@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from api.cli import language
-from graph.decisions import RECORDED, RecordedDecision
 from graph.learning import store_of
 from graph.ledger import Ledger
 from graph.settings import Settings
-from tests.answers import make_about, make_examples, make_judge
+from tests.answers import make_about, make_examples, make_export, make_judge
 from tests.chat import chat_server
 from tests.commands import document, invoke, refusal, started
 from tests.models import make_gguf
@@ -31,24 +29,10 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-@cache
-def answers(count: int) -> bytes:
-    return RECORDED.dump_json(
-        tuple(
-            RecordedDecision(
-                proposal_id=e.proposal, product=e.product, kind=e.kind, target="t.c",
-                facts=e.facts, verdict="approve" if e.approved else "reject", reason="",
-                principal="ada", channel="terminal", decided_at=e.at, seconds=3.0,
-            )
-            for e in make_examples(count)
-        )
-    )  # fmt: skip
-
-
 @pytest.fixture
 def exported(tmp_path: Path) -> Path:
     path = tmp_path / "answers.json"
-    path.write_bytes(answers(120))
+    path.write_bytes(make_export(120))
     return path
 
 

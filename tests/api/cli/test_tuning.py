@@ -11,8 +11,7 @@ import pytest
 
 from api.cli.model_report import show
 from api.model_words import headline
-from graph.decisions import RECORDED, RecordedDecision
-from tests.answers import make_examples
+from tests.answers import make_export
 from tests.commands import document, invoke, refusal, started
 from tests.models import ANSWERS, make_gguf, make_weights
 from tools.slm import fitting, training
@@ -24,18 +23,7 @@ TUNE = ("model", "train", "--tune", "--minutes", 0.02, "--decisions")
 
 
 def exported(path: Path, count: int) -> Path:
-    path.write_bytes(
-        RECORDED.dump_json(
-            tuple(
-                RecordedDecision(
-                    proposal_id=e.proposal, product=e.product, kind=e.kind, target="t.c",
-                    facts=e.facts, verdict="approve" if e.approved else "reject", reason="",
-                    principal="ada", channel="terminal", decided_at=e.at, seconds=3.0,
-                )
-                for e in make_examples(count)
-            )
-        )
-    )  # fmt: skip
+    path.write_bytes(make_export(count))
     return path
 
 
