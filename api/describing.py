@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from open_data_contract_standard.model import OpenDataContractStandard
+
 from mcp_servers.product.client import ProductClient
 from mcp_servers.product.contract import ProductDescription
 from tools.messages import Message, TableName
 from tools.product.contract import load_contract
 from tools.product.contract_edit import Blank, Key, blanks
-from tools.product.contract_facts import column_name
+from tools.product.contract_facts import column_name, table_name
 from tools.product.profile import TableProfile
 from tools.words.columns import Known, facts_of_column, facts_of_table, facts_of_terms
 from tools.words.facts import Facts
@@ -65,7 +67,7 @@ async def undescribed(client: ProductClient, only: Sequence[str] = ()) -> Undesc
     contract = load_contract(path)
     workload = (await client.read_workload(PATTERNS)).workload
     profiles = {str(t.name).lower(): await client.profile_table(t.name) for t in described.tables}
-    known = Known(workload.patterns, _comments(described), _meanings(path, profiles))
+    known = Known(workload.patterns, _comments(described), _meanings(contract, profiles))
     wanted = [b for b in blanks(contract) if not only or _named(b) & {o.lower() for o in only}]
     told = ((b.key, _facts(b, profiles, known)) for b in wanted)
     facts = {key: found for key, found in told if found is not None}
@@ -102,12 +104,13 @@ def _comments(described: ProductDescription) -> dict[tuple[TableName, str], str]
     return {(t.name, c.name): c.comment for t in described.tables for c in t.columns if c.comment}
 
 
-def _meanings(path: Path, profiles: dict[str, TableProfile]) -> dict[tuple[TableName, str], str]:
+def _meanings(
+    contract: OpenDataContractStandard, profiles: dict[str, TableProfile]
+) -> dict[tuple[TableName, str], str]:
     """Return the logical types of the contract by the names of the database."""
     found: dict[tuple[TableName, str], str] = {}
-    for promise in load_contract(path).schema_ or ():
-        name = (promise.physicalName or promise.name or "").lower().replace('"', "")
-        table = profiles.get(name.removeprefix("main."))
+    for promise in contract.schema_ or ():
+        table = profiles.get(table_name(promise))
         if table is None:
             continue
         said = {column_name(p).lower(): p.logicalType for p in promise.properties or ()}

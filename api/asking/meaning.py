@@ -64,8 +64,7 @@ def _promises(home: Home, product: str) -> dict[tuple[str, str], _Promise]:
     path = load_descriptor(descriptor_of(home.settings, product)).contract
     found: dict[tuple[str, str], _Promise] = {}
     for said in contracts.load_contract(path).schema_ or ():
-        table = (said.physicalName or said.name or "").lower().replace('"', "")
-        table = table.removeprefix("main.")
+        table = contract_facts.table_name(said)
         found[table, ""] = _Promise(f"schema.{said.name}", said)
         for prop in said.properties or ():
             column = contract_facts.column_name(prop).lower()

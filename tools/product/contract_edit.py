@@ -13,7 +13,7 @@ from open_data_contract_standard.model import OpenDataContractStandard
 
 from tools.plain_text import plain
 from tools.product.contract import Where, load_contract
-from tools.product.contract_facts import column_name
+from tools.product.contract_facts import column_name, table_name
 from tools.product.contract_inference import INFERRED
 from tools.product.errors import ContractInvalid
 from tools.product.yaml_file import parse_yaml, write_text
@@ -48,8 +48,7 @@ class Blank(NamedTuple):
 def blanks(contract: OpenDataContractStandard) -> Iterator[Blank]:
     """Yield what has no description, or only the one that a drafted contract gives itself."""
     for at, promise in enumerate(contract.schema_ or ()):
-        name = (promise.physicalName or promise.name or "").lower().replace('"', "")
-        table, own = name.removeprefix("main."), promise.name or ""
+        table, own = table_name(promise), promise.name or ""
         if not promise.description:
             yield Blank(("schema", at), Key(own, None), table, None)
         for number, prop in enumerate(promise.properties or ()):

@@ -83,6 +83,12 @@ def _spellings(table: TableName) -> tuple[str, ...]:
     return tuple(s.lower() for s in (table.sql, dotted, quoted(table.name), table.name))
 
 
+def table_name(promise: SchemaObject) -> str:
+    """Return the name of the table that an object means, in lower case and without quotes."""
+    name = (promise.physicalName or promise.name or "").lower().replace('"', "")
+    return name.removeprefix("main.")
+
+
 def column_name(prop: SchemaProperty) -> str:
     """Return the name of the column that a property means."""
     return prop.physicalName or prop.name or ""
