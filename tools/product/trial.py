@@ -21,6 +21,7 @@ from tools.messages import (
     Trial,
     TrialStatus,
 )
+from tools.numbers import counted
 from tools.product.bench import Bench, InsertLimit, affected, text_after
 from tools.product.errors import ProductError, Refused
 from tools.product.executor import apply
@@ -197,7 +198,8 @@ def _sample(bench: Bench, attempt: Attempt, report: Report) -> tuple[TrialStatus
         late = time.monotonic() > attempt.until
         if total.high < 1 and not attempt.neutral:
             break
-        if turn >= ROUNDS and (late or _clear(total, settings.min_gain, attempt.neutral)):
+        clear = _clear(total, settings.min_gain, attempt.neutral)
+        if turn >= ROUNDS and (late or (clear and not _disputed(bench, attempt, total))):
             break
         if late and total.mid < 1:
             break
@@ -208,6 +210,21 @@ def _clear(total: Interval, min_gain: float, neutral: bool) -> bool:
     if neutral:
         return total.low >= NEUTRAL_SURE or total.high < NEUTRAL_LOSS
     return total.low > min_gain or total.high < min_gain
+
+
+def _disputed(bench: Bench, attempt: Attempt, total: Interval) -> bool:
+    """Return whether losers decide about a winner: of many queries one looks slower by chance."""
+    if attempt.neutral or total.low <= bench.job.settings.min_gain:
+        return False
+    return _share(_losers(bench, attempt)) > bench.job.settings.max_loser_share
+
+
+def _losers(bench: Bench, attempt: Attempt) -> list[QueryTiming]:
+    return [t for t in _timings(bench, attempt) if t.ratio.high < 1]
+
+
+def _share(timings: Sequence[QueryTiming]) -> float:
+    return sum(t.share for t in timings)
 
 
 def _total(bench: Bench, attempt: Attempt) -> Interval:
@@ -226,10 +243,10 @@ def _verdict(bench: Bench, attempt: Attempt) -> tuple[TrialStatus, str]:
     if total.low <= settings.min_gain:
         slower = "the workload becomes slower" if total.high < 1 else "the gain is not clear"
         return "rejected", f"{slower}: {shown}, wanted above ×{settings.min_gain:g}"
-    losers = [t for t in _timings(bench, attempt) if t.ratio.high < 1]
-    if sum(t.share for t in losers) > settings.max_loser_share:
-        share = sum(t.share for t in losers)
-        return "rejected", f"{len(losers)} queries with {share:.0%} of the time become slower"
+    losers = _losers(bench, attempt)
+    if _share(losers) > settings.max_loser_share:
+        told = f"{counted(len(losers), 'query', 'queries')} with {_share(losers):.0%} of the time"
+        return "rejected", f"{told} {'becomes' if len(losers) == 1 else 'become'} slower"
     if trifle := _trifle(attempt.pairings):
         return "rejected", f"{trifle}: {shown}"
     return "accepted", f"the workload becomes faster: {shown}"

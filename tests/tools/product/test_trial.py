@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from tools.messages import Interval, Rehearsal
-from tools.product.bench import INSERT_WORTH, InsertLimit
+from tools.product import trial
+from tools.product.bench import INSERT_WORTH, Bench, InsertLimit
 from tools.product.measure import Pairing
 from tools.product.measurement import ShadowSettings
-from tools.product.trial import Attempt, _needless, _refusal, _trifle
+from tools.product.trial import Attempt, _needless, _refusal, _sample, _trifle
 
 LIMIT = InsertLimit(ShadowSettings().max_insert_cost, INSERT_WORTH)
 UNDONE = Rehearsal(ok=True, apply_ms=1.0, undo_ms=1.0, detail="equal")
@@ -81,3 +82,41 @@ def test_what_no_person_would_notice_is_not_worth_a_question(
 def test_a_trifle_is_told_with_what_it_saves() -> None:
     pairing = Pairing("f", "SELECT 1", "SELECT 1", 300, 1.0, before=[0.5], after=[0.4])
     assert _trifle([pairing]) == "it saves 0.10 ms a query and 0.03 s in all recorded runs"
+
+
+def raced(monkeypatch: pytest.MonkeyPatch, later_ms: float) -> tuple[str, str, int]:
+    """Race two queries: one gets fast, the other looks slow at first and takes `later_ms` after."""
+    query = SimpleNamespace(
+        pattern=SimpleNamespace(sql="SELECT 1", runs=1, callers=()), weighted=10.0, row_groups=None
+    )
+    job = SimpleNamespace(settings=ShadowSettings(max_loser_share=0.25))
+    bench = SimpleNamespace(
+        job=job, base=None, watchdog=None, noise=[], total=20.0, queries={"a": query, "b": query},
+        constant=lambda _: 0.0,
+    )  # fmt: skip
+    pairings = [Pairing(f, "SELECT 1", "SELECT 1", 1.0, 1.0) for f in ("a", "b")]
+    attempt = SimpleNamespace(
+        neutral=False, con=None, until=float("inf"), pairings=pairings, troubles={}, row_groups={}
+    )
+
+    def run_round(*_: Any) -> None:
+        turn = len(pairings[0].before)
+        slow = 13.0 if turn < trial.ROUNDS else later_ms
+        for pairing, ms in zip(pairings, (2.0, slow), strict=True):
+            pairing.before.append(10.0 + 0.02 * (turn % 3))
+            pairing.after.append(ms)
+
+    monkeypatch.setattr(trial, "run_round", run_round)
+    status, reason = _sample(cast(Bench, bench), cast(Attempt, attempt), lambda _: None)
+    return status, reason, len(pairings[0].before)
+
+
+def test_losers_that_decide_about_a_winner_are_raced_until_the_last_round(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    last = ShadowSettings().repetitions
+    status, _, rounds = raced(monkeypatch, later_ms=10.0)
+    assert status == "accepted" and trial.ROUNDS < rounds <= last
+    status, reason, rounds = raced(monkeypatch, later_ms=13.0)
+    assert (status, rounds) == ("rejected", last)
+    assert reason == "1 query with 50% of the time becomes slower"
