@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
 from tools.messages import Interval, Rehearsal
-from tools.product.bench import INSERT_WORTH, InsertLimit
+from tools.product import trial
+from tools.product.bench import INSERT_WORTH, Bench, InsertLimit
 from tools.product.measure import Pairing
 from tools.product.measurement import ShadowSettings
-from tools.product.trial import Attempt, _needless, _refusal, _trifle
+from tools.product.trial import ROUNDS, Attempt, _needless, _refusal, _sample, _trifle
 
 LIMIT = InsertLimit(ShadowSettings().max_insert_cost, INSERT_WORTH)
 UNDONE = Rehearsal(ok=True, apply_ms=1.0, undo_ms=1.0, detail="equal")
@@ -81,3 +83,24 @@ def test_what_no_person_would_notice_is_not_worth_a_question(
 def test_a_trifle_is_told_with_what_it_saves() -> None:
     pairing = Pairing("f", "SELECT 1", "SELECT 1", 300, 1.0, before=[0.5], after=[0.4])
     assert _trifle([pairing]) == "it saves 0.10 ms a query and 0.03 s in all recorded runs"
+
+
+@pytest.mark.parametrize(
+    ("low", "mid", "rounds"),
+    [(1.03, 1.06, 3), (1.015, 1.06, 27), (1.0, 1.03, 9), (1.019, 1.021, 9), (0.9, 0.95, 9)],
+)
+def test_what_more_rounds_would_prove_gets_them(
+    monkeypatch: pytest.MonkeyPatch, low: float, mid: float, rounds: int
+) -> None:
+    ran: list[int] = []
+    monkeypatch.setattr(trial, "run_round", lambda *args: ran.append(1))
+    monkeypatch.setattr(trial, "_total", lambda *args: Interval(low=low, mid=mid, high=1.2))
+    monkeypatch.setattr(trial, "_verdict", lambda *args: ("rejected", ""))
+    job = SimpleNamespace(settings=ShadowSettings())
+    bench = SimpleNamespace(job=job, base=None, watchdog=None)
+    attempt = SimpleNamespace(con=None, pairings=[], neutral=False, until=math.inf)
+    _sample(cast(Bench, bench), cast(Attempt, attempt), lambda text: None)
+    assert len(ran) == rounds
+    attempt.until = 0.0
+    _sample(cast(Bench, bench), cast(Attempt, attempt), lambda text: None)
+    assert len(ran) <= rounds + ROUNDS
