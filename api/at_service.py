@@ -16,6 +16,7 @@ import httpx2
 
 from api.presence import Serving
 from api.service.settings import ServiceSettings
+from api.service.terminal import said_to_be
 from graph.errors import GraphError
 from graph.steward import OnEvent
 from tools.messages import AgentName
@@ -54,6 +55,10 @@ class AtService:
 
     serving: Serving
     limits: ServiceSettings
+    person: str
+    """Who asks, as the terminal knows them ..."""
+    key: str = ""
+    """... or as the service does."""
 
     async def get(self, path: str, query: Mapping[str, Any]) -> Any:
         """Return the document at a path."""
@@ -96,7 +101,8 @@ class AtService:
 
     @asynccontextmanager
     async def _http(self) -> AsyncIterator[httpx2.AsyncClient]:
-        headers = {"authorization": f"Bearer {self.serving.token}"}
+        headers = {"authorization": f"Bearer {self.key or self.serving.token}"}
+        headers |= {} if self.key else said_to_be(self.person)
         async with httpx2.AsyncClient(
             base_url=self.serving.url, headers=headers, timeout=TIMEOUT, trust_env=False,
             verify=trusted(self.limits),

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -86,6 +86,11 @@ class Settings(BaseSettings):
     principal: Annotated[
         str, Field(description="Who answers in the terminal; the login name by default.")
     ] = ""
+
+    key: Annotated[
+        SecretStr | None,
+        Field(description="Key that commands show a running service, in place of that name."),
+    ] = None
 
     @field_validator("home")
     @classmethod

@@ -22,11 +22,13 @@ from tools.messages import (
     Trial,
     change_target,
 )
-from tools.slm.facts import certain_saving
+from tools.slm.facts import certain_saving, possible_saving
 from tools.slm.judge import Opinion
 
 CLEARLY = 4.0
-"""How many times larger a certain gain must be to be offered before what was tried earlier."""
+"""How many times larger a gain must be to be offered before what was tried earlier: the least that
+it can be against the most that the other can, for what one measurement tells apart by its middle
+the next one may not."""
 LEAST_GAIN = 0.01
 """Log of a gain below which none is told from another."""
 VERBS = {
@@ -122,15 +124,15 @@ def ordered(trials: Iterable[Trial]) -> list[Trial]:
     """
     placed: list[Trial] = []
     for trial in sorted(trials, key=lambda t: (-t.candidate.promise, t.candidate.id)):
-        at, gain = len(placed), _saving(trial)
-        while at and gain > CLEARLY * max(_saving(placed[at - 1]), LEAST_GAIN):
+        at, gain = len(placed), _saving(trial, certain_saving)
+        while at and gain > CLEARLY * max(_saving(placed[at - 1], possible_saving), LEAST_GAIN):
             at -= 1
         placed.insert(at, trial)
     return placed
 
 
-def _saving(trial: Trial) -> float:
-    return certain_saving(trial.evidence) if trial.evidence else -math.inf
+def _saving(trial: Trial, bound: Callable[[Evidence], float]) -> float:
+    return bound(trial.evidence) if trial.evidence else -math.inf
 
 
 def compose(context: Context, trial: Trial, check: ChangeCheck, passed: Passed) -> Proposal:

@@ -174,7 +174,10 @@ def through_service(
 
     async def main() -> T:
         with RunProgress(err, enabled=not quiet) as progress:
-            service = at_service.AtService(serving, load_service_settings())
+            settings = load_settings()
+            key = settings.key.get_secret_value() if settings.key else ""
+            limits = load_service_settings()
+            service = at_service.AtService(serving, limits, settings.person, key)
             return await work(service, progress.handle)
 
     try:

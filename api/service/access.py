@@ -18,6 +18,7 @@ from api.service.keys import EVERY, ROLES, Keys, Role
 from api.service.problems import Refused
 from api.service.rates import Rate
 from api.service.settings import ServiceSettings
+from api.service.terminal import LONGEST, PERSON, name_in
 from api.service.tokens import Tokens, is_token
 from tools.messages import Principal
 
@@ -69,17 +70,21 @@ class Needs:
     """The rule of a route: the role its caller needs, in some product at least.
 
     Routes about one product check that product besides; `everywhere` asks for all of them.
+    Where `named`, a terminal may say for whom it asks.
     """
 
-    def __init__(self, role: Role, *, everywhere: bool = False) -> None:
+    def __init__(self, role: Role, *, everywhere: bool = False, named: bool = False) -> None:
         self.role = role
         self.everywhere = everywhere
+        self.named = named
 
     async def __call__(self, request: HTTPConnection) -> Caller:
         """Return the caller; refuses with 401 or 403."""
         access: Access = request.app.state.service.access
         try:
             caller = await access.authenticate(request.headers)
+            if self.named:
+                caller = access.named(caller, request.headers)
         except Refused as exc:
             if exc.status == 401:
                 exc.headers["www-authenticate"] = access.challenge(exc, base_url(request))
@@ -91,6 +96,9 @@ class Needs:
         return caller
 
 
+Asker = Annotated[Caller, Depends(Needs("viewer", named=True))]
+Starter = Annotated[Caller, Depends(Needs("operator", named=True))]
+Undoer = Annotated[Caller, Depends(Needs("approver", named=True))]
 Viewer = Annotated[Caller, Depends(Needs("viewer"))]
 Operator = Annotated[Caller, Depends(Needs("operator"))]
 Approver = Annotated[Caller, Depends(Needs("approver"))]
@@ -143,8 +151,7 @@ class Access:
     def identify(self, headers: Mapping[str, str]) -> Caller:
         """Return the same from what is at hand: a token whose key is not known yet is refused."""
         secret = _secret(headers)
-        own = secrets.compare_digest(secret.encode("utf-8", "surrogatepass"), self.own.encode())
-        if own or self.open:
+        if self._owns(headers) or self.open:
             everything = cast(dict[str, Role], {EVERY: "admin"})
             return Caller(Principal(kind="person", name=self.person), everything)
         if self.tokens is not None and is_token(secret):
@@ -154,6 +161,34 @@ class Access:
         if found is None:
             raise Refused(401, "unauthorized", self._ways())
         return Caller(Principal(kind=found.kind, name=found.name), found.roles)
+
+    def named(self, caller: Caller, headers: Mapping[str, str]) -> Caller:
+        """Return the caller under the name their terminal says; refuses a name that is another's.
+
+        Whom a key or an issuer can vouch for is not whom a terminal says: they show it.
+        """
+        name = name_in(headers)
+        if name is None or name.casefold() == caller.principal.name.casefold():
+            return caller
+        if not name:
+            raise Refused(
+                400, "bad_name",
+                f"{PERSON} is 1 to {LONGEST} printable characters, percent-encoded; a terminal"
+                " takes them from PILLION_PRINCIPAL.",
+            )  # fmt: skip
+        if not self._owns(headers):
+            raise Refused(403, "not_shown", "Only a terminal of the home's owner says a name.")
+        if self.tokens is not None or self.keys.named(name):
+            raise Refused(
+                403, "not_shown",
+                f"This service knows {name!r} by a key or a token, and a name alone shows neither:"
+                " set PILLION_KEY to theirs, or ask under another PILLION_PRINCIPAL.",
+            )  # fmt: skip
+        return replace(caller, principal=Principal(kind="person", name=name))
+
+    def _owns(self, headers: Mapping[str, str]) -> bool:
+        shown = _secret(headers).encode("utf-8", "surrogatepass")
+        return secrets.compare_digest(shown, self.own.encode())
 
     def _ways(self) -> str:
         token = f" or a token of {self.settings.oidc_issuer}" if self.tokens else ""

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.asking.asking import ask
 from api.asking.contract import Reply
 from api.asking.home import Home
-from api.service.access import Caller, Viewer
+from api.service.access import Asker, Caller
 from api.service.desk import RunAsked, begin_run, known_products
 from api.service.service import Served, Service
 from tools.asking.request import MOST_CHARACTERS
@@ -51,7 +51,7 @@ def _explained(service: Service, facts: Facts) -> Words:
 
 @router.post("/ask")
 async def ask_in_words(
-    service: Served, caller: Viewer, asked: Annotated[PlainRequest, Body(examples=[EXAMPLE])]
+    service: Served, caller: Asker, asked: Annotated[PlainRequest, Body(examples=[EXAMPLE])]
 ) -> Reply:
     """Answer a request in plain words with its sources, or ask back; starting a run needs operator.
 

@@ -103,6 +103,10 @@ class Keys(SqliteFile):
         ).fetchone()
         return _key(row) if row else None
 
+    def named(self, name: str) -> bool:
+        """Return whether a key was ever made under that name, whatever its case."""
+        return any(key.name.casefold() == name.casefold() for key in self.all())
+
     def revoke(self, name: str) -> None:
         """End a key at once; raises `UnknownKey`."""
         with self._transaction() as con:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from api.describing import Drafts, drafted, undescribed
 from api.products import serving_of
-from api.service.access import Operator, Viewer
+from api.service.access import Starter, Viewer
 from api.service.desk import RunAsked, begin_run, known_product, known_products, known_thread
 from api.service.service import Served, Service
 from api.service.wire import json_response
@@ -78,7 +78,7 @@ async def draft_descriptions(
 @router.post("/products/{product}/runs", status_code=202)
 async def start_run(
     service: Served,
-    caller: Operator,
+    caller: Starter,
     product: str,
     asked: Annotated[RunAsked, Body(examples=[RUN_EXAMPLE])],
 ) -> Response:

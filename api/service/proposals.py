@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Body, Header, Path, Query
 from starlette.responses import Response
 
-from api.service.access import Approver, Viewer
+from api.service.access import Approver, Undoer, Viewer
 from api.service.desk import (
     DecisionAsked,
     Sort,
@@ -105,6 +105,6 @@ async def decide(
 
 
 @router.post("/{proposal_id}/undo")
-async def undo(service: Served, caller: Approver, proposal_id: Id) -> dict[str, Any]:
+async def undo(service: Served, caller: Undoer, proposal_id: Id) -> dict[str, Any]:
     """Take an applied change back, in one transaction of the product."""
     return view(await take_back(service, caller, proposal_id))

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
+
+import duckdb
 
 from tools.messages import Interval
+from tools.product.catalog import read_catalog
+from tools.product.guard import check_read_only
 from tools.product.owner import Limits, Owner
 from tools.product.statistics import ratio_of_totals
 from tools.product.workload_store import WorkloadStore
 
 CONFIG = {"threads": "2", "memory_limit": "1GB"}
-TURN_SECONDS = 120.0
-RUNS_A_TURN = 2
-"""One to warm up and one for the clock; the processor counts both."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class Comparison:
     before_ms: float
     after_ms: float
     """Weighted totals of medians."""
+    threads: tuple[float, float]
+    """How many worked at once, before and after: time of the processor / time on the clock."""
     differing: tuple[str, ...]
     """Names of queries whose answer changed."""
     timed: int
@@ -73,12 +78,15 @@ def compare(
     walls = [[side.wall[sql] for sql in timed] for side in (old, new)]
     work = [[side.processor[sql] for sql in timed] for side in (old, new)]
     runs = [float(weights[name]) for name in names]
+    totals = [_total(side, runs) for side in walls]
+    works = [_total(side, runs) for side in work]
     return Comparison(
         ratio=ratio_of_totals(walls[0], walls[1], runs),
         once=ratio_of_totals(walls[0], walls[1], [1.0] * len(runs)),
         processor=ratio_of_totals(work[0], work[1], runs),
-        before_ms=sum(w * _median(s) for w, s in zip(runs, walls[0], strict=True)),
-        after_ms=sum(w * _median(s) for w, s in zip(runs, walls[1], strict=True)),
+        before_ms=totals[0],
+        after_ms=totals[1],
+        threads=(works[0] / totals[0], works[1] / totals[1]),
         differing=differing,
         timed=len(names),
     )
@@ -92,16 +100,40 @@ class Samples:
         self.processor: defaultdict[str, list[float]] = defaultdict(list)
 
     def take(self, owner: Owner, sql: str) -> None:
-        """Run a query once to warm up and once for its time."""
-        started = time.process_time()
-        for ms in owner.time_queries([sql], 1, TURN_SECONDS).get(sql, ()):
-            self.wall[sql].append(ms)
-            self.processor[sql].append((time.process_time() - started) * 1000 / RUNS_A_TURN)
+        """Run a query once to warm up and once for its times; one that fails leaves none."""
+        with contextlib.suppress(duckdb.Error), owner.cursor() as con:
+            statement = owner.rewritten(check_read_only(sql))
+            con.execute(statement).fetchall()
+            wall, work = time.perf_counter(), time.process_time()
+            con.execute(statement).fetchall()
+            self.wall[sql].append((time.perf_counter() - wall) * 1000)
+            self.processor[sql].append((time.process_time() - work) * 1000)
 
 
-def _median(samples: list[float]) -> float:
-    ordered = sorted(samples)
-    return ordered[len(ordered) // 2]
+def without_rows(
+    after: Path, texts: Mapping[str, str], weights: Mapping[str, int], *, turns: int, scratch: Path
+) -> float:
+    """Return the weighted milliseconds on the clock of the same queries when no table has a row.
+
+    No change of the data saves what they take then: parsing, planning, starting, answering.
+    """
+    empty = scratch / "empty.duckdb"
+    shutil.copy(after, empty)
+    with duckdb.connect(str(empty)) as con:
+        for table in read_catalog(con).tables:
+            con.execute(f"TRUNCATE {table.name.sql}")
+        con.execute("CHECKPOINT")
+    samples = Samples()
+    with _owner(empty, scratch / "empty.db") as owner:
+        for _ in range(turns):
+            for sql in texts.values():
+                samples.take(owner, sql)
+    timed = [name for name, sql in texts.items() if samples.wall[sql]]
+    return _total([samples.wall[texts[n]] for n in timed], [float(weights[n]) for n in timed])
+
+
+def _total(samples: Sequence[list[float]], weights: Sequence[float]) -> float:
+    return sum(w * median(s) for w, s in zip(weights, samples, strict=True))
 
 
 def _answer(owner: Owner, sql: str) -> object:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import logging
 import sqlite3
@@ -27,13 +26,12 @@ from mcp_servers.product.contract import (
     TableDescription,
     TableProfile,
 )
+from mcp_servers.product.live_proof import LIVE_QUERIES, LIVE_SECONDS, LiveProof
 from mcp_servers.product.settings import ProductSettings
 from tools.failpoints import crash_point
 from tools.messages import (
     Candidate,
     Change,
-    Interval,
-    QueryTiming,
     Rehearsal,
     TableName,
     Trial,
@@ -50,7 +48,6 @@ from tools.product.contract_risks import risks
 from tools.product.descriptor import Descriptor
 from tools.product.errors import DiskFull, ImportFailed, ProductError, SchemaDrift, UnknownTable
 from tools.product.importers import import_path
-from tools.product.live import LiveSamples, compare_live
 from tools.product.live_answers import ask
 from tools.product.measurement import MeasureResult, ShadowJob, ShadowSettings
 from tools.product.owner import Owner
@@ -65,9 +62,6 @@ SCHEMA_KINDS = (
     "drop_column", "drop_table", "add_not_null", "add_check",
 )  # fmt: skip
 QUERY_KINDS = ("create_summary", "rewrite_query")
-LIVE_QUERIES = 12
-LIVE_REPETITIONS = 7
-LIVE_SECONDS = 12.0
 LOG = logging.getLogger(__name__)
 UNEXPECTED = (duckdb.Error, sqlite3.Error, OSError)
 """What engine, store and disk may raise anywhere."""
@@ -112,11 +106,15 @@ class ProductService:
             except ImportFailed as exc:
                 # Registration read it into the store; a file that went is no reason to stop.
                 LOG.warning("A query file is left out: %s", exc)
-        config = {
-            "memory_limit": self.settings.memory_limit,
-            "threads": str(self.settings.threads),
-        }
+        config = self._config(self.settings.memory_limit)
         return Owner(Path(self.descriptor.database), store, config)
+
+    def _config(self, memory_limit: str) -> dict[str, str]:
+        return {"memory_limit": memory_limit, "threads": str(self.settings.threads)}
+
+    @property
+    def _proof(self) -> LiveProof:
+        return LiveProof(self.owner, self.home, self._config(self.settings.shadow_memory_limit))
 
     def close(self) -> None:
         """Release the database and the workload store."""
@@ -285,7 +283,7 @@ class ProductService:
                     None,
                 )  # fmt: skip
             if done is None:
-                self._time_before(request)
+                self._proof.time_before(request)
             with owner.lock, owner.cursor() as con:
                 expected = None if done else self._expected(con, request)
                 texts = () if done else request.queries[:LIVE_QUERIES]
@@ -297,12 +295,6 @@ class ProductService:
                 )  # fmt: skip
             owner.refresh_rewrites()
         return _applied(row)
-
-    def _time_before(self, request: ApplyRequest) -> None:
-        texts = request.queries[:LIVE_QUERIES]
-        samples = self.owner.time_queries(texts, LIVE_REPETITIONS, LIVE_SECONDS)
-        crash_point("server.apply.before_baseline")
-        LiveSamples(samples=samples).save(self._live_path(request.proposal_id))
 
     def _expected(self, con: Any, request: ApplyRequest) -> str:
         """Return the present hash when only Pillion's own changes led to it from the expected one.
@@ -324,23 +316,8 @@ class ProductService:
         return present
 
     def verify(self, proposal_id: str) -> LiveCheck:
-        """Time a change's queries on live again and compare with the times before it."""
-        before = LiveSamples.load(self._live_path(proposal_id))
-        check = self._compare(before)
-        if check.ratio is not None and check.ratio.high < 1:
-            # A loaded machine looks like a regression once; it seldom does twice.
-            again = self._compare(before)
-            if again.ratio is not None and again.ratio.mid > check.ratio.mid:
-                return again
-        return check
-
-    def _compare(self, before: LiveSamples) -> LiveCheck:
-        after = self.owner.time_queries(before.samples, LIVE_REPETITIONS, LIVE_SECONDS)
-        # A text timed before the change may be answered by another one since.
-        asked = self.owner.store.workload(self.owner.catalog()).patterns
-        weights = {p.sql: p.runs for p in (*asked, *self.workload().patterns)}
-        ratio, timings = compare_live(before.samples, after, weights)
-        return LiveCheck(ratio=ratio, queries=timings, detail=_live_detail(ratio, timings))
+        """Time a change's queries on live and compare with the times without it."""
+        return self._proof.check(proposal_id)
 
     def undo(self, proposal_id: str, *, rolled_back: bool) -> Applied:
         """Undo one change in one transaction; a repeat finds it undone."""
@@ -354,10 +331,6 @@ class ProductService:
         """Return all changes made here, oldest first."""
         with self.owner.cursor() as con:
             return tuple(_applied(row) for row in executor.list_changes(con))
-
-    def _live_path(self, proposal_id: str) -> Path:
-        name = hashlib.sha256(proposal_id.encode()).hexdigest()[:24]
-        return self.home / "evidence" / f"live-{name}.json"
 
 
 def _applied(row: executor.AppliedChange) -> Applied:
@@ -374,9 +347,3 @@ def _applied(row: executor.AppliedChange) -> Applied:
             }
         )
     )
-
-
-def _live_detail(ratio: Interval | None, timings: tuple[QueryTiming, ...]) -> str:
-    if ratio is None:
-        return "no query of this change could be timed on live"
-    return f"{len(timings)} queries timed on live: ×{ratio.mid:.2f}"

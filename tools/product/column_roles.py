@@ -34,7 +34,8 @@ class Use:
 
 def record(use: Use, column: exp.Column) -> None:
     """Add what one mention of a column tells."""
-    use.roles.add(_role(column))
+    role = _role(column)
+    use.roles.add(role)
     parent = column.parent
     while isinstance(parent, exp.Paren):
         parent = parent.parent
@@ -45,7 +46,7 @@ def record(use: Use, column: exp.Column) -> None:
         use.strict |= name != "VARCHAR" and not isinstance(parent, exp.TryCast)
     elif isinstance(parent, exp.Func) and not isinstance(parent, exp.AggFunc | exp.Connector):
         use.functions.add(parent.sql_name().lower())
-    operator = _operator(column)
+    operator = _operator(column) if role == "filter" else None
     if operator:
         use.operators.add(operator)
 

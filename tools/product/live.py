@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tools.messages import Interval, Message, QueryTiming
-from tools.product.statistics import interval_of, ratio_of_totals
+from tools.product.statistics import interval_of, paired_ratio, ratio_of_totals
 
 
 class LiveSamples(Message):
@@ -32,14 +32,22 @@ class LiveSamples(Message):
 
 
 def compare_live(
-    before: Mapping[str, list[float]], after: Mapping[str, list[float]], weights: Mapping[str, int]
+    before: Mapping[str, list[float]],
+    after: Mapping[str, list[float]],
+    weights: Mapping[str, int],
+    *,
+    by_turns: bool = False,
 ) -> tuple[Interval | None, tuple[QueryTiming, ...]]:
-    """Return the ratio of weighted totals before / after (None: nothing timed) and each query's."""
+    """Return the ratio of weighted totals before / after (None: nothing timed) and each query's.
+
+    `by_turns` when the i-th runs of a text stood side by side.
+    """
+    ratio_of = paired_ratio if by_turns else ratio_of_totals
     common = [t for t in before if before[t] and after.get(t)]
     if not common:
         return None, ()
     weight = {t: float(weights.get(t, 1)) for t in common}
-    total = ratio_of_totals(
+    total = ratio_of(
         [before[t] for t in common], [after[t] for t in common], [weight[t] for t in common]
     )
     spent = sum(weight[t] * sum(before[t]) / len(before[t]) for t in common)
@@ -51,7 +59,7 @@ def compare_live(
             runs=int(weight[t]),
             before_ms=interval_of(before[t]),
             after_ms=interval_of(after[t]),
-            ratio=ratio_of_totals([before[t]], [after[t]], [1.0]),
+            ratio=ratio_of([before[t]], [after[t]], [1.0]),
             equal=True,
         )
         for t in common

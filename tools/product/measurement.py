@@ -22,7 +22,7 @@ class ShadowSettings(Message):
     memory_limit: str = "600MB"
     """DuckDB memory of each of the two instances."""
     repetitions: int = Field(default=9, ge=3)
-    """Most rounds of one candidate; fewer when the answer is clear earlier."""
+    """Rounds of one candidate; fewer when the answer is clear earlier, more when it nearly is."""
     insert_rows: int = Field(default=10_000, ge=1)
     query_seconds: float = Field(default=30.0, gt=0)
     reuse_seconds: float = Field(default=3600.0, ge=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -43,6 +44,8 @@ from tools.product.statistics import interval_of
 
 ROUNDS = 3
 """Fewest rounds behind an accepted change."""
+LONGER = 3
+"""How many times the usual rounds are run at most, where they are likely to settle it."""
 NEUTRAL_SURE = 0.97
 NEUTRAL_LOSS = 0.98
 PATIENCE = 10.0
@@ -186,9 +189,9 @@ def _troubles(attempt: Attempt) -> str:
 
 
 def _sample(bench: Bench, attempt: Attempt, report: Report) -> tuple[TrialStatus, str]:
-    """Run rounds until the answer is clear or time is up."""
+    """Run rounds until the answer is clear or time is up; some more where it nearly is."""
     settings = bench.job.settings
-    for turn in range(1, settings.repetitions + 1):
+    for turn in range(1, LONGER * settings.repetitions + 1):
         try:
             run_round(bench.base, attempt.con, attempt.pairings, bench.watchdog)
         except duckdb.InterruptException:
@@ -203,7 +206,17 @@ def _sample(bench: Bench, attempt: Attempt, report: Report) -> tuple[TrialStatus
             break
         if late and total.mid < 1:
             break
+        if turn >= settings.repetitions and (clear or not _nearly(total, settings.min_gain)):
+            break
     return _verdict(bench, attempt)
+
+
+def _nearly(total: Interval, min_gain: float) -> bool:
+    """Whether twice the rounds would prove the gain if its middle stays: intervals shrink by √2.
+
+    Else chance would decide from one run to the next whether such a gain is offered.
+    """
+    return (total.mid - total.low) / math.sqrt(2) < total.mid - min_gain
 
 
 def _clear(total: Interval, min_gain: float, neutral: bool) -> bool:

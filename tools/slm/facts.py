@@ -92,6 +92,12 @@ def certain_saving(evidence: Evidence) -> float:
     return saving_of(_log(evidence.ratio.low), _log(insert.mid) if insert else 0.0)
 
 
+def possible_saving(evidence: Evidence) -> float:
+    """Return the log of the gain's upper bound, minus what inserts lose at least."""
+    insert = evidence.insert_cost
+    return saving_of(_log(evidence.ratio.high), _log(insert.low) if insert else 0.0)
+
+
 def saving_of(certain_gain: float, insert_cost: float) -> float:
     """Return the same from its logarithms: what rules rank by."""
     return certain_gain - 0.1 * max(0.0, insert_cost)

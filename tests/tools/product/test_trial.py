@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -12,7 +13,7 @@ from tools.product import trial
 from tools.product.bench import INSERT_WORTH, Bench, InsertLimit
 from tools.product.measure import Pairing
 from tools.product.measurement import ShadowSettings
-from tools.product.trial import Attempt, _needless, _refusal, _sample, _trifle
+from tools.product.trial import ROUNDS, Attempt, _needless, _refusal, _sample, _trifle
 
 LIMIT = InsertLimit(ShadowSettings().max_insert_cost, INSERT_WORTH)
 UNDONE = Rehearsal(ok=True, apply_ms=1.0, undo_ms=1.0, detail="equal")
@@ -101,7 +102,7 @@ def raced(monkeypatch: pytest.MonkeyPatch, later_ms: float) -> tuple[str, str, i
 
     def run_round(*_: Any) -> None:
         turn = len(pairings[0].before)
-        slow = 13.0 if turn < trial.ROUNDS else later_ms
+        slow = 13.0 if turn < ROUNDS else later_ms
         for pairing, ms in zip(pairings, (2.0, slow), strict=True):
             pairing.before.append(10.0 + 0.02 * (turn % 3))
             pairing.after.append(ms)
@@ -116,7 +117,29 @@ def test_losers_that_decide_about_a_winner_are_raced_until_the_last_round(
 ) -> None:
     last = ShadowSettings().repetitions
     status, _, rounds = raced(monkeypatch, later_ms=10.0)
-    assert status == "accepted" and trial.ROUNDS < rounds <= last
+    assert status == "accepted" and ROUNDS < rounds <= last
     status, reason, rounds = raced(monkeypatch, later_ms=13.0)
     assert (status, rounds) == ("rejected", last)
     assert reason == "1 query with 50% of the time becomes slower"
+
+
+@pytest.mark.parametrize(
+    ("low", "mid", "rounds"),
+    [(1.03, 1.06, 3), (1.015, 1.06, 27), (1.0, 1.03, 9), (1.019, 1.021, 9), (0.9, 0.95, 9)],
+)
+def test_what_more_rounds_would_prove_gets_them(
+    monkeypatch: pytest.MonkeyPatch, low: float, mid: float, rounds: int
+) -> None:
+    ran: list[int] = []
+    monkeypatch.setattr(trial, "run_round", lambda *args: ran.append(1))
+    monkeypatch.setattr(trial, "_total", lambda *args: Interval(low=low, mid=mid, high=1.2))
+    monkeypatch.setattr(trial, "_losers", lambda *args: [])
+    monkeypatch.setattr(trial, "_verdict", lambda *args: ("rejected", ""))
+    job = SimpleNamespace(settings=ShadowSettings())
+    bench = SimpleNamespace(job=job, base=None, watchdog=None)
+    attempt = SimpleNamespace(con=None, pairings=[], neutral=False, until=math.inf)
+    _sample(cast(Bench, bench), cast(Attempt, attempt), lambda text: None)
+    assert len(ran) == rounds
+    attempt.until = 0.0
+    _sample(cast(Bench, bench), cast(Attempt, attempt), lambda text: None)
+    assert len(ran) <= rounds + ROUNDS

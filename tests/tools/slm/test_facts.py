@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.factories import HOSTILE, make_evidence, make_interval, make_proposal
 from tools.messages import ContractVerdict, Finding, Interval
-from tools.slm.facts import certain_saving, facts_of, saving_of
+from tools.slm.facts import certain_saving, facts_of, possible_saving, saving_of
 
 
 def test_words_of_a_proposal_do_not_change_its_facts() -> None:
@@ -68,3 +70,9 @@ def test_a_smaller_lower_bound_never_saves_more_when_inserts_cost_the_same(
         return certain_saving(make_evidence(ratio=Interval(low=low, mid=200, high=300)))
 
     assert sorted(lows, key=saving, reverse=True) == sorted(lows, reverse=True)
+
+
+def test_what_can_be_saved_is_never_less_than_what_is_certain() -> None:
+    ratio, cost = Interval(low=1.1, mid=1.2, high=1.4), Interval(low=0.9, mid=1.5, high=2)
+    evidence = make_evidence(ratio=ratio, insert_cost=cost)
+    assert certain_saving(evidence) < math.log(1.1) < possible_saving(evidence) == math.log(1.4)

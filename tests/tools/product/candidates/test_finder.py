@@ -170,6 +170,16 @@ def test_selective_columns_are_indexed_and_textbook_ones_tried(
     assert len(found) == 3 and all("textbook" in c.reason for c in found[1:])
 
 
+def test_a_key_that_is_joined_and_listed_is_not_looked_up(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("CREATE TABLE t AS SELECT i AS id, i % 9 AS other FROM range(30000) AS r(i)")
+    con.execute("CREATE TABLE u AS SELECT i AS id FROM range(30000) AS r(i)")
+    joined = "SELECT count(*) AS n FROM t, u WHERE t.id = u.id"
+    listed = f"{joined} AND t.id IN (SELECT id FROM u WHERE id < 9)"
+    assert look(con, [joined, listed], {"create_index"}).candidates == ()
+    (found,) = look(con, [joined, listed, f"{joined} AND t.id = 7"], {"create_index"}).candidates
+    assert found.reason == "1 queries look up single values of id"
+
+
 def test_a_clustered_column_is_noted_and_not_sorted(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(
         "CREATE TABLE t AS SELECT i AS at, (hash(i) % 1000)::BIGINT AS spread"

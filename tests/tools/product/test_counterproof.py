@@ -1,0 +1,104 @@
+"""Live and a copy without a change, timed by turns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from tools.messages import CreateIndex, RewriteQuery, TableName
+from tools.product.candidates.rules import apply_rule
+from tools.product.counterproof import by_turns, copy_without
+from tools.product.errors import ProductError
+from tools.product.executor import apply
+from tools.product.fingerprint import fingerprint_of
+from tools.product.live import compare_live
+from tools.product.owner import Owner
+from tools.product.workload_store import WorkloadStore
+
+CONFIG = {"memory_limit": "300MB", "threads": "1"}
+INDEX = CreateIndex(table=TableName(name="t"), columns=("i",), name="by_i")
+ASKED = "SELECT count(*) AS n FROM t WHERE strftime(d, '%Y-%m') = '2023-03'"
+SLOW = "SELECT sum(hash(i, d)) AS n FROM t"
+
+
+@contextmanager
+def owned(directory: Path, rows: int) -> Iterator[Owner]:
+    directory.mkdir()
+    with duckdb.connect(str(directory / "p.duckdb")) as con:
+        con.execute("CREATE TABLE t AS SELECT i, DATE '2023-01-01' + (i % 90)::INTEGER AS d"
+                    f" FROM range({rows}) r(i)")  # fmt: skip
+    with closing(WorkloadStore(directory / "w.db")) as store:
+        with closing(Owner(directory / "p.duckdb", store, CONFIG)) as owner:
+            yield owner
+
+
+@pytest.fixture
+def owner(tmp_path: Path) -> Iterator[Owner]:
+    with owned(tmp_path / "live", 100) as owner:
+        yield owner
+
+
+def indexes(owner: Owner) -> list[str]:
+    return [i.name for t in owner.catalog().tables for i in t.indexes]
+
+
+def test_a_copy_is_without_the_change_and_goes_afterwards(owner: Owner, tmp_path: Path) -> None:
+    with owner.cursor() as con:
+        apply(con, "p1", INDEX)
+    with copy_without(owner, "p1", tmp_path / "shadow", CONFIG) as copy:
+        assert (indexes(copy), indexes(owner)) == ([], ["by_i"])
+    assert list((tmp_path / "shadow").iterdir()) == []
+    assert indexes(owner) == ["by_i"]
+
+
+def test_a_copy_answers_by_the_text_that_was_asked(owner: Owner, tmp_path: Path) -> None:
+    change = RewriteQuery(
+        table=TableName(name="t"), fingerprint=fingerprint_of(ASKED), rule="month_text",
+        original=ASKED, rewritten=apply_rule("month_text", ASKED) or "",
+    )  # fmt: skip
+    with owner.cursor() as con:
+        apply(con, "p1", change)
+    owner.refresh_rewrites()
+    with copy_without(owner, "p1", tmp_path / "shadow", CONFIG) as copy:
+        assert copy.rewritten(ASKED) == ASKED != owner.rewritten(ASKED)
+
+
+def test_a_change_that_cannot_be_taken_back_leaves_no_copy(owner: Owner, tmp_path: Path) -> None:
+    with pytest.raises(ProductError):
+        with copy_without(owner, "never", tmp_path / "shadow", CONFIG):
+            pass
+    assert list((tmp_path / "shadow").iterdir()) == []
+
+
+def test_what_is_slower_by_turns_is_found(owner: Owner, tmp_path: Path) -> None:
+    with owned(tmp_path / "slow", 300_000) as slow:
+        turns = by_turns(owner, slow, [SLOW, "FROM nowhere", SLOW], 5, 10.0)
+    assert turns.without.keys() == turns.changed.keys() == {SLOW}
+    assert len(turns.without[SLOW]) == len(turns.changed[SLOW]) == 5
+    ratio, _ = compare_live(turns.without, turns.changed, {}, by_turns=True)
+    assert ratio is not None and ratio.high < 0.9
+
+
+class Clockwork:
+    """An owner whose every query takes a millisecond; keeps who was asked when."""
+
+    def __init__(self, name: str, asked: list[str]) -> None:
+        self.name, self.asked = name, asked
+
+    def time_queries(self, texts: list[str], *limits: float) -> dict[str, list[float]]:
+        self.asked.append(self.name)
+        return {text: [1.0] for text in texts}
+
+
+@pytest.mark.parametrize(("seconds", "turns"), [(0.0, 3), (60.0, 4)])
+def test_turns_end_with_the_time_but_are_never_too_few(seconds: float, turns: int) -> None:
+    asked: list[str] = []
+    sides: list[Any] = [Clockwork(name, asked) for name in "ab"]
+    found = by_turns(sides[0], sides[1], [ASKED], 4, seconds)
+    assert len(found.without[ASKED]) == len(found.changed[ASKED]) == turns
+    assert "".join(asked) == "abbaabba"[: 2 * turns]
