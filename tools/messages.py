@@ -218,6 +218,17 @@ class Rehearsal(Message):
     detail: str
 
 
+class Expected(Message):
+    """What a change should bring in a time as long as the recorded one."""
+
+    ratio: Interval
+    """Total workload time before / after, with the interval that 95 % of such times fall into."""
+    days: int = 0
+    """Recorded days that say how the workload varies; 0 where no run has a time."""
+    note: str = ""
+    """What it could not take into account, where that is much."""
+
+
 class Evidence(Message):
     """What was measured, how, and on what; every number a summary states stands here."""
 
@@ -229,6 +240,8 @@ class Evidence(Message):
     """Total workload time before / after, weighted by how often each query runs."""
     alone: Interval | None = None
     """The same with this change only, when `ratio` was measured on top of `given`."""
+    expected: Expected | None = None
+    """What to expect of `ratio` later; missing in evidence of before."""
     queries: tuple[QueryTiming, ...] = ()
     insert_cost: Interval | None = None
     """Time of an insert batch after / before; 1 is free, 2 is twice as slow."""
