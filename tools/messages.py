@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
 SCHEMA_VERSION = 1
-
 AgentName = Literal["schema", "query"]
 Method = Literal["shadow", "sample", "metadata", "contract"]
 
@@ -162,18 +161,10 @@ class AddCheck(Message):
 
 
 Change = Annotated[
-    ChangeType
-    | CreateIndex
-    | DropIndex
-    | SortTable
-    | CreateSummary
-    | RewriteQuery
-    | DropColumn
-    | DropTable
-    | AddNotNull
-    | AddCheck,
+    ChangeType | CreateIndex | DropIndex | SortTable | CreateSummary | RewriteQuery
+    | DropColumn | DropTable | AddNotNull | AddCheck,
     Field(discriminator="kind"),
-]
+]  # fmt: skip
 ChangeKind = Literal[
     "change_type", "create_index", "drop_index", "sort_table", "create_summary", "rewrite_query",
     "drop_column", "drop_table", "add_not_null", "add_check",
