@@ -24,6 +24,7 @@ def offer_view(offer: Offer) -> dict[str, Any]:
         "target": change_target(p.change),
         "summary": p.summary,
         "ratio": p.evidence.ratio.model_dump(),
+        "expected": p.evidence.expected.model_dump() if p.evidence.expected else None,
         "insert_cost": p.evidence.insert_cost.model_dump() if p.evidence.insert_cost else None,
         "bytes_before": p.evidence.bytes_before,
         "bytes_after": p.evidence.bytes_after,

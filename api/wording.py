@@ -31,6 +31,7 @@ from tools.numbers import (
     cost_bounds,
     counted,
     factor,
+    foreseen,
     gain,
     milliseconds,
     ratio_number,
@@ -43,9 +44,9 @@ from tools.words.told import RULES, Words
 
 __all__ = [
     "MISSING", "NAME_WIDTH", "TRIAL_WORDS", "approvals", "asked_by", "between", "change_details",
-    "change_words", "contract_word", "cost", "cost_bounds", "counted", "factor", "gain",
-    "how_measured", "milliseconds", "quoted", "ratio_number", "safe", "share", "short", "size",
-    "size_change", "spoken",
+    "change_words", "contract_word", "cost", "cost_bounds", "counted", "factor", "foreseen",
+    "gain", "how_measured", "milliseconds", "quoted", "ratio_number", "safe", "share", "short",
+    "size", "size_change", "spoken",
 ]  # fmt: skip
 
 TRIAL_WORDS: dict[TrialStatus, str] = {

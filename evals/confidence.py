@@ -1,4 +1,4 @@
-"""Whether measured gains hold: what a proposal promises against what the later workload gains."""
+"""Whether gains come as they were promised: what a person was told against the later workload."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from evals.results import ScenarioResult
-from evals.statistics import Estimate, mean, share_of
+from evals.statistics import Estimate, mean, median, share_of
 from tools.messages import Interval
 
 
@@ -20,6 +20,18 @@ class Point(NamedTuple):
     name: str
     predicted: Interval
     found: Estimate
+    expected: Interval | None = None
+    """What to expect later, where that was told."""
+
+    @property
+    def promised(self) -> Interval:
+        """What a person takes for what they get."""
+        return self.expected or self.predicted
+
+    @property
+    def holds(self) -> bool:
+        """Whether what was promised holds the gain on the later workload."""
+        return self.promised.low <= self.found.value <= self.promised.high
 
 
 def points(scenarios: Sequence[ScenarioResult]) -> Iterator[Point]:
@@ -27,12 +39,32 @@ def points(scenarios: Sequence[ScenarioResult]) -> Iterator[Point]:
     for s in scenarios:
         for p in s.proposals:
             if p.predicted is not None and p.judgement.reads is not None:
-                yield Point(f"{s.name} {p.kind} {p.target}", p.predicted, p.judgement.reads)
+                name = f"{s.name} {p.kind} {p.target}"
+                yield Point(name, p.predicted, p.judgement.reads, p.expected)
+
+
+def held(scenarios: Sequence[ScenarioResult]) -> Estimate | None:
+    """Return the share of expected 95 % intervals that hold the gain on the later workload."""
+    return share_of(p.holds for p in _expected(scenarios))
+
+
+def width(scenarios: Sequence[ScenarioResult]) -> Estimate | None:
+    """Return the median of high / low of expected intervals: holding by being wide shows here."""
+    return median([p.promised.high / p.promised.low for p in _expected(scenarios)])
+
+
+def _expected(scenarios: Sequence[ScenarioResult]) -> list[Point]:
+    return [p for p in points(scenarios) if p.expected is not None]
 
 
 def covered(scenarios: Sequence[ScenarioResult]) -> Estimate | None:
     """Return the share of measured 95 % intervals that hold the gain on the later workload."""
     return share_of(p.predicted.low <= p.found.value <= p.predicted.high for p in points(scenarios))
+
+
+def measured_width(scenarios: Sequence[ScenarioResult]) -> Estimate | None:
+    """Return the median of high / low of measured intervals."""
+    return median([p.predicted.high / p.predicted.low for p in points(scenarios)])
 
 
 def overlapping(scenarios: Sequence[ScenarioResult]) -> Estimate | None:

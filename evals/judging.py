@@ -113,6 +113,7 @@ def judged_offer(
         "approvals": {ORACLE: judgement.verdict == "good", **approvals},
         "abstained": tuple(name for name, a in answers.items() if a is None),
         "predicted": measured(proposal),
+        "expected": proposal.evidence.expected and proposal.evidence.expected.ratio,
         "rows": proposal.evidence.rows,
         "author": author_of(proposal, authors or {}),
         "told": tuple(_told(proposal)),

@@ -50,7 +50,10 @@ def metrics() -> dict[str, Metric]:
 
 def _confidence() -> dict[str, Metric]:
     return {
-        "covered": Metric("measured intervals that hold the oracle's gain", confidence.covered),
+        "held": Metric("expected intervals that hold the oracle's gain", confidence.held),
+        "width": Metric("high / low of expected intervals, median", confidence.width, None),
+        "covered": Metric("measured intervals that hold it", confidence.covered),
+        "measured_width": Metric("their high / low, median", confidence.measured_width, None),
         "overlapping": Metric("measured intervals that meet the oracle's", confidence.overlapping),
         "optimism": Metric("measured gain / the oracle's, on average", confidence.optimism, None),
     }

@@ -87,7 +87,8 @@ def _calibration(scenarios: Scenarios) -> str:
         return ""
     return (
         "<h2>Measured and later gain</h2><p>Each proposal alone: as Pillion measured it, and as"
-        " the oracle did on the later workload. Red: the measured interval misses the later gain."
+        " the oracle did on the later workload. Broad: what was to be expected; red where it misses"
+        " the later gain."
         f"</p>{calibration_picture(found)}"
     )
 

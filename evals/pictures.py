@@ -56,16 +56,17 @@ def _x(share: float) -> float:
 def calibration_picture(points: Sequence[Point]) -> str:
     """Draw measured gain against the oracle's, both on a log scale, with their intervals.
 
-    On the line the two are equal; red where the measured interval misses the oracle's gain.
+    On the line the two are equal. The light line is what was expected, the dark one in it what was
+    measured; red where the expected interval misses the oracle's gain.
     """
     if not points:
         return ""
-    edges = [e for p in points for e in (p.predicted.low, p.predicted.high)]
+    edges = [e for p in points for e in (p.promised.low, p.promised.high)]
     edges += [e for p in points for e in (p.found.low, p.found.high)]
     scale = _Scale(math.log(min(0.9, *edges) / ROOM), math.log(max(1.1, *edges) * ROOM))
-    held = sum(_holds(p) for p in points)
+    held = sum(p.holds for p in points)
     described = (
-        f"Measured gain against the gain on the later workload: {held} of {len(points)} measured"
+        f"Measured gain against the gain on the later workload: {held} of {len(points)} expected"
         " intervals hold the later gain"
     )
     return _svg(SQUARE, SQUARE, described, (*_axes(scale), *(_cross(p, scale) for p in points)))
@@ -110,16 +111,15 @@ def _axes(scale: _Scale) -> list[str]:
     return parts
 
 
-def _holds(point: Point) -> bool:
-    return point.predicted.low <= point.found.value <= point.predicted.high
-
-
 def _cross(point: Point, scale: _Scale) -> str:
     x, y = scale.across(point.predicted.mid), scale.up(point.found.value)
-    colour = DARK if _holds(point) else FAR
+    colour = DARK if point.holds else FAR
     told = f"{point.name}: measured ×{point.predicted.mid:.2f}, later ×{point.found.value:.2f}"
     return (
         f"<g><title>{escape(told)}</title>"
+        f'<line x1="{scale.across(point.promised.low):.1f}"'
+        f' x2="{scale.across(point.promised.high):.1f}" y1="{y:.1f}" y2="{y:.1f}"'
+        f' stroke="{colour}" stroke-width="6" stroke-opacity="0.25"/>'
         f'<line x1="{scale.across(point.predicted.low):.1f}"'
         f' x2="{scale.across(point.predicted.high):.1f}" y1="{y:.1f}" y2="{y:.1f}"'
         f' stroke="{colour}" stroke-width="2"/>'

@@ -36,6 +36,8 @@ class Judged(Result):
     """Approvers who had no answer; that is never an approval."""
     predicted: Interval | None = None
     """The gain of the change by itself as the advisor measured it."""
+    expected: Interval | None = None
+    """What it told a person to expect of that gain later; missing in results of before."""
     rows: int | None = None
     """Rows of the changed table."""
     author: str = ""

@@ -11,8 +11,8 @@ import numpy as np
 from tools.estimates import Estimate, share, share_of
 
 __all__ = [
-    "Difference", "Estimate", "difference", "differs", "gain", "kappa", "mean", "ratio", "share",
-    "share_of", "shares",
+    "Difference", "Estimate", "difference", "differs", "gain", "kappa", "mean", "median", "ratio",
+    "share", "share_of", "shares",
 ]  # fmt: skip
 
 RESAMPLES = 2000
@@ -52,6 +52,16 @@ def mean(values: Sequence[float]) -> Estimate | None:
     drawn = np.random.default_rng(SEED).integers(0, len(found), (RESAMPLES, len(found)))
     low, high = np.percentile(found[drawn].mean(axis=1), [2.5, 97.5])
     return Estimate(value=float(found.mean()), low=float(low), high=float(high), of=len(found))
+
+
+def median(values: Sequence[float]) -> Estimate | None:
+    """Return a median with its percentile bootstrap interval, or None where there is no value."""
+    if not values:
+        return None
+    found = np.asarray(values, dtype=float)
+    drawn = np.random.default_rng(SEED).integers(0, len(found), (RESAMPLES, len(found)))
+    low, high = np.percentile(np.median(found[drawn], axis=1), [2.5, 97.5])
+    return Estimate(value=float(np.median(found)), low=float(low), high=float(high), of=len(found))
 
 
 def ratio(pairs: Sequence[tuple[float, float]]) -> Estimate | None:

@@ -15,6 +15,7 @@ from nodes.state import Passed, State, Update, Verdicted
 from tools.change_kinds import NEUTRAL
 from tools.messages import (
     Evidence,
+    Expected,
     Interval,
     Proposal,
     QueryOptimization,
@@ -172,7 +173,14 @@ def summarise(change: object, evidence: Evidence) -> str:
     if getattr(change, "kind", "") in NEUTRAL:
         pace = f"it costs nothing, the workload keeps its pace (×{low:.2f} to ×{high:.2f})"
         return f"{what}: {pace}{_quicker_inserts(evidence.insert_cost)}."
-    return f"{what}: the workload runs ×{mid:.2f} as fast (×{low:.2f} to ×{high:.2f})."
+    pace = f"the workload runs ×{mid:.2f} as fast (×{low:.2f} to ×{high:.2f})"
+    return f"{what}: {pace}{_later(evidence.expected)}."
+
+
+def _later(expected: Expected | None) -> str:
+    if expected is None:
+        return ""
+    return f"; expect ×{expected.ratio.low:.2f} to ×{expected.ratio.high:.2f} later"
 
 
 def _quicker_inserts(cost: Interval | None) -> str:

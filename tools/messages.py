@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
 SCHEMA_VERSION = 1
-
 AgentName = Literal["schema", "query"]
 Method = Literal["shadow", "sample", "metadata", "contract"]
 
@@ -162,18 +161,10 @@ class AddCheck(Message):
 
 
 Change = Annotated[
-    ChangeType
-    | CreateIndex
-    | DropIndex
-    | SortTable
-    | CreateSummary
-    | RewriteQuery
-    | DropColumn
-    | DropTable
-    | AddNotNull
-    | AddCheck,
+    ChangeType | CreateIndex | DropIndex | SortTable | CreateSummary | RewriteQuery
+    | DropColumn | DropTable | AddNotNull | AddCheck,
     Field(discriminator="kind"),
-]
+]  # fmt: skip
 ChangeKind = Literal[
     "change_type", "create_index", "drop_index", "sort_table", "create_summary", "rewrite_query",
     "drop_column", "drop_table", "add_not_null", "add_check",
@@ -218,6 +209,17 @@ class Rehearsal(Message):
     detail: str
 
 
+class Expected(Message):
+    """What a change should bring in a time as long as the recorded one."""
+
+    ratio: Interval
+    """Total workload time before / after, with the interval that 95 % of such times fall into."""
+    days: int = 0
+    """Recorded days that say how the workload varies; 0 where no run has a time."""
+    note: str = ""
+    """What it could not take into account, where that is much."""
+
+
 class Evidence(Message):
     """What was measured, how, and on what; every number a summary states stands here."""
 
@@ -229,6 +231,8 @@ class Evidence(Message):
     """Total workload time before / after, weighted by how often each query runs."""
     alone: Interval | None = None
     """The same with this change only, when `ratio` was measured on top of `given`."""
+    expected: Expected | None = None
+    """What to expect of `ratio` later; missing in evidence of before."""
     queries: tuple[QueryTiming, ...] = ()
     insert_cost: Interval | None = None
     """Time of an insert batch after / before; 1 is free, 2 is twice as slow."""

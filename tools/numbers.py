@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from tools.messages import Interval
+from tools.messages import Expected, Interval
 
 MISSING = "–"
 _SIZES = ("B", "kB", "MB", "GB", "TB", "PB")
@@ -44,6 +44,12 @@ def between(interval: Interval) -> str:
 def gain(interval: Interval | None) -> str:
     """Return a ratio with its interval: ×1.8 (1.7–1.9)."""
     return MISSING if interval is None else f"{factor(interval.mid)} ({between(interval)})"
+
+
+def foreseen(expected: Expected) -> str:
+    """Return what a gain is expected to be later: ×1.5–2.1 in the next 30 days."""
+    when = f"in the next {counted(expected.days, 'day')}" if expected.days else "later"
+    return f"×{between(expected.ratio)} {when}"
 
 
 def milliseconds(value: float) -> str:

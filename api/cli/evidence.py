@@ -30,6 +30,7 @@ from api.wording import (
     contract_word,
     cost,
     cost_bounds,
+    foreseen,
     gain,
     how_measured,
     milliseconds,
@@ -38,7 +39,7 @@ from api.wording import (
     size,
     spoken,
 )
-from tools.messages import Evidence, Proposal, QueryTiming, change_target
+from tools.messages import Evidence, Expected, Proposal, QueryTiming, change_target
 from tools.words.proposals import facts_of
 from tools.words.told import Words, template
 
@@ -108,12 +109,19 @@ def _head(proposal: Proposal) -> list[tuple[str, Text]]:
         *((name, text(short(sql, _SQL_WIDTH))) for name, sql in change_details(proposal.change)),
         ("gain", text(gain(evidence.ratio), ratio_style(evidence.ratio))),
     ]
+    if evidence.expected is not None:
+        rows += _expectation(evidence.expected)
     if evidence.alone is not None:
         rows.append(("alone", text(gain(evidence.alone))))
     rows.append(("why", text(how_measured(evidence))))
     if proposal.changed_since:
         rows.append(("changed since", text(proposal.changed_since, NOTE)))
     return rows
+
+
+def _expectation(expected: Expected) -> list[tuple[str, Text]]:
+    note = [("", text(expected.note, QUIET))] if expected.note else []
+    return [("expect", text(foreseen(expected))), *note]
 
 
 def _costs(evidence: Evidence) -> list[tuple[str, Text]]:

@@ -21,7 +21,7 @@ from api.cli.cells import (
     text,
 )
 from api.cli.evidence import evidence_panel
-from api.wording import MISSING, TRIAL_WORDS, approvals, contract_word, cost, gain, safe
+from api.wording import MISSING, TRIAL_WORDS, approvals, between, contract_word, cost, gain, safe
 from tools.messages import Evidence, Interval, Outcome, Proposal, Trial, change_target
 
 __all__ = [
@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 _OUTCOME_STYLES = {"applied": GOOD, "verified": GOOD, "rolled_back": BAD, "failed": BAD}
-_NUMBERS = ("gain", "slower", "insert", "space")
+_NUMBERS = ("gain", "expect", "slower", "insert", "space")
 
 
 def _numbers(table: Table, names: Sequence[str]) -> None:
@@ -48,8 +48,12 @@ def _slower(evidence: Evidence) -> Text:
     return Text(str(count) if count else "none", style=BAD if count else QUIET)
 
 
+def _expected(evidence: Evidence) -> str:
+    return between(evidence.expected.ratio) if evidence.expected else MISSING
+
+
 def proposal_table(proposals: Sequence[Proposal]) -> Table:
-    """Return one row per proposal: what, where, gain, losers, insert cost, space, contract."""
+    """Return one row per proposal: what, where, gain now and later, costs, contract."""
     table = open_table(leading=1)
     table.add_column("proposal", overflow="fold")
     _numbers(table, _NUMBERS)
@@ -59,6 +63,7 @@ def proposal_table(proposals: Sequence[Proposal]) -> Table:
         table.add_row(
             stacked(text(proposal.id, "bold"), change_cell(proposal.change)),
             gain_cell(evidence.ratio),
+            _expected(evidence),
             _slower(evidence),
             cost(evidence.insert_cost),
             space_cell(evidence),

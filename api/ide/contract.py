@@ -13,6 +13,7 @@ from tools.messages import (
     ContractVerdict,
     Decision,
     Evidence,
+    Expected,
     Interval,
     Message,
     Outcome,
@@ -36,6 +37,8 @@ class ProposalLine(Message):
     status: Stage
     gain: Interval
     """Time of the whole workload before / after; above 1 is faster."""
+    expected: Expected | None
+    """What to expect of the gain later."""
     insert_cost: Interval | None
     """Time of an insert batch after / before; 1 is free."""
     losers: int

@@ -18,6 +18,7 @@ from api.wording import (
     contract_word,
     cost,
     factor,
+    foreseen,
     how_measured,
     milliseconds,
     quoted,
@@ -45,6 +46,7 @@ def line_of(offer: Offer) -> ProposalLine:
         summary=p.summary,
         status=stage_of(offer),
         gain=p.evidence.ratio,
+        expected=p.evidence.expected,
         insert_cost=p.evidence.insert_cost,
         losers=len(p.evidence.losers),
         bytes_before=p.evidence.bytes_before,
@@ -111,6 +113,9 @@ def _gains(evidence: Evidence) -> Iterable[str]:
         f"Gain: {factor(ratio.mid)} on the whole workload (95 % between {between(ratio)});"
         f" {quoted(how_measured(evidence), TEXT_WIDTH)}"
     )
+    if evidence.expected is not None:
+        note = f" ({quoted(evidence.expected.note, TEXT_WIDTH)})" if evidence.expected.note else ""
+        yield f"Expect: {foreseen(evidence.expected)}{note}"
     ranked = sorted(evidence.queries, key=lambda q: -q.ratio.mid)
     yield from (_timing("faster" if q.ratio.mid >= 1 else "slower", q) for q in ranked[:SHOWN])
     losers = evidence.losers

@@ -12,6 +12,7 @@ from api.wording import (
     contract_word,
     cost,
     cost_bounds,
+    foreseen,
     gain,
     how_measured,
     milliseconds,
@@ -19,7 +20,15 @@ from api.wording import (
     size,
     size_change,
 )
-from tools.messages import Decision, Evidence, Outcome, OutcomeStatus, Proposal, change_target
+from tools.messages import (
+    Decision,
+    Evidence,
+    Expected,
+    Outcome,
+    OutcomeStatus,
+    Proposal,
+    change_target,
+)
 from tools.plain_text import plain
 from tools.words.proposals import facts_of
 
@@ -75,6 +84,8 @@ def _state(decision: Decision | None, outcome: Outcome | None) -> str:
 def _facts(proposal: Proposal, outcome: Outcome | None) -> list[tuple[str, str]]:
     evidence = proposal.evidence
     facts = [("gain", f"<strong>{e(gain(evidence.ratio))}</strong> of the whole workload's time")]
+    if evidence.expected is not None:
+        facts.append(("expect", _expectation(evidence.expected)))
     if evidence.alone is not None:
         facts.append(("alone", e(gain(evidence.alone))))
     facts.append(("how measured", e(how_measured(evidence))))
@@ -96,6 +107,11 @@ def _facts(proposal: Proposal, outcome: Outcome | None) -> list[tuple[str, str]]
     if outcome is not None and outcome.status in _STANDING:
         facts.append(("undo it", f"<code>pillion undo {e(proposal.id)}</code>"))
     return facts
+
+
+def _expectation(expected: Expected) -> str:
+    note = f'<br><span class="soft">{e(expected.note)}</span>' if expected.note else ""
+    return f"{e(foreseen(expected))}{note}"
 
 
 def _losers(evidence: Evidence) -> str:

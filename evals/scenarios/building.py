@@ -69,7 +69,9 @@ def write_log(
         took = {q.sql: _milliseconds(con, q.sql) for q in asked}
     for query in (*asked, *writes):
         for _ in range(query.runs):
-            at = START + timedelta(days=rng.choice(days), seconds=rng.randrange(36_000))
+            at = START + timedelta(
+                days=rng.choice(query.days or days), seconds=rng.randrange(36_000)
+            )
             ms = round(took.get(query.sql, 1.0) * rng.uniform(0.9, 1.3), 3)
             lines.append((at.isoformat(" "), ms, query.sql))
     with path.open("w", encoding="utf-8", newline="") as handle:

@@ -13,6 +13,7 @@ from evals.scenarios import (
     event_log,
     finance_mesh,
     flights,
+    given_up,
     hostile_names,
     insert_heavy,
     later_text,
@@ -39,6 +40,7 @@ MODULES = (
     leading_zeros, later_text, promised_unused, status_index, insert_heavy, hostile_names, drifting,
     tpch, tpcds, flights, finance_mesh, event_log, star_schema, wide_table, correlated,
     enum_group_by, month_buckets, rewrites, drop_unused,
+    given_up,
 )  # fmt: skip
 Build = Callable[[int, Path], Scenario]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -19,6 +20,8 @@ class Asked(NamedTuple):
 
     sql: str
     runs: int
+    days: Sequence[int] = ()
+    """The log's days on which it did; all where empty."""
 
 
 class Known(NamedTuple):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from evals.confidence import covered, optimism, overlapping, points
+from evals.confidence import covered, held, measured_width, optimism, overlapping, points, width
 from evals.oracle.case import Judgement
 from evals.results import Judged
 from evals.statistics import Estimate
@@ -10,16 +10,17 @@ from tests.evals.factories import make_judged, make_scenario
 from tests.factories import make_interval
 
 
-def measured(predicted: float, later: float, spread: float = 0.2) -> Judged:
+def measured(predicted: float, later: float, spread: float = 0.2, wide: float = 0) -> Judged:
     gain = Estimate(value=later, low=later * (1 - spread), high=later * (1 + spread), of=9)
     judgement = Judgement(verdict="good", reason="planted", reads=gain)
-    return make_judged(predicted=make_interval(predicted), judgement=judgement)
+    expected = make_interval(predicted, wide) if wide else None
+    return make_judged(predicted=make_interval(predicted), expected=expected, judgement=judgement)
 
 
 def test_an_interval_is_right_when_it_holds_the_later_gain() -> None:
     scenario = make_scenario(proposals=(measured(2.0, 2.05), measured(2.0, 2.3)))
-    held, met = covered([scenario]), overlapping([scenario])
-    assert held and (held.count, held.of) == (1, 2)
+    right, met = covered([scenario]), overlapping([scenario])
+    assert right and (right.count, right.of) == (1, 2)
     assert met and met.count == 2
 
 
@@ -30,6 +31,16 @@ def test_optimism_is_the_mean_factor_between_the_two() -> None:
     assert promised and promised.value == pytest.approx(2.0)
 
 
+def test_what_was_expected_is_judged_beside_what_was_measured_with_its_width() -> None:
+    found = (measured(2.0, 2.3, wide=0.2), measured(2.0, 2.6, wide=0.2), measured(2.0, 2.0))
+    scenario = make_scenario(proposals=found)
+    right, wide, narrow = held([scenario]), width([scenario]), measured_width([scenario])
+    assert right and (right.count, right.of) == (1, 2)
+    assert wide and wide.value == pytest.approx(1.2 / 0.8)
+    assert narrow and narrow.value == pytest.approx(1.05 / 0.95) and narrow.of == 3
+    assert [p.holds for p in points([scenario])] == [True, False, True]
+
+
 def test_what_only_one_side_measured_is_left_out() -> None:
     assert list(points([make_scenario("good")])) == []
-    assert covered([]) is optimism([]) is None
+    assert covered([]) is optimism([]) is held([]) is width([]) is None

@@ -114,6 +114,8 @@ def test_no_number_of_a_summary_is_absent_from_the_evidence(
     ratio = evidence.ratio
     shown = (ratio.low, ratio.high) if keeps else (ratio.mid, ratio.low, ratio.high)
     cost = evidence.insert_cost
+    later = None if keeps else evidence.expected
+    shown += (later.ratio.low, later.ratio.high) if later else ()
     shown += (cost.mid,) if keeps and cost is not None and cost.high < 1 else ()
     assert numbers == [f"{x:.2f}" for x in shown]
     said = VERBS[change.kind].format(target="", table="", to="", columns="")

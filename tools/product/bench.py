@@ -53,7 +53,7 @@ class Query:
     @property
     def weighted(self) -> float:
         """Milliseconds of all its runs."""
-        return self.ms * self.pattern.runs
+        return self.ms * self.pattern.weight
 
 
 @dataclass

@@ -21,6 +21,7 @@ from tools.product.errors import ImportFailed
 from tools.product.fingerprint import split_text
 from tools.product.workload import Source
 from tools.product.workload_store import (
+    UNDATED,
     Observation,
     WorkloadStore,
     add,
@@ -205,13 +206,10 @@ def _run(row: dict[str | None, Any], columns: _Columns) -> Observation | None:
         return None
     if columns.kind is not None and MADE_BY_DUCKDB in text:
         return None
-    at = _moment(str(row.get(columns.at) or "")) if columns.at else _EPOCH
+    at = _moment(str(row.get(columns.at) or "")) if columns.at else UNDATED
     ms = _milliseconds(row.get(columns.ms[0]), columns.ms[1]) if columns.ms else None
     source: Source = "duckdb_log" if columns.kind is not None else "query_log"
     return Observation(sql=_clean(text), at=at, ms=ms, source=source)
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _moment(text: str) -> datetime:
@@ -220,7 +218,7 @@ def _moment(text: str) -> datetime:
         return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
     with suppress(ValueError, OverflowError, OSError):
         return datetime.fromtimestamp(float(text), UTC)
-    return _EPOCH
+    return UNDATED
 
 
 def _milliseconds(text: object, factor: float) -> float | None:

@@ -11,6 +11,7 @@ from statistics import median
 
 import duckdb
 
+from tools.change_kinds import NEUTRAL
 from tools.messages import (
     Candidate,
     Change,
@@ -21,7 +22,7 @@ from tools.messages import (
     Trial,
     change_target,
 )
-from tools.product.bench import Bench, Query, clean, text_after
+from tools.product.bench import Bench, Query, affected, clean, text_after
 from tools.product.errors import ProductError
 from tools.product.executor import apply
 from tools.product.journal import Entry, Finished, Journal
@@ -122,6 +123,9 @@ def _try(bench: Bench, candidate: Candidate, left: int, report: Callable[[str], 
     if rival is not None:
         reason = f"{rival} was accepted, and a table can have one summary"
         return Finished(trial=Trial(candidate=candidate, status="rejected", reason=reason))
+    silent = _asked_no_more(bench, candidate)
+    if silent is not None:
+        return Finished(trial=Trial(candidate=candidate, status="rejected", reason=silent))
     finished, path = run_trial(bench, candidate, max(available / left, available / 5), report)
     if path is not None:
         _accept(bench, finished, path)
@@ -135,6 +139,17 @@ def _accepted_summary(bench: Bench, candidate: Candidate) -> TableName | None:
     made = [c.change for c in bench.job.candidates if c.id in bench.accepted]
     same = [c for c in made if isinstance(c, CreateSummary) and c.table == candidate.change.table]
     return same[0].summary if same else None
+
+
+def _asked_no_more(bench: Bench, candidate: Candidate) -> str | None:
+    """Say so when every query that a change is for seems to be asked no more."""
+    if candidate.change.kind in NEUTRAL:
+        return None
+    found = [bench.queries[f].pattern for f in affected(candidate, bench)[0]]
+    if not found or not all(p.ceased for p in found):
+        return None
+    what = "its query" if len(found) == 1 else f"its {len(found)} queries"
+    return f"{what} seem{'s' if len(found) == 1 else ''} to be asked no more: {found[0].ceased}"
 
 
 def _accept(bench: Bench, finished: Finished, path: Path) -> None:
@@ -173,7 +188,7 @@ def _final(bench: Bench) -> tuple[Interval | None, tuple[QueryTiming, ...]]:
             f,
             clean(q.pattern.sql),
             q.sql,
-            q.pattern.runs,
+            q.pattern.weight,
             max(LEAST_SECONDS, min(limit, original[f] / 1000 * PATIENCE)),
             q.baseline.rows > FETCHED_BY_ROW,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ FLOOR = 0.003
 """Relative jitter that no amount of repetition removes: layout of memory, state of caches."""
 FLOOR_MS = 0.01
 """The same in milliseconds: what is won on a query of a fraction of one is nobody's gain."""
-_Floats = NDArray[np.float64]
+Floats = NDArray[np.float64]
 
 
 def interval_of(samples: Sequence[float]) -> Interval:
@@ -69,21 +70,56 @@ def paired_ratio(
     elsewhere, for queries with too few pairs of their own.
     """
     _check(before, after, weights)
+    steps = paired_steps(before, after, noise=noise)
+    return quotient(steps, weights, weights, constant)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one query's log(before / after) is, and how far off that may be."""
+
+    typical: float
+    """Milliseconds, half way between before and after on the log scale."""
+    middle: float
+    drawn: Floats
+
+
+def paired_steps(
+    before: Sequence[Sequence[float]],
+    after: Sequence[Sequence[float]],
+    *,
+    noise: Sequence[float] = (),
+) -> list[Step]:
+    """Return the step of each query of interleaved runs, resampled; see `paired_ratio`."""
     random = np.random.default_rng(SEED)
-    steps = [_logs(b) - _logs(a) for b, a in zip(before, after, strict=True)]
-    pool = np.concatenate([*map(_residuals, steps), np.asarray(noise, dtype=np.float64)])
+    logs = [_logs(b) - _logs(a) for b, a in zip(before, after, strict=True)]
+    pool = np.concatenate([*map(_residuals, logs), np.asarray(noise, dtype=np.float64)])
+    found = []
+    for b, a, log in zip(before, after, logs, strict=True):
+        typical = float(np.exp(np.median(_logs(b) + _logs(a)) / 2))
+        middle = float(np.median(log))
+        found.append(Step(typical, middle, middle + _spread(random, log, pool, typical)))
+    return found
+
+
+def quotient(
+    steps: Sequence[Step],
+    weights: Sequence[float],
+    drawn_weights: Sequence[float | Floats],
+    constant: float = 0.0,
+) -> Interval:
+    """Return the total before / after of steps whose weights may be drawn, too.
+
+    `constant` is the weighted time of everything that is the same on both sides.
+    """
     top = bottom = constant
     tops = np.full(RESAMPLES, constant, dtype=np.float64)
-    bottoms = np.full(RESAMPLES, constant, dtype=np.float64)
-    for b, a, step, weight in zip(before, after, steps, weights, strict=True):
-        typical = float(np.exp(np.median(_logs(b) + _logs(a)) / 2))
-        centre = weight * typical
-        middle = float(np.median(step))
-        drawn = middle + _spread(random, step, pool, typical)
-        top += centre * float(np.exp(middle / 2))
-        bottom += centre * float(np.exp(-middle / 2))
-        tops += centre * np.exp(drawn / 2)
-        bottoms += centre * np.exp(-drawn / 2)
+    bottoms = tops.copy()
+    for step, weight, drawn in zip(steps, weights, drawn_weights, strict=True):
+        top += weight * step.typical * float(np.exp(step.middle / 2))
+        bottom += weight * step.typical * float(np.exp(-step.middle / 2))
+        tops += drawn * step.typical * np.exp(step.drawn / 2)
+        bottoms += drawn * step.typical * np.exp(-step.drawn / 2)
     return _quotient(top, bottom, tops, bottoms)
 
 
@@ -101,11 +137,11 @@ def _check(
         raise ValueError("a query has no samples")
 
 
-def _logs(samples: Sequence[float]) -> _Floats:
+def _logs(samples: Sequence[float]) -> Floats:
     return np.asarray(np.log(np.maximum(np.asarray(samples, dtype=np.float64), 1e-6)))
 
 
-def _residuals(logs: _Floats) -> _Floats:
+def _residuals(logs: Floats) -> Floats:
     if len(logs) < 2:
         return np.empty(0)
     scale = np.sqrt(len(logs) / (len(logs) - 1))
@@ -116,7 +152,7 @@ def _typical(samples: Sequence[float]) -> float:
     return float(np.exp(np.median(_logs(samples))))
 
 
-def _spread(random: np.random.Generator, logs: _Floats, pool: _Floats, ms: float) -> _Floats:
+def _spread(random: np.random.Generator, logs: Floats, pool: Floats, ms: float) -> Floats:
     """Draw how far the median of runs of about `ms` may be off, on the log scale."""
     jitter = random.normal(0, np.hypot(FLOOR, FLOOR_MS / max(ms, FLOOR_MS)), RESAMPLES)
     source = _residuals(logs) if len(logs) >= ENOUGH else pool
@@ -125,17 +161,18 @@ def _spread(random: np.random.Generator, logs: _Floats, pool: _Floats, ms: float
     return np.asarray(_medians(random, source, len(logs)) + jitter, dtype=np.float64)
 
 
-def _medians(random: np.random.Generator, source: _Floats, count: int) -> _Floats:
+def _medians(random: np.random.Generator, source: Floats, count: int) -> Floats:
     picks = random.integers(0, len(source), (RESAMPLES, count))
     return np.asarray(np.median(source[picks], axis=1), dtype=np.float64)
 
 
-def _quotient(top: float, bottom: float, tops: _Floats, bottoms: _Floats) -> Interval:
+def _quotient(top: float, bottom: float, tops: Floats, bottoms: Floats) -> Interval:
     if bottom <= 0:
         return Interval(low=1, mid=1, high=1)
-    return _interval(top / bottom, tops / bottoms)
+    asked = bottoms > 0
+    return _interval(top / bottom, tops[asked] / bottoms[asked])
 
 
-def _interval(middle: float, draws: _Floats) -> Interval:
+def _interval(middle: float, draws: Floats) -> Interval:
     low, high = (float(x) for x in np.quantile(draws, [0.025, 0.975]))
     return Interval(low=min(low, middle), mid=middle, high=max(high, middle))

@@ -15,6 +15,7 @@ from tools.change_kinds import NEUTRAL
 from tools.messages import (
     Candidate,
     Evidence,
+    Expected,
     Interval,
     Method,
     QueryTiming,
@@ -26,6 +27,7 @@ from tools.numbers import counted
 from tools.product.bench import Bench, InsertLimit, affected, text_after
 from tools.product.errors import ProductError, Refused
 from tools.product.executor import apply
+from tools.product.expectation import Asked, expected, steady
 from tools.product.journal import Finished
 from tools.product.measure import (
     FETCHED_BY_ROW,
@@ -40,7 +42,7 @@ from tools.product.measure import (
 from tools.product.ordering import shape_of
 from tools.product.rehearse import cost_of_inserts, rehearse
 from tools.product.results import capture, difference, digest, keys_equal
-from tools.product.statistics import interval_of
+from tools.product.statistics import interval_of, paired_steps
 
 ROUNDS = 3
 """Fewest rounds behind an accepted change."""
@@ -163,7 +165,7 @@ def _check_result(bench: Bench, attempt: Attempt, fingerprint: str) -> None:
         return
     attempt.pairings.append(
         Pairing(
-            fingerprint, query.sql, sql, query.pattern.runs, seconds, found.count > FETCHED_BY_ROW
+            fingerprint, query.sql, sql, query.pattern.weight, seconds, found.count > FETCHED_BY_ROW
         )
     )
 
@@ -343,6 +345,7 @@ def _finish(
         rows=table.rows if table else 0,
         ratio=total,
         alone=None if bench.accepted else total,
+        expected=_expected(bench, attempt),
         queries=_timings(bench, attempt),
         insert_cost=cost,
         bytes_before=used_bytes(bench.base),
@@ -383,6 +386,19 @@ def _needless(attempt: Attempt, total: Interval, cost: Interval | None) -> str |
     if cost.high < WRITERS_GAIN:
         return None
     return f"nobody gains: queries keep their pace and inserts take ×{cost.mid:.2f} as long"
+
+
+def _expected(bench: Bench, attempt: Attempt) -> Expected | None:
+    """Return what to expect of the gain later; nothing where no query was raced."""
+    raced = {p.fingerprint: p for p in attempt.pairings if p.before and p.after}
+    if not raced:
+        return None
+    steps = paired_steps(
+        [p.before for p in raced.values()], [p.after for p in raced.values()], noise=bench.noise
+    )
+    found = dict(zip(raced, steps, strict=True))
+    asked = [Asked(q.pattern, found.get(f) or steady(q.ms)) for f, q in bench.queries.items()]
+    return expected(asked, bench.job.workload.windows)
 
 
 def _method(attempt: Attempt) -> Method:

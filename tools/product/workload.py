@@ -53,6 +53,15 @@ class QueryPattern(Message):
     """Up to five other texts with other literals."""
     callers: tuple[str, ...] = ()
     """Up to five who asked it, most often first, as they call themselves."""
+    windows: tuple[int, ...] = ()
+    """Runs in each of the workload's windows; empty where no run has a time."""
+    ceased: str = ""
+    """Why it seems to be asked no more; empty where it still is."""
+
+    @property
+    def weight(self) -> int:
+        """How often it counts: what is asked no more gains nothing for anybody."""
+        return 0 if self.ceased else self.runs
 
 
 class Skipped(Message):
@@ -60,6 +69,16 @@ class Skipped(Message):
 
     sql: str
     reason: str
+
+
+class Windows(Message):
+    """The recorded time in equal parts, oldest first."""
+
+    first: str
+    """The first day of the first, in ISO form."""
+    days: int
+    """Days in each."""
+    count: int
 
 
 class Workload(Message):
@@ -70,6 +89,8 @@ class Workload(Message):
     skipped_total: int = 0
     writes: dict[str, int] = Field(default_factory=dict)
     """How many statements were seen to write to each table (`table`, or `schema.table`)."""
+    windows: Windows | None = None
+    """None where no run has a time."""
 
     def reading(self, table: TableName) -> tuple[QueryPattern, ...]:
         """Return the patterns that read `table`."""

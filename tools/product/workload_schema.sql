@@ -33,3 +33,9 @@ CREATE TABLE IF NOT EXISTS scripts (
     runs INTEGER NOT NULL,
     PRIMARY KEY (path, hash)
 );
+CREATE TABLE IF NOT EXISTS days (
+    mask TEXT NOT NULL,
+    day TEXT NOT NULL,
+    runs INTEGER NOT NULL,
+    PRIMARY KEY (mask, day)
+) WITHOUT ROWID;

@@ -1,6 +1,7 @@
 """What was asked of a product, in one SQLite file: one row a distinct text, not a run.
 
-The file stays as small as the variety of the workload, however long it is.
+The file stays as small as the variety of the workload, however long it is; `workload_days` adds
+when it was asked.
 """
 
 from __future__ import annotations
@@ -23,6 +24,14 @@ from tools.product.errors import ParseFailed
 from tools.product.fingerprint import QueryFacts, analyse, written_table
 from tools.product.guard import is_readable
 from tools.product.workload import ColumnUse, QueryPattern, Skipped, Source, Workload
+from tools.product.workload_days import (
+    DayRuns,
+    add_days,
+    ceased,
+    forget_days,
+    recorded,
+    together,
+)
 
 SCHEMA = (Path(__file__).parent / "workload_schema.sql").read_text()
 MAX_TEXTS = 3000
@@ -34,6 +43,7 @@ MAX_CALLERS = 5
 BATCH = 1000
 """Runs that are folded before they are written."""
 UNTIMED_MS = 0.0
+UNDATED = datetime(1970, 1, 1, tzinfo=UTC)
 _ADD_TEXT = (
     "INSERT INTO texts VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (hash) DO UPDATE SET"
     " runs = runs + excluded.runs, timed = timed + excluded.timed,"
@@ -51,6 +61,7 @@ class Observation(NamedTuple):
 
     sql: str
     at: datetime
+    """`UNDATED` where the source has no times."""
     ms: float | None
     source: Source
     error: str | None = None
@@ -64,6 +75,7 @@ class _Text(NamedTuple):
     runs: int
     total_ms: float
     callers: Counter[str]
+    mask: str
 
 
 class WorkloadStore:
@@ -76,6 +88,7 @@ class WorkloadStore:
         self._con.execute("PRAGMA journal_mode=WAL")
         self._con.execute("PRAGMA synchronous=NORMAL")
         self._con.executescript(SCHEMA)
+        forget_days(self._con)
 
     def close(self) -> None:
         """Release the file."""
@@ -101,9 +114,11 @@ class WorkloadStore:
     def workload(self, catalog: Catalog) -> Workload:
         """Return the patterns, heaviest first, and what cannot be measured with the reason."""
         folded, rest = _readable(list(self._texts()))
+        seen = recorded(self._con)
         skipped, refused = [s for _, s in rest], len(rest)
         patterns: dict[str, QueryPattern] = {}
         callers: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        windows: dict[str, tuple[int, ...]] = {}
         key = schema_hash(catalog, [t.name for t in catalog.tables])
         for text, facts in self._analysed(folded, catalog, key):
             if isinstance(facts, str):
@@ -113,13 +128,23 @@ class WorkloadStore:
             known = patterns.get(facts.fingerprint)
             patterns[facts.fingerprint] = _merge(known, text, facts)
             callers[facts.fingerprint] += text.callers
-        named = (p.model_copy(update={"callers": _most(callers[f])}) for f, p in patterns.items())
-        ordered = sorted(named, key=lambda p: (-p.total_ms, -p.runs, p.fingerprint))
+            runs = windows.get(facts.fingerprint, ()), seen.runs.get(_hash(text.mask), ())
+            windows[facts.fingerprint] = together(runs)
+        known_of = {
+            f: {
+                "callers": _most(callers[f]), "windows": windows[f],
+                "ceased": ceased(windows[f], seen.windows),
+            }
+            for f in patterns
+        }  # fmt: skip
+        full = (p.model_copy(update=known_of[f]) for f, p in patterns.items())
+        ordered = sorted(full, key=lambda p: (-p.total_ms, -p.runs, p.fingerprint))
         return Workload(
             patterns=tuple(ordered[:MAX_PATTERNS]),
             skipped=tuple(skipped[:MAX_SKIPPED]),
             skipped_total=refused,
             writes=_writes([t for t, _ in rest], catalog),
+            windows=seen.windows,
         )
 
     def _texts(self) -> Iterator[_Text]:
@@ -136,8 +161,8 @@ class WorkloadStore:
             callers[key][caller] += runs
         folded: dict[str, _Text] = {}
         for key, sql, source, runs, ms in found:
-            text = _Text(key, sql, source, runs, ms, callers.get(key, Counter()))
-            mask = _LITERAL.sub("?", text.sql)
+            mask = masked(sql)
+            text = _Text(key, sql, source, runs, ms, callers.get(key, Counter()), mask)
             first = folded.get(mask)
             if first is not None:
                 text = first._replace(
@@ -203,14 +228,18 @@ def add(con: sqlite3.Connection, observations: Iterable[Observation]) -> int:
         count += len(batch)
         texts: dict[str, _Seen] = {}
         callers: Counter[tuple[str, str]] = Counter()
+        days: DayRuns = Counter()
         for o in batch:
             if (seen := texts.get(o.sql)) is None:
                 seen = texts[o.sql] = _Seen(o)
             seen.add(o)
+            if _dated(o):
+                days[seen.mask, o.at.astimezone(UTC).date().isoformat()] += 1
             if o.caller is not None:
                 callers[seen.hash, o.caller] += 1
         con.executemany(_ADD_TEXT, [seen.row for seen in texts.values()])
         con.executemany(_ADD_CALLER, [(*key, runs) for key, runs in callers.items()])
+        add_days(con, days)
     return count
 
 
@@ -236,6 +265,16 @@ def forget_script(con: sqlite3.Connection, path: str) -> None:
     con.execute("DELETE FROM imports WHERE path = ?", (path,))
 
 
+def masked(sql: str) -> str:
+    """Return a text without its literals: a cheap approximation of what its fingerprint joins."""
+    return _LITERAL.sub("?", sql)
+
+
+def _dated(run: Observation) -> bool:
+    """Return whether the time is one of the run: a script only says when it was written."""
+    return run.source != "sql_file" and run.at > UNDATED
+
+
 def _hash(sql: str) -> str:
     # Lone surrogates have no UTF-8; SQLite refuses the row, and with it the whole batch.
     return hashlib.sha256(sql.encode("utf-8", "replace")).hexdigest()[:24]
@@ -246,7 +285,7 @@ class _Seen:
 
     def __init__(self, first: Observation) -> None:
         self.sql = first.sql.encode("utf-8", "replace").decode()
-        self.hash = _hash(first.sql)
+        self.hash, self.mask = _hash(first.sql), _hash(masked(self.sql))
         self.source, self.last = first.source, first.at.astimezone(UTC)
         self.runs = self.timed = self.errors = 0
         self.total_ms = UNTIMED_MS

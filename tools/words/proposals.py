@@ -163,6 +163,8 @@ def _gain(evidence: Evidence) -> Iterator[str]:
         "worse": f"the whole workload is slower and runs {factor(ratio.mid)} as fast",
     }.get(trend(ratio), "the whole workload keeps its pace")
     yield f"{measured}, {told} (with 95 % confidence between {_bounds(ratio)})."
+    if evidence.expected is not None and trend(ratio) != "same":
+        yield f"Later it is expected to run between {_bounds(evidence.expected.ratio)} as fast."
 
 
 def _bounds(interval: Interval) -> str:

@@ -29,7 +29,15 @@ from tests.factories import (
     make_timing,
     make_trials,
 )
-from tools.messages import AddCheck, CreateIndex, DropColumn, DropTable, Finding, TableName
+from tools.messages import (
+    AddCheck,
+    CreateIndex,
+    DropColumn,
+    DropTable,
+    Expected,
+    Finding,
+    TableName,
+)
 from tools.plain_text import plain
 
 
@@ -77,11 +85,19 @@ def test_another_result_and_an_error_are_marked() -> None:
 
 def test_evidence_without_optional_parts_says_what_is_missing() -> None:
     evidence = make_evidence(
-        queries=(), insert_cost=None, rehearsal=None, bytes_before=0, bytes_after=0
+        queries=(), expected=None, insert_cost=None, rehearsal=None, bytes_before=0, bytes_after=0
     )
     text = shown(evidence_panel(make_proposal(evidence=evidence, risk=(), undo=())))
     assert text.count("not measured") == 2
-    assert "not rehearsed" in text
+    assert "not rehearsed" in text and "expect" not in text
+
+
+def test_what_to_expect_stands_beside_what_was_measured_with_what_it_leaves_out() -> None:
+    expected = Expected(ratio=make_interval(3.4, 0.2), days=6, note="the runs of 6 days")
+    proposal = make_proposal(evidence=make_evidence(expected=expected))
+    panel, table = shown(evidence_panel(proposal)), shown(proposal_table([proposal]))
+    assert "×2.7–4.1 in the next 6 days" in panel and "the runs of 6 days" in panel
+    assert "2.7–4.1" in table and "expect" in table
 
 
 def test_losers_stand_with_number_and_reason_and_winners_only_on_request() -> None:

@@ -23,6 +23,7 @@ from tools.product import search as module
 from tools.product.bench import Bench
 from tools.product.measurement import MeasureResult, ShadowJob
 from tools.product.shadow import measure
+from tools.product.workload import QueryPattern
 
 
 def run(job: ShadowJob) -> MeasureResult:
@@ -60,6 +61,25 @@ def test_inserts_may_become_slower_where_nobody_was_seen_to_insert(tmp_path: Pat
     finally:
         seen.close()
         unseen.close()
+
+
+def test_what_is_asked_no_more_wins_nothing_and_its_result_is_still_checked(
+    tmp_path: Path,
+) -> None:
+    job = make_job(tmp_path, [TYPED], [CASTING, "SELECT max(amount) AS top FROM sales"])
+    since = "asked until 2026-03-18 at least every day and not in the 12 days since"
+    patterns = job.workload.patterns
+    gone = patterns[0].model_copy(update={"ceased": since})
+    trial = run(_asked(job, (gone,))).trials[0]
+    assert trial.status == "rejected" and trial.evidence is None
+    assert trial.reason == f"its query seems to be asked no more: {since}"
+    spoilt = patterns[1].model_copy(update={"ceased": since})
+    assert "top as INTEGER" in run(_asked(job, (patterns[0], spoilt))).trials[0].reason
+
+
+def _asked(job: ShadowJob, patterns: tuple[QueryPattern, ...]) -> ShadowJob:
+    workload = job.workload.model_copy(update={"patterns": patterns})
+    return job.model_copy(update={"workload": workload})
 
 
 def test_a_change_of_results_is_refused_with_its_query(tmp_path: Path) -> None:
