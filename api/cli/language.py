@@ -82,7 +82,7 @@ def convert(
 def _check_installed() -> None:
     missing = [n for n in NEEDS if importlib.util.find_spec(n) is None]
     if missing:
-        raise ModelError(f"{missing[0]} is not installed: install pillion[onnx].")
+        raise ModelError(f"{missing[0]} is not installed: install pillion[model].")
 
 
 def _convert(settings: Settings, path: Path, name: str, source: str, *, json: bool) -> None:

@@ -140,7 +140,7 @@ def load(wanted: Wanted, files: Files) -> Engine:
 
 def _loaded(name: EngineName, files: Files) -> Engine:
     place = files.place
-    require(_weights_bytes(name, files) + BESIDE, str(place))
+    require(_bytes_to_load(name, files) + BESIDE, str(place))
     try:
         if name == "onnx":
             return context_engine.ContextEngine(place, partial(onnx_context.Context, place))
@@ -152,9 +152,9 @@ def _loaded(name: EngineName, files: Files) -> Engine:
         raise Unavailable(f"{TITLES[name]} cannot be used here: {exc}.") from exc
 
 
-def _weights_bytes(name: EngineName, files: Files) -> int:
+def _bytes_to_load(name: EngineName, files: Files) -> int:
     if name == "onnx":
-        return onnx_library.weights_bytes(files.place)
+        return onnx_library.bytes_to_load(files.place)
     if name == "llama" and files.packed is not None:
         return files.packed.stat().st_size
     weights = sum(p.stat().st_size for p in files.place.glob("*.safetensors"))

@@ -117,6 +117,8 @@ def shape_of(place: Path) -> Shape:
     divides = fits and found.heads % found.heads_kv == 0
     if not divides or config.get("head_dim", found.head) != found.head:
         raise BadModel(f"{place}: its attention heads do not divide its width.")
+    if min(found.width, found.hidden, found.context, found.tokens) < 1:
+        raise BadModel(f"{place}: its config holds a size that no model can have.")
     if not 0 < found.layers <= MOST_LAYERS:
         raise BadModel(f"{place}: it has {found.layers} layers, not between 1 and {MOST_LAYERS}.")
     return found
@@ -175,4 +177,4 @@ def _stored(path: Path, name: str, start: int, size: int, told: Mapping[str, Any
     length = math.prod(shape) * np.dtype(DTYPES[kind]).itemsize
     if end - begin != length or begin < 0 or start + end > size:
         raise BadModel(f"{path}: {name} does not lie where its header says.")
-    return Stored(path, start + begin, length, kind, shape)
+    return Stored(path.resolve(), start + begin, length, kind, shape)

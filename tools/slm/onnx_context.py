@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,6 @@ from tools.slm.onnx_library import readable
 
 QUIET = 4
 """The log level at which only what ends the process is said; the rest is raised."""
-OPTIONS = {
-    # Threads that spin on after an answer would take a core from the product.
-    "session.force_spinning_stop": "1",
-}
 
 
 class Context:
@@ -29,8 +26,10 @@ class Context:
     def __init__(self, place: Path, sizes: Sizes) -> None:
         shape, found = readable(place)
         self.vocabulary = shape.tokens
-        graph = graph_of(shape, found, sizes.tokens)
-        self._session = _session(place, graph, sizes.threads)
+        # Behind links, as in a download cache; ONNX Runtime reads nothing outside the folder.
+        folder = Path(os.path.commonpath([weight.file.parent for weight in found.values()]))
+        graph = graph_of(shape, found, folder, sizes.tokens)
+        self._session = _session(folder, graph, sizes.threads)
         kept = (1, shape.heads_kv, sizes.tokens, shape.head)
         # Memory is taken as it is written to.
         self._read = [np.zeros(kept, np.float32) for _ in range(2 * shape.layers)]
@@ -84,16 +83,16 @@ class Context:
             array[:, :, : self._at] = before
 
 
-def _session(place: Path, graph: bytes, threads: int) -> Any:
+def _session(folder: Path, graph: bytes, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = QUIET
     options.add_session_config_entry(
-        "session.model_external_initializers_file_folder_path", str(place)
+        "session.model_external_initializers_file_folder_path", str(folder)
     )
-    for name, value in OPTIONS.items():
-        options.add_session_config_entry(name, value)
+    # Threads that spin on after an answer would take a core from the product.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     try:
         return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as exc:
-        raise Unavailable(f"ONNX Runtime cannot compute {place}: {exc}") from exc
+        raise Unavailable(f"ONNX Runtime cannot compute what lies in {folder}: {exc}") from exc

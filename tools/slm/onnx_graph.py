@@ -8,6 +8,7 @@ com.microsoft: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOp
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,21 +26,26 @@ KINDS: Mapping[Kind, int] = {
 EMBEDDING, HEAD = "model.embed_tokens", "lm_head"
 
 
-def graph_of(shape: Shape, stored: Mapping[str, Stored], context: int) -> bytes:
+def graph_of(shape: Shape, stored: Mapping[str, Stored], folder: Path, context: int) -> bytes:
     """Return the model: tokens and what was read, to logits of the next and what was read then.
+
+    Weights are named by their files' paths below `folder`.
 
     Inputs: `tokens` (1, new); `last` (1), the position of the last new one; `total`, one more;
     and keys and values of each layer, `past.N` (1, heads of keys, context, width of a head), of
     which `present.N` may be the same memory. Output: `logits` (1, 1, vocabulary).
     """
-    return bytes(_Graph(shape, stored, context).model().SerializeToString())
+    return bytes(_Graph(shape, stored, folder, context).model().SerializeToString())
 
 
 class _Graph:
     """Nodes and constants as they are added; a value is called what its node is called."""
 
-    def __init__(self, shape: Shape, stored: Mapping[str, Stored], context: int) -> None:
-        self._shape, self._stored, self._context = shape, stored, context
+    def __init__(
+        self, shape: Shape, stored: Mapping[str, Stored], folder: Path, context: int
+    ) -> None:
+        self._shape, self._stored = shape, stored
+        self._folder, self._context = folder, context
         self._nodes: list[Any] = []
         self._constants: dict[str, Any] = {}
 
@@ -119,7 +125,7 @@ class _Graph:
         """Return a weight as it lies on disk."""
         weight = f"{name}.weight"
         if weight not in self._constants:
-            self._constants[weight] = _placed(weight, self._stored[weight])
+            self._constants[weight] = _placed(weight, self._stored[weight], self._folder)
         return weight
 
     def _turns(self) -> None:
@@ -152,12 +158,13 @@ class _Graph:
         return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
 
 
-def _placed(name: str, stored: Stored) -> Any:
+def _placed(name: str, stored: Stored, folder: Path) -> Any:
     tensor = TensorProto(
         name=name, data_type=KINDS[stored.kind], dims=stored.shape,
         data_location=TensorProto.EXTERNAL,
     )  # fmt: skip
-    told = {"location": stored.file.name, "offset": stored.offset, "length": stored.length}
+    location = stored.file.relative_to(folder).as_posix()
+    told = {"location": location, "offset": stored.offset, "length": stored.length}
     for key, value in told.items():
         tensor.external_data.add(key=key, value=str(value))
     return tensor

@@ -26,10 +26,14 @@ def readable(place: Path) -> tuple[Shape, dict[str, Stored]]:
     return shape, stored(place, shape)
 
 
-def weights_bytes(place: Path) -> int:
-    """Return what a model directory's weights take when they are loaded; raises `BadModel`."""
+def bytes_to_load(place: Path) -> int:
+    """Return what loading a model directory's weights takes at most; raises `BadModel`.
+
+    Each is there in single precision, and the one that is being laid out anew twice.
+    """
     _, found = readable(place)
-    return sum(math.prod(tensor.shape) for tensor in found.values()) * REAL_BYTES
+    counts = [math.prod(tensor.shape) for tensor in found.values()]
+    return (sum(counts) + max(counts)) * REAL_BYTES
 
 
 def check_version() -> None:

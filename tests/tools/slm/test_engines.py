@@ -111,7 +111,7 @@ def place(monkeypatch: pytest.MonkeyPatch, readable: None, tmp_path: Path) -> Pa
     """Return a directory that every engine takes; ONNX Runtime and llama.cpp fail to load it."""
     (tmp_path / "model.safetensors").write_bytes(b"x")
     (tmp_path / "packed.gguf").write_bytes(b"x")
-    monkeypatch.setattr(onnx_library, "weights_bytes", lambda place: 1)
+    monkeypatch.setattr(onnx_library, "bytes_to_load", lambda place: 1)
     monkeypatch.setattr(engines, "context_engine", SimpleNamespace(ContextEngine=another))
     return tmp_path
 

@@ -96,6 +96,7 @@ def test_a_header_that_lies_is_refused(
         (lambda p: config_with(p, vocab_size=99), "does not belong"),
         (lambda p: config_with(p, num_hidden_layers=3), "is missing"),
         (lambda p: config_with(p, num_hidden_layers=10**9), "layers, not between"),
+        (lambda p: config_with(p, max_position_embeddings=-5), "no model can have"),
         (lambda p: (p / "config.json").write_text("[5]"), "cannot be read"),
         (lambda p: weights_with(p, lambda w: w.pop("model.norm.weight")), "is missing"),
         (lambda p: weights_with(p, lambda w: w.update(x=w["model.norm.weight"])), "not belong"),
