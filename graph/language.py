@@ -24,6 +24,8 @@ class Chosen(NamedTuple):
     """What computes it."""
     load: Callable[[], Engine]
     """Checks every file and loads the model; raises `ModelError`."""
+    why: str = ""
+    """Why that computes it, in words."""
 
 
 def chosen(settings: Settings) -> Chosen | None:
@@ -37,8 +39,8 @@ def chosen(settings: Settings) -> Chosen | None:
     used = store.used()
     if used is None:
         return None
-    engine = engines.choose(settings.engine, _files(store, used))
-    return Chosen(used, engines.TITLES[engine], lambda: _load(settings, store, used))
+    name, why = engines.choose(settings.engine, files_of(store, used))
+    return Chosen(used, engines.TITLES[name], lambda: _load(settings, store, used), why)
 
 
 def needed(settings: Settings) -> Chosen:
@@ -54,7 +56,7 @@ def words(settings: Settings) -> str:
     found = chosen(settings)
     if found is None:
         return "none configured: rules and templates"
-    return f"{found.name}, by {found.by}"
+    return _words(found.name, found.by, found.why)
 
 
 def examined(settings: Settings) -> str:
@@ -67,10 +69,16 @@ def examined(settings: Settings) -> str:
     if used is None:
         return words(settings)
     store.checked(used)
-    return f"{used}, by {engines.TITLES[engines.tried(settings.engine, _files(store, used))]}"
+    name, why = engines.tried(settings.engine, files_of(store, used))
+    return _words(used, engines.TITLES[name], why)
 
 
-def _files(store: Languages, name: str) -> engines.Files:
+def _words(name: str, by: str, why: str) -> str:
+    return f"{name}, by {by}" + (f" ({why.removesuffix('.')})" if why else "")
+
+
+def files_of(store: Languages, name: str) -> engines.Files:
+    """Return where what engines read of a model lies; raises `ModelError`."""
     manifest = store.manifest(name)
     packed = store.packed_of(name) if manifest.packed is not None else None
     return engines.Files(Path(manifest.place), packed)
@@ -78,4 +86,4 @@ def _files(store: Languages, name: str) -> engines.Files:
 
 def _load(settings: Settings, store: Languages, name: str) -> Engine:
     store.checked(name)
-    return engines.load(settings.engine, _files(store, name))
+    return engines.load(settings.engine, files_of(store, name))

@@ -65,7 +65,7 @@ class Settings(BaseSettings):
         ),
     ] = ""
     engine: Annotated[
-        Literal["auto", "llama", "mlx"],
+        Literal["auto", "onnx", "llama", "mlx"],
         Field(
             description="What computes the language model; the fastest that works here by default."
         ),

@@ -1,16 +1,19 @@
-"""A language model small enough for tests: a GGUF file with two layers and 270 tokens."""
+"""A language model small enough for tests: two layers and 270 tokens, as GGUF and converted."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from gguf import GGUFWriter, TokenType
+from safetensors.numpy import load_file, save_file
 from tokenizers.pre_tokenizers import ByteLevel
 
-WIDTH, HIDDEN, HEADS, HEADS_KV, LAYERS = 32, 64, 4, 2, 2
+WIDTH, HIDDEN, HEADS, HEADS_KV, LAYERS = 32, 64, 2, 1, 2
+"""ONNX Runtime takes no heads that are narrower than 16."""
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 MERGES = ("t h", "th e", "Ġ the", "i n", "o n")
 ANSWERS = (*MERGES, "Ġ y", "Ġ n")
@@ -89,3 +92,27 @@ def make_gguf(
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+def config_with(place: Path, **changes: object) -> None:
+    """Change the config of a converted model."""
+    path = place / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def weights_with(place: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change the weights of a converted model."""
+    weights = dict(load_file(place / "model.safetensors"))
+    change(weights)
+    save_file(weights, str(place / "model.safetensors"))
+
+
+def keep_short(place: Path) -> None:
+    """Keep the weights of a converted model as bfloat16, which NumPy's writer does not know."""
+    path = place / "model.safetensors"
+    found = {n: a.astype(np.float32).view(np.uint32) >> 16 for n, a in load_file(path).items()}
+    save_file({n: a.astype("<u2") for n, a in found.items()}, str(path))
+    body = path.read_bytes()
+    start = 8 + int.from_bytes(body[:8], "little")
+    header = body[8:start].replace(b'"U16"', b'"BF16"')
+    path.write_bytes(len(header).to_bytes(8, "little") + header + body[start:])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +35,8 @@ else:
 
 NEEDS = ("gguf", "safetensors", "tokenizers")
 """What converting a model needs beyond Pillion itself."""
+PACKING = ("gguf", "xllamacpp")
+"""What making one ready for llama.cpp needs, which only Linux has."""
 Prompt = Annotated[str, typer.Argument(help="What the model reads.")]
 Seconds = Annotated[
     float, typer.Option(help="How long an answer is waited for.", min=1, max=3600)
@@ -94,9 +95,9 @@ def _convert(settings: Settings, path: Path, name: str, source: str, *, json: bo
 
 
 def _keep(settings: Settings, name: str, place: Path, source: str, *, json: bool) -> None:
-    """Keep a model, on Linux also as llama.cpp reads it; tell what it is."""
+    """Keep a model, also as llama.cpp reads it where that is installed; tell what it is."""
     store = learning.languages_of(settings)
-    packs = sys.platform.startswith("linux") and importlib.util.find_spec("gguf") is not None
+    packs = all(importlib.util.find_spec(n) is not None for n in PACKING)
     with bar("Making it ready for llama.cpp", quiet=json or not packs) as progress:
         (task,) = progress.task_ids
 

@@ -11,23 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from evals.benchmarks.report import BenchmarkFailed
 from evals.benchmarks.servers import ours
-from tools.lazy import lazy
 from tools.slm import engines
 from tools.slm.engine import Engine, Prompt
 from tools.slm.engines import EngineName, Files
 from tools.slm.errors import ModelError
 
-if TYPE_CHECKING:
-    from evals.benchmarks import onnx_engine
-else:
-    onnx_engine = lazy("evals.benchmarks.onnx_engine")
-
-Compared = EngineName | Literal["onnx", "onnx8"]
-"""What serves, and what is only measured beside it."""
 LEAST_GROWTH = 100_000_000
 """Bytes by which a process grows at least when it loads the model."""
 
@@ -72,7 +64,7 @@ class Loaded:
 
 
 @contextmanager
-def loaded(name: Compared, files: Files) -> Iterator[Loaded]:
+def loaded(name: EngineName, files: Files) -> Iterator[Loaded]:
     """Lend an engine in a process of its own."""
     spawning = multiprocessing.get_context("spawn")
     line, theirs = spawning.Pipe()
@@ -89,10 +81,10 @@ def loaded(name: Compared, files: Files) -> Iterator[Loaded]:
         process.kill()
 
 
-def answer(line: Connection, name: Compared, files: Files) -> None:
+def answer(line: Connection, name: EngineName, files: Files) -> None:
     """Load an engine and answer until the other end of the line is closed."""
     try:
-        engine = _load(name, files)
+        engine = engines.load(name, files)
         line.send((0.0, 0.0, name))
         while True:
             line.send(tuple(_done(engine, *line.recv())))
@@ -100,12 +92,6 @@ def answer(line: Connection, name: Compared, files: Files) -> None:
         return
     except ModelError as exc:
         line.send(str(exc))
-
-
-def _load(name: Compared, files: Files) -> Engine:
-    if name == "onnx" or name == "onnx8":
-        return onnx_engine.OnnxEngine(files.place, eight_bits=name == "onnx8")
-    return engines.load(name, files)
 
 
 def _done(engine: Engine, what: str, *given: Any) -> Took:

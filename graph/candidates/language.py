@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from graph.candidates.ground import Ground, Metrics
+from graph.language import files_of
 from graph.learning import languages_of
 from graph.tuning import adapters_of
 from tools.lazy import lazy
+from tools.slm import engines
 from tools.slm.criteria.deployment import deployment_of
 from tools.slm.criteria.probe import Asked
 from tools.slm.criteria.results import NO_TEXT, Candidate, Injection, Point
@@ -69,9 +71,9 @@ def _missing(name: str, disk: int, why: str) -> Candidate:
 
 def _untuned(ground: Ground, place: Path, manifest: Manifest) -> Iterator[Candidate]:
     name = manifest.name
-    packed = languages_of(ground.settings).packed_of(name) if manifest.packed else ""
-    asked = Asked(form="language", path=str(place), packed=str(packed))
-    by = "llama.cpp" if packed else "MLX"
+    files = files_of(languages_of(ground.settings), name)
+    asked = Asked(form="language", path=str(place), packed=str(files.packed or ""))
+    by = engines.TITLES[engines.choose("auto", files).name]
     with bench.lent(place) as engine:
         hostile = injection.injected(engine, ground.steps, f"injections, {name}")
         plain, shown = _read(ground, manifest, engine)

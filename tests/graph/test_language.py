@@ -10,6 +10,7 @@ from graph.language import chosen, examined, needed, words
 from graph.learning import languages_of
 from graph.settings import Settings
 from tests.models import make_gguf
+from tools.slm import onnx_library
 from tools.slm.conversion import convert
 from tools.slm.engine import Prompt
 from tools.slm.errors import BadModel, ModelError
@@ -37,7 +38,7 @@ def test_without_a_chosen_model_rules_and_templates_serve(settings: Settings) ->
 def test_the_chosen_model_is_checked_and_loaded(settings: Settings) -> None:
     languages_of(settings).use("tiny")
     found = needed(settings)
-    assert words(settings) == examined(settings) == "tiny, by llama.cpp"
+    assert words(settings) == examined(settings) == "tiny, by ONNX Runtime (the fastest here)"
     engine = found.load()
     assert len(engine.score(Prompt("the"), ("a", "b"), lambda: False)) == 2
     engine.close()
@@ -50,10 +51,20 @@ def test_the_chosen_model_is_checked_and_loaded(settings: Settings) -> None:
 
 def test_settings_choose_the_engine(settings: Settings) -> None:
     languages_of(settings).use("tiny")
-    assert needed(settings.model_copy(update={"engine": "mlx"})).by == "MLX"
+    asked = settings.model_copy(update={"engine": "mlx"})
+    assert needed(asked).by == "MLX"
+    assert words(asked) == examined(asked) == "tiny, by MLX (as PILLION_ENGINE says)"
 
 
-def test_a_model_that_llama_cpp_cannot_be_given_is_kept_for_mlx(
+def test_an_engine_that_stands_in_says_for_what(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    languages_of(settings).use("tiny")
+    monkeypatch.setattr(onnx_library, "SERIES", "9.")
+    assert words(settings).startswith("tiny, by llama.cpp (onnxruntime 1.")
+
+
+def test_a_model_that_llama_cpp_cannot_be_given_is_kept_for_the_others(
     settings: Settings, tmp_path: Path
 ) -> None:
     def refuse(place: Path, into: Path) -> None:
@@ -62,7 +73,7 @@ def test_a_model_that_llama_cpp_cannot_be_given_is_kept_for_mlx(
     store = languages_of(settings)
     kept = store.add("tiny", store.place_of("tiny"), "by hand", refuse)
     store.use("tiny")
-    assert kept.packed is None and words(settings) == "tiny, by MLX"
+    assert kept.packed is None and words(settings).startswith("tiny, by ONNX")
     assert not store.packed_of("tiny").exists()
     with pytest.raises(ModelError, match="convert or fetch it again"):
         needed(settings.model_copy(update={"engine": "llama"}))

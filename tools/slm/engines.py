@@ -6,29 +6,47 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from tools.lazy import lazy
 from tools.slm.engine import Engine
-from tools.slm.errors import ModelError
+from tools.slm.errors import ModelError, Unavailable
 from tools.slm.memory import require
 
 if TYPE_CHECKING:
-    from tools.slm import blas, chat_engine, llama_engine, llama_library, mlx_engine
+    from tools.slm import (
+        blas,
+        chat_engine,
+        context_engine,
+        llama_library,
+        mlx_engine,
+        onnx_context,
+        onnx_library,
+    )
 else:
     # Each has a library of its own behind it.
-    chat_engine = lazy("tools.slm.chat_engine")
+    chat_engine, context_engine = lazy("tools.slm.chat_engine"), lazy("tools.slm.context_engine")
     blas, llama_library = lazy("tools.slm.blas"), lazy("tools.slm.llama_library")
-    llama_engine, mlx_engine = lazy("tools.slm.llama_engine"), lazy("tools.slm.mlx_engine")
+    mlx_engine, onnx_library = lazy("tools.slm.mlx_engine"), lazy("tools.slm.onnx_library")
+    onnx_context = lazy("tools.slm.onnx_context")
 
-EngineName = Literal["llama", "mlx"]
-Wanted = Literal["auto", "llama", "mlx"]
-NEEDED = {"llama": ("llguidance", "tokenizers"), "mlx": ("llguidance", "mlx_lm", "tokenizers")}
-EXTRAS = {"llama": "llama", "mlx": "model"}
+EngineName = Literal["onnx", "llama", "mlx"]
+Wanted = Literal["auto", "onnx", "llama", "mlx"]
+NEEDED: Mapping[EngineName, tuple[str, ...]] = {
+    "onnx": ("llguidance", "onnx", "onnxruntime", "tokenizers"),
+    "llama": ("llguidance", "tokenizers"),
+    "mlx": ("llguidance", "mlx_lm", "tokenizers"),
+}
+EXTRAS: Mapping[EngineName, str] = {"onnx": "onnx", "llama": "llama", "mlx": "model"}
 BESIDE = 150_000_000
 """Bytes that a model takes beside its weights: what it has read, and what it computes with."""
-TITLES: Mapping[EngineName, str] = {"llama": "llama.cpp", "mlx": "MLX"}
+TITLES: Mapping[EngineName, str] = {"onnx": "ONNX Runtime", "llama": "llama.cpp", "mlx": "MLX"}
+LINUX: tuple[EngineName, ...] = ("onnx", "llama", "mlx")
+ELSEWHERE: tuple[EngineName, ...] = ("mlx", "onnx")
+"""In the order in which they are taken. A Mac has a graphics processor, which MLX computes on."""
 
 
 class Files(NamedTuple):
@@ -38,7 +56,14 @@ class Files(NamedTuple):
     packed: Path | None
 
 
-def choose(wanted: Wanted, files: Files) -> EngineName:
+class Choice(NamedTuple):
+    """The engine that serves a model, and why it is that one, in words."""
+
+    name: EngineName
+    why: str
+
+
+def choose(wanted: Wanted, files: Files) -> Choice:
     """Return the engine that serves a model; raises `ModelError` when none can, saying why.
 
     Only looks whether all is there; nothing is loaded.
@@ -46,19 +71,31 @@ def choose(wanted: Wanted, files: Files) -> EngineName:
     return _first(wanted, lambda name: lacking(name, files))
 
 
-def tried(wanted: Wanted, files: Files) -> EngineName:
+def tried(wanted: Wanted, files: Files) -> Choice:
     """Return what `choose` does after loading the engine's library."""
     return _first(wanted, lambda name: lacking(name, files) or _failing(name))
 
 
-def _first(wanted: Wanted, lacks: Callable[[EngineName], str | None]) -> EngineName:
-    order: tuple[EngineName, ...] = ("llama", "mlx") if wanted == "auto" else (wanted,)
-    lack = None
+def _first(wanted: Wanted, lacks: Callable[[EngineName], str | None]) -> Choice:
+    order = order_of(wanted)
+    first = None
     for name in order:
         lack = lacks(name)
         if lack is None:
-            return name
-    raise ModelError(str(lack))
+            return Choice(name, first or _preferred(wanted))
+        first = first or lack
+    raise ModelError(str(first))
+
+
+def _preferred(wanted: Wanted) -> str:
+    return "the fastest here" if wanted == "auto" else "as PILLION_ENGINE says"
+
+
+def order_of(wanted: Wanted) -> tuple[EngineName, ...]:
+    """Return the engines that may serve on this machine, the first one before the others."""
+    if wanted != "auto":
+        return (wanted,)
+    return LINUX if sys.platform.startswith("linux") else ELSEWHERE
 
 
 def lacking(name: EngineName, files: Files) -> str | None:
@@ -66,45 +103,63 @@ def lacking(name: EngineName, files: Files) -> str | None:
     missing = [n for n in NEEDED[name] if importlib.util.find_spec(n) is None]
     if missing:
         return f"{missing[0]} is not installed: install pillion[{EXTRAS[name]}]."
-    if name == "mlx":
-        return None
     try:
-        llama_library.library_path()
+        if name == "onnx":
+            onnx_library.check_version()
+            onnx_library.readable(files.place)
+        if name == "llama":
+            llama_library.library_path()
     except ModelError as exc:
         return str(exc)
-    if files.packed is None:
+    if name == "llama" and files.packed is None:
         return f"{files.place} was not made ready for llama.cpp; convert or fetch it again."
     return None
 
 
 def _failing(name: EngineName) -> str | None:
+    modules: Mapping[EngineName, str] = {"onnx": "onnxruntime", "mlx": "mlx.core"}
     try:
         if name == "llama":
             llama_library.library()
         else:
-            importlib.import_module("mlx.core")
+            importlib.import_module(modules[name])
     except (ModelError, ImportError) as exc:
         return f"{TITLES[name]} cannot be used here: {exc}"
     return None
 
 
 def load(wanted: Wanted, files: Files) -> Engine:
-    """Load a model; raises `ModelError`. Where the choice is free, MLX stands in for llama.cpp."""
-    name = choose(wanted, files)
+    """Load a model; raises `ModelError`. Where the choice is free, the next stands in for one."""
+    choose(wanted, files)
+    able = [name for name in order_of(wanted) if lacking(name, files) is None]
+    for name in able[:-1]:
+        with suppress(Unavailable):
+            return _loaded(name, files)
+    return _loaded(able[-1], files)
+
+
+def _loaded(name: EngineName, files: Files) -> Engine:
+    place = files.place
+    require(_bytes_to_load(name, files) + BESIDE, str(place))
+    try:
+        if name == "onnx":
+            return context_engine.ContextEngine(place, partial(onnx_context.Context, place))
+        if name == "llama" and files.packed is not None:
+            packed = partial(llama_library.Context, files.packed)
+            return context_engine.ContextEngine(place, packed)
+        return mlx_engine.MlxEngine(place)
+    except ImportError as exc:
+        raise Unavailable(f"{TITLES[name]} cannot be used here: {exc}.") from exc
+
+
+def _bytes_to_load(name: EngineName, files: Files) -> int:
+    if name == "onnx":
+        return onnx_library.bytes_to_load(files.place)
     if name == "llama" and files.packed is not None:
-        require(files.packed.stat().st_size + BESIDE, str(files.place))
-        try:
-            return llama_engine.LlamaEngine(files.place, files.packed)
-        except llama_library.Unavailable:
-            if wanted != "auto" or lacking("mlx", files):
-                raise
+        return files.packed.stat().st_size
     weights = sum(p.stat().st_size for p in files.place.glob("*.safetensors"))
     # On Linux it computes in single precision.
-    require(weights * (2 if sys.platform.startswith("linux") else 1) + BESIDE, str(files.place))
-    try:
-        return mlx_engine.MlxEngine(files.place)
-    except ImportError as exc:
-        raise ModelError(f"MLX cannot be used here: {exc}.") from exc
+    return weights * (2 if sys.platform.startswith("linux") else 1)
 
 
 def load_chat(name: str) -> Engine:

@@ -15,6 +15,10 @@ class BadModel(ModelError):
     """A model's file is damaged, of another format, or not what it was."""
 
 
+class Unavailable(ModelError):
+    """The library of an engine cannot be used on this machine."""
+
+
 class ModelBusy(ModelError):
     """Too many requests wait for the model already."""
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from gguf import GGUFReader, dequantize
 
 from tools.slm.errors import BadModel
+from tools.slm.family import MOST_LAYERS, Shape, expected
 
 LARGEST = 4_000_000_000
 """Bytes of a file: ten times the default model, and far above what fits beside a product."""
 MOST_WEIGHTS = 1_000_000_000
-MOST_LAYERS, MOST_TOKENS = 200, 500_000
+MOST_TOKENS = 500_000
 UNREADABLE = (
     ValueError, IndexError, KeyError, TypeError, OverflowError, MemoryError, AssertionError,
     AttributeError, struct.error,
@@ -37,25 +38,6 @@ OUTER = {
     "output_norm": "model.norm",
     "output": "lm_head",
 }
-
-
-class Shape(NamedTuple):
-    """The sizes of a llama-like model."""
-
-    layers: int
-    width: int
-    hidden: int
-    heads: int
-    heads_kv: int
-    context: int
-    rope_base: float
-    epsilon: float
-    tokens: int
-
-    @property
-    def head(self) -> int:
-        """Width of one attention head."""
-        return self.width // self.heads
 
 
 class GgufFile:
@@ -192,31 +174,6 @@ def _name(name: str) -> str | None:
         case [part, "weight"] if part in OUTER:
             return f"{OUTER[part]}.weight"
     return None
-
-
-def expected(shape: Shape) -> dict[str, tuple[int, ...]]:
-    """Return every tensor of a model by its Hugging Face name, with its shape."""
-    width, kv = shape.width, shape.head * shape.heads_kv
-    layer = {
-        "input_layernorm": (width,),
-        "self_attn.q_proj": (width, width),
-        "self_attn.k_proj": (kv, width),
-        "self_attn.v_proj": (kv, width),
-        "self_attn.o_proj": (width, width),
-        "post_attention_layernorm": (width,),
-        "mlp.gate_proj": (shape.hidden, width),
-        "mlp.up_proj": (shape.hidden, width),
-        "mlp.down_proj": (width, shape.hidden),
-    }
-    found: dict[str, tuple[int, ...]] = {
-        f"model.layers.{n}.{part}.weight": size
-        for n in range(shape.layers)
-        for part, size in layer.items()
-    }
-    table = (shape.tokens, width)
-    return found | {
-        "model.embed_tokens.weight": table, "model.norm.weight": (width,), "lm_head.weight": table
-    }  # fmt: skip
 
 
 def _unrotated(weight: Any, heads: int) -> Any:

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from tools.slm.errors import BadModel, ModelError
+from tools.slm.context_engine import Sizes
+from tools.slm.errors import BadModel, ModelError, Unavailable
 
 PACKAGE, VERSION = "xllamacpp", "2026.10.11549"
 """The only one whose structures are known."""
@@ -26,10 +27,6 @@ n_seq_max, n_threads, n_threads_batch. Anything else is another llama.cpp."""
 SEQUENCE = 0
 ERROR = 4
 """`GGML_LOG_LEVEL_ERROR`."""
-
-
-class Unavailable(ModelError):
-    """llama.cpp cannot be used on this machine."""
 
 
 class _ByValue(ctypes.Structure):
@@ -123,7 +120,7 @@ def library() -> Library:
 class Context:
     """A model file that llama.cpp has loaded, with room for one sequence of tokens."""
 
-    def __init__(self, path: Path, tokens: int, batch: int, threads: int) -> None:
+    def __init__(self, path: Path, sizes: Sizes) -> None:
         self._library = library()
         self._c = self._library.c
         self._library.said = ""
@@ -134,7 +131,9 @@ class Context:
             raise BadModel(f"{path} cannot be loaded: {self._library.said or 'no reason given'}.")
         wanted = self._c.llama_context_default_params()
         for at, value in zip(
-            CONTEXT_DEFAULTS, (tokens, batch, batch, 1, threads, threads), strict=True
+            CONTEXT_DEFAULTS,
+            (sizes.tokens, sizes.batch, sizes.batch, 1, sizes.threads, sizes.threads),
+            strict=True,
         ):
             wanted.put(at, value)
         self._context = self._c.llama_init_from_model(self._model, wanted)
@@ -153,8 +152,6 @@ class Context:
 
     def read(self, tokens: Sequence[int]) -> Any:
         """Read a batch of tokens and return the logits of the next, as float32."""
-        if not all(0 <= t < self.vocabulary for t in tokens):
-            raise ModelError("A token is not one of this model's; its tokenizer is another's.")
         array = (_I32 * len(tokens))(*tokens)
         if self._c.llama_decode(self._context, self._c.llama_batch_get_one(array, len(tokens))):
             raise ModelError(f"llama.cpp could not read on: {self._library.said}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import resource
 from collections.abc import Iterator
 from contextlib import suppress
@@ -42,3 +43,10 @@ def require(needed: int, what: str) -> None:
             f"There is not enough memory for {what}: it needs about {needed / 1e6:.0f} MB, and"
             f" {max(free, 0) / 1e6:.0f} MB are left."
         )
+
+
+def give_back() -> None:
+    """Give what was freed back to the system; glibc keeps much of it otherwise."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

@@ -116,9 +116,9 @@ def test_a_gguf_file_is_converted_listed_checked_and_chosen(home: Path, tmp_path
     assert made["name"] == "tiny" and made["source"] == str(path)
     assert document(home, "model", "list")["models"] == ["tiny"]
     assert "Language model: none" in invoke(home, "model", "list").stdout
-    assert "Language model: tiny, by llama.cpp." in invoke(home, "model", "use", "tiny").stdout
-    assert "tiny, by MLX." in invoke(home, "status", PILLION_ENGINE="mlx").stdout
-    assert "tiny, by llama.cpp" in invoke(home, "doctor").stdout
+    assert "Language model: tiny, by ONNX Runtime" in invoke(home, "model", "use", "tiny").stdout
+    assert "tiny, by MLX (as" in invoke(home, "status", PILLION_ENGINE="mlx").stdout
+    assert "tiny, by ONNX Runtime" in invoke(home, "doctor").stdout
     assert "Every file is what it was." in invoke(home, "model", "show", "tiny").stdout
     weights = Path(made["place"]) / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])

@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
-from tests.models import LAYERS, make_gguf, make_weights
+from tests.models import HEADS_KV, LAYERS, make_gguf, make_weights
 from tools.slm.conversion import CONFIG, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, convert
 from tools.slm.errors import BadModel
 from tools.slm.languages import check_directory
@@ -50,7 +50,7 @@ def test_the_tokenizer_gives_every_text_back(made: Path) -> None:
 def test_a_template_of_the_file_is_left_behind_for_it_is_code(made: Path) -> None:
     assert not [p for p in made.iterdir() if b"cycler" in p.read_bytes()]
     config = json.loads((made / CONFIG).read_text())
-    assert config["tie_word_embeddings"] and config["num_key_value_heads"] == 2
+    assert config["tie_word_embeddings"] and config["num_key_value_heads"] == HEADS_KV
     assert json.loads((made / TOKENIZER_CONFIG).read_text())["eos_token"] == "<|im_end|>"
     assert set(check_directory(made)) == {CONFIG, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS}
 

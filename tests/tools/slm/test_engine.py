@@ -1,4 +1,4 @@
-"""Both engines on a model of two layers: right numbers, whatever is cached, no hostile token."""
+"""All engines on a model of two layers: right numbers, whatever is cached, no hostile token."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def place(files: Files) -> Path:
     return files.place
 
 
-@pytest.fixture(scope="module", params=["llama", "mlx"])
+@pytest.fixture(scope="module", params=["onnx", "llama", "mlx"])
 def name(request: pytest.FixtureRequest) -> Any:
     return request.param
 
@@ -210,11 +210,11 @@ def test_a_prompt_that_leaves_no_room_for_its_answer_is_refused(engine: Engine) 
         list(engine.complete(Prompt("", "1" * 100), None, 200, never))
 
 
-def test_both_engines_say_the_same(files: Files) -> None:
+def test_every_engine_says_what_mlx_says(engine: Engine, files: Files) -> None:
     prompts = [Prompt("the beginning", " then " + "on" * n, " is") for n in (0, 1, 40)]
-    one, other = (load(name, files) for name in ("llama", "mlx"))
+    other = load("mlx", files)
     for prompt in prompts:
-        found = one.score(prompt, CHOICES, never)
+        found = engine.score(prompt, CHOICES, never)
         assert found == pytest.approx(other.score(prompt, CHOICES, never), abs=TOLERANCE)
 
 
@@ -225,7 +225,20 @@ def test_weights_of_another_model_are_refused(name: Any, files: Files, tmp_path:
     packed = tmp_path / "packed.gguf"
     assert files.packed is not None
     packed.write_bytes(files.packed.read_bytes()[:-5000])
-    with pytest.raises(BadModel, match="cannot be loaded"):
+    with pytest.raises(ModelError, match="cannot be loaded|is not whole"):
+        load(name, Files(other, packed))
+
+
+@pytest.mark.parametrize("left", [0, 7, 900, -100])
+def test_weights_that_are_cut_off_are_refused(
+    left: int, name: Any, files: Files, tmp_path: Path
+) -> None:
+    other = Path(shutil.copytree(files.place, tmp_path / "other"))
+    packed = tmp_path / "packed.gguf"
+    assert files.packed is not None
+    for cut, whole in ((other / "model.safetensors", None), (packed, files.packed)):
+        cut.write_bytes((whole or cut).read_bytes()[:left])
+    with pytest.raises(ModelError):
         load(name, Files(other, packed))
 
 
@@ -241,5 +254,7 @@ def test_a_tokenizer_of_another_model_is_refused(files: Files, tmp_path: Path) -
     tokenizer = json.loads((other / "tokenizer.json").read_text())
     tokenizer["model"]["vocab"]["a"] = 9999
     (other / "tokenizer.json").write_text(json.dumps(tokenizer))
-    with pytest.raises(ModelError, match="tokenizer is another's"):
-        load("llama", Files(other, files.packed)).score(Prompt("a"), CHOICES, never)
+    for name in ("onnx", "llama"):
+        engine = load(name, Files(other, files.packed))
+        with pytest.raises(ModelError, match="tokenizer is another's"):
+            engine.score(Prompt("a"), CHOICES, never)

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tools.slm import engines, llama_library, memory
+from tools.slm import engines, llama_library, memory, onnx_library
 from tools.slm.engines import Files, choose, lacking, load, slowness, tried
-from tools.slm.errors import ModelError
-from tools.slm.llama_library import CONTEXT_DEFAULTS, Library, Unavailable, library
+from tools.slm.errors import ModelError, Unavailable
+from tools.slm.llama_library import CONTEXT_DEFAULTS, Library, library
 
 FILES = Files(Path("/nowhere"), Path("/nowhere/packed.gguf"))
 
@@ -23,18 +23,37 @@ def hide(monkeypatch: pytest.MonkeyPatch, *missing: str) -> None:
     monkeypatch.setattr(engines.importlib.util, "find_spec", find)
 
 
-def no_llama(*given: object) -> Any:
-    raise Unavailable("it is another llama.cpp")
+def another(*given: object, **also: object) -> Any:
+    raise Unavailable("it is another one.")
 
 
-def test_llama_cpp_serves_where_it_can_and_mlx_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert choose("auto", FILES) == "llama" == tried("auto", FILES)
-    assert choose("mlx", FILES) == "mlx"
-    assert choose("auto", Files(FILES.place, None)) == "mlx"
-    monkeypatch.setattr(llama_library, "library", no_llama)
-    assert (choose("auto", FILES), tried("auto", FILES)) == ("llama", "mlx")
-    monkeypatch.setattr(llama_library, "library_path", no_llama)
-    assert choose("auto", FILES) == "mlx"
+@pytest.fixture
+def readable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let ONNX Runtime take a model whose files are not there."""
+    monkeypatch.setattr(onnx_library, "readable", lambda place: None)
+
+
+def test_the_fastest_that_can_serves_and_the_next_one_otherwise(
+    readable: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert choose("auto", FILES) == tried("auto", FILES) == ("onnx", "the fastest here")
+    assert choose("mlx", FILES) == ("mlx", "as PILLION_ENGINE says")
+    monkeypatch.setattr(onnx_library, "check_version", another)
+    assert choose("auto", FILES) == ("llama", "it is another one.")
+    monkeypatch.setattr(llama_library, "library", another)
+    assert (choose("auto", FILES).name, tried("auto", FILES).name) == ("llama", "mlx")
+    assert choose("auto", Files(FILES.place, None)).name == "mlx"
+    monkeypatch.setattr(llama_library, "library_path", another)
+    assert choose("auto", FILES) == ("mlx", "it is another one.")
+
+
+def test_a_mac_computes_on_its_graphics_processor(
+    readable: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines.sys, "platform", "darwin")
+    assert choose("auto", FILES).name == "mlx"
+    hide(monkeypatch, "mlx_lm")
+    assert choose("auto", FILES).name == "onnx"
 
 
 def test_an_engine_that_is_asked_for_and_cannot_serve_says_why(
@@ -42,13 +61,16 @@ def test_an_engine_that_is_asked_for_and_cannot_serve_says_why(
 ) -> None:
     with pytest.raises(ModelError, match="convert or fetch it again"):
         choose("llama", Files(FILES.place, None))
-    monkeypatch.setattr(llama_library, "library", no_llama)
+    with pytest.raises(ModelError, match="config cannot be read"):
+        choose("onnx", FILES)
+    monkeypatch.setattr(llama_library, "library", another)
     with pytest.raises(ModelError, match="cannot be used here: it is another"):
         tried("llama", FILES)
-    hide(monkeypatch, "mlx_lm", "tokenizers")
+    hide(monkeypatch, "mlx_lm", "onnxruntime", "tokenizers")
     with pytest.raises(ModelError, match=r"mlx_lm is not installed: install pillion\[model\]"):
         choose("mlx", FILES)
     assert lacking("llama", FILES) == "tokenizers is not installed: install pillion[llama]."
+    assert lacking("onnx", FILES) == "onnxruntime is not installed: install pillion[onnx]."
 
 
 @pytest.mark.parametrize(
@@ -66,55 +88,69 @@ def test_llama_cpp_is_used_only_where_it_is_known(
     assert said in str(lacking("llama", FILES))
 
 
+@pytest.mark.parametrize("version", ["1.31.2", "1.33.0", "2.0"])
+def test_onnx_runtime_is_used_only_where_it_is_known(
+    version: str, readable: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnx_library.metadata, "version", lambda name: version)
+    assert f"{version} is installed; install onnxruntime==1.32" in str(lacking("onnx", FILES))
+
+
 def test_a_library_with_other_structures_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    path = llama_library.library_path()
+    path, known = llama_library.library_path(), library()
     monkeypatch.setattr(llama_library, "CONTEXT_DEFAULTS", CONTEXT_DEFAULTS | {4: 4096})
     with pytest.raises(Unavailable, match="another llama"):
         Library(path)
     with pytest.raises(Unavailable, match="cannot be loaded"):
         Library(Path(__file__))
-    assert library() is library()
+    assert library() is known
 
 
-def test_mlx_stands_in_for_a_llama_cpp_that_fails_unless_it_was_asked_for(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.fixture
+def place(monkeypatch: pytest.MonkeyPatch, readable: None, tmp_path: Path) -> Path:
+    """Return a directory that every engine takes; ONNX Runtime and llama.cpp fail to load it."""
+    (tmp_path / "model.safetensors").write_bytes(b"x")
+    (tmp_path / "packed.gguf").write_bytes(b"x")
+    monkeypatch.setattr(onnx_library, "bytes_to_load", lambda place: 1)
+    monkeypatch.setattr(engines, "context_engine", SimpleNamespace(ContextEngine=another))
+    return tmp_path
+
+
+def test_the_next_engine_stands_in_for_one_that_fails_unless_it_was_asked_for(
+    place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    packed = tmp_path / "packed.gguf"
-    packed.touch()
     loaded: list[Path] = []
-    monkeypatch.setattr(engines, "llama_engine", SimpleNamespace(LlamaEngine=no_llama))
     monkeypatch.setattr(engines, "mlx_engine", SimpleNamespace(MlxEngine=loaded.append))
-    load("auto", Files(tmp_path, packed))
-    assert loaded == [tmp_path]
-    with pytest.raises(Unavailable):
-        load("llama", Files(tmp_path, packed))
+    files = Files(place, place / "packed.gguf")
+    load("auto", files)
+    assert loaded == [place]
+    for name in ("onnx", "llama"):
+        with pytest.raises(Unavailable):
+            load(name, files)
 
 
 def test_an_engine_that_cannot_be_imported_is_told_in_words(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(place: Path) -> Any:
         raise ImportError("libmlx.so is missing")
 
     monkeypatch.setattr(engines, "mlx_engine", SimpleNamespace(MlxEngine=broken))
     with pytest.raises(ModelError, match=r"libmlx\.so is missing"):
-        load("mlx", Files(tmp_path, None))
+        load("mlx", Files(place, None))
 
 
-@pytest.mark.parametrize("name", ["llama", "mlx"])
+@pytest.mark.parametrize("name", ["onnx", "llama", "mlx"])
 def test_a_model_that_does_not_fit_into_memory_is_not_loaded(
-    name: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    name: Any, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    packed = tmp_path / "packed.gguf"
-    packed.write_bytes(b"x")
     monkeypatch.setattr(memory, "free_bytes", lambda: engines.BESIDE)
-    (tmp_path / "model.safetensors").write_bytes(b"x")
     with pytest.raises(ModelError, match="not enough memory"):
-        load(name, Files(tmp_path, packed))
+        load(name, Files(place, place / "packed.gguf"))
 
 
 def test_a_slow_blas_is_told_of_mlx_on_linux_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "blas", SimpleNamespace(LOADED=None))
-    assert "libopenblas0" in str(slowness("MLX")) and slowness("llama.cpp") is None
+    assert "libopenblas0" in str(slowness("MLX")) and slowness("ONNX Runtime") is None
     monkeypatch.setattr(engines.sys, "platform", "darwin")
     assert slowness("MLX") is None

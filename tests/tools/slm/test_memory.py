@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
 from tools.slm import memory
 from tools.slm.errors import ModelError
-from tools.slm.memory import free_bytes, require
+from tools.slm.memory import free_bytes, give_back, require
 
 
 def container(folder: Path, most: str) -> Path:
@@ -39,3 +40,14 @@ def test_too_little_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     require(4_000_000, "it")
     with pytest.raises(ModelError, match="it needs about 6 MB, and 5 MB are left"):
         require(6_000_000, "it")
+
+
+@pytest.mark.parametrize("trims", [True, False])
+def test_what_was_freed_is_given_back_where_the_system_can(
+    trims: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    library = SimpleNamespace(malloc_trim=asked.append) if trims else SimpleNamespace()
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: library)
+    give_back()
+    assert asked == [0] * trims

@@ -6,16 +6,16 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from gguf import GGUFReader
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
-from tests.models import HEADS, make_gguf, rotated
+from tests.models import HEADS, config_with, keep_short, make_gguf, rotated, weights_with
 from tools.slm.conversion import convert
 from tools.slm.errors import BadModel
+from tools.slm.onnx_library import readable
 from tools.slm.packing import pack
 
 
@@ -29,17 +29,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def place(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made, tmp_path / "model"))
-
-
-def config_with(place: Path, **changes: object) -> None:
-    path = place / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-
-
-def weights_with(place: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    weights = dict(load_file(place / "model.safetensors"))
-    change(weights)
-    save_file(weights, str(place / "model.safetensors"))
 
 
 def test_every_weight_is_packed_as_it_is_and_nothing_foreign_with_it(
@@ -59,23 +48,11 @@ def test_every_weight_is_packed_as_it_is_and_nothing_foreign_with_it(
 
 def test_bfloat16_is_read_as_it_is(place: Path, tmp_path: Path) -> None:
     weights = load_file(place / "model.safetensors")
-    short = {
-        n: (a.astype(np.float32).view(np.uint32) >> 16).astype("<u2") for n, a in weights.items()
-    }
-    path = place / "model.safetensors"
-    save_file(short, str(path))
-    body = path.read_bytes()
-    path.write_bytes(body.replace(b'"U16"', b'"BF16"').replace(body[:8], _length(body), 1))
+    keep_short(place)
     pack(place, tmp_path / "packed.gguf")
     reader = GGUFReader(tmp_path / "packed.gguf")
     found = next(t.data for t in reader.tensors if t.name == "token_embd.weight")
     assert np.allclose(found, weights["model.embed_tokens.weight"], rtol=0.01)
-
-
-def _length(body: bytes) -> bytes:
-    header = int.from_bytes(body[:8], "little")
-    longer = body[8 : 8 + header].count(b'"U16"')
-    return (header + longer).to_bytes(8, "little")
 
 
 def header_with(place: Path, **told: object) -> None:
@@ -102,6 +79,8 @@ def test_a_header_that_lies_is_refused(
     header_with(place, **told)
     with pytest.raises(BadModel):
         pack(place, tmp_path / "packed.gguf")
+    with pytest.raises(BadModel):
+        readable(place)
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
 
 
@@ -116,6 +95,9 @@ def test_a_header_that_lies_is_refused(
         (lambda p: config_with(p, hidden_size="wide"), "wrong one"),
         (lambda p: config_with(p, vocab_size=99), "does not belong"),
         (lambda p: config_with(p, num_hidden_layers=3), "is missing"),
+        (lambda p: config_with(p, num_hidden_layers=10**9), "layers, not between"),
+        (lambda p: config_with(p, max_position_embeddings=-5), "no model can have"),
+        (lambda p: (p / "config.json").write_text("[5]"), "cannot be read"),
         (lambda p: weights_with(p, lambda w: w.pop("model.norm.weight")), "is missing"),
         (lambda p: weights_with(p, lambda w: w.update(x=w["model.norm.weight"])), "not belong"),
         (
