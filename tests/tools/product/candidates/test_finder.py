@@ -269,7 +269,7 @@ def test_silence_says_what_was_looked_at(con: duckdb.DuckDBPyConnection) -> None
     con.execute("CREATE TABLE t AS SELECT i AS x FROM range(10) r(i)")
     found = look(con, ["SELECT max(x) AS m FROM t"], {"change_type", "sort_table"})
     assert found == Found(
-        (), ("nothing in 1 queries of 1 tables calls for: change type, sort table",)
+        (), ("nothing in 1 query of 1 table calls for: change type, sort table",)
     )
 
 
