@@ -5,16 +5,19 @@ from __future__ import annotations
 from langgraph.runtime import Runtime
 
 from mcp_servers.product.contract import ApplyRequest
-from mcp_servers.product.errors import ToolFailed
+from mcp_servers.product.errors import NotNow, ToolFailed
 from nodes.context import Context
 from nodes.state import State, Update, unapplied
 from tools.messages import Outcome, OutcomeStatus
+
+KEPT = "The answer is kept: the next command, or the service, makes the change when it can."
 
 
 async def apply(state: State, runtime: Runtime[Context]) -> Update:
     """Hand the next approved change, in rank order, to the owner; a drifted schema expires it.
 
-    One at a time, so that each is verified before another can blur its effect.
+    One at a time, so that each is verified before another can blur its effect. Raises `NotNow`
+    while another program holds the product.
     """
     context = runtime.context
     proposal_id = next(iter(unapplied(state)), None)
@@ -40,6 +43,9 @@ async def _apply_one(context: Context, proposal_id: str) -> Outcome:
     try:
         applied = await context.client.apply_change(request)
     except ToolFailed as failure:
+        if failure.code == "database_locked":
+            # That passes, and the person need not be asked again.
+            raise NotNow(f"{failure.message} {KEPT}") from failure
         status: OutcomeStatus = "expired" if failure.code == "schema_drift" else "failed"
         return Outcome(proposal_id=proposal_id, status=status, detail=failure.message)
     return Outcome(proposal_id=proposal_id, status="applied", detail=applied.detail)

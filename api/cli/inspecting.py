@@ -53,7 +53,8 @@ def status(json: Json = False) -> None:
     """
     settings = load_settings()
     if not settings.ledger_path.exists():
-        view: dict[str, Any] = {"products": _known(settings), "threads": [], "waiting": []}
+        view: dict[str, Any] = {"products": _known(settings)}
+        view |= dict.fromkeys(("threads", "waiting", "undelivered"), [])
     else:
         view = _status(settings)
     view["model"] = _words(language.words, settings)
@@ -63,6 +64,11 @@ def status(json: Json = False) -> None:
         print_json(view)
         return
     out.print(status_table(view["products"], view["threads"], view["waiting"]))
+    if view["undelivered"]:
+        tell(
+            f"Answered and not carried out yet: {', '.join(view['undelivered'])}. The next"
+            " `pillion review` or `run`, or the service, goes on."
+        )
     tell(f"Language model: {view['model']}.")
     tell(f"Judge: {view['judge']}.")
     tell(f"Words: {view['words']}.")
@@ -81,6 +87,9 @@ def _status(settings: Settings) -> dict[str, Any]:
             "products": _known(settings),
             "threads": [t._asdict() for t in ledger.threads()[:RUNS_SHOWN]],
             "waiting": [offer_view(o) for o in ledger.offers(waiting=True)],
+            "undelivered": [
+                d.proposal_id for given in ledger.undelivered().values() for d in given
+            ],
         }
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import signal
+import sys
 from importlib import metadata
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -80,9 +82,19 @@ for name, group in groups.items():
 
 
 def main() -> None:
-    """Run the command line; being told to end (SIGTERM) is as good as Ctrl-C."""
-    signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
+    """Run the command line; a terminal that lacks a character shows another in its place."""
+    signal.signal(signal.SIGTERM, _told_to_end)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     app()
+
+
+def _told_to_end(number: int, frame: object) -> None:
+    """Take SIGTERM for Ctrl-C, also where that is ignored, as behind a script's `&`."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)
 
 
 if __name__ == "__main__":

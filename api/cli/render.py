@@ -119,16 +119,16 @@ def audit_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Return the audit trail: who did what to what, and the start of each row's hash."""
     table = open_table()
     _numbers(table, ("#",))
-    table.add_column("at (UTC)", no_wrap=True)
-    for name in ("actor", "action", "subject"):
+    for name in ("at (UTC)", "actor", "action, subject"):
         table.add_column(name, overflow="fold")
-    table.add_column("hash", no_wrap=True, style=QUIET)
+    table.add_column("hash", overflow="fold", style=QUIET)
     for row in rows:
         table.add_row(
             text(row.get("seq", "")),
             text(_moment(row.get("at", ""))),
-            *(text(row.get(name, "")) for name in ("actor", "action", "subject")),
-            text(str(row.get("hash", ""))[:10]),
+            text(row.get("actor", "")),
+            stacked(text(row.get("action", "")), text(row.get("subject", ""), QUIET)),
+            text(str(row.get("hash", ""))[:8]),
         )
     return table
 
@@ -150,11 +150,23 @@ def _row_cell(name: str, value: object) -> Text:
     return text(_moment(value) if name.endswith("_at") else value)
 
 
+def _runs_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Return one row per run; its id, which commands take, stays on one line."""
+    table = open_table("Runs")
+    table.add_column("run", overflow="fold")
+    table.add_column("status", no_wrap=True)
+    table.add_column("asked for", overflow="fold")
+    table.add_column("updated (UTC)", overflow="fold")
+    for row in rows:
+        updated = text(_moment(row.get("updated_at", ""))[:-3], QUIET)
+        named = (text(row.get(name, "")) for name in ("id", "status", "request"))
+        table.add_row(*named, updated)
+    return table
+
+
 def _waiting_table(rows: Sequence[Proposal | Mapping[str, Any]]) -> Table:
     table = open_table("Waiting for an answer", leading=1)
-    table.add_column("proposal", no_wrap=True)
-    table.add_column("product", overflow="fold")
-    table.add_column("what", overflow="fold")
+    table.add_column("proposal", overflow="fold")
     _numbers(table, ("gain",))
     for row in rows:
         if isinstance(row, Mapping):
@@ -164,8 +176,8 @@ def _waiting_table(rows: Sequence[Proposal | Mapping[str, Any]]) -> Table:
         else:
             ratio, where = row.evidence.ratio, change_target(row.change)
             named = (row.id, row.product, row.summary)
-        what = stacked(text(named[2]), text(where, QUIET))
-        table.add_row(text(named[0], "bold"), text(named[1]), what, gain_cell(ratio))
+        head = Text(" · ").join((text(named[0], "bold"), text(named[1])))
+        table.add_row(stacked(head, text(named[2]), text(where, QUIET)), gain_cell(ratio))
     return table
 
 
@@ -186,7 +198,7 @@ def status_table(
     else:
         parts.append(Text("No products yet. Add one: pillion init --database FILE\n"))
     if threads:
-        parts.append(_rows_table("Runs", threads))
+        parts.append(_runs_table(threads))
     if waiting:
         parts += [_waiting_table(waiting), Text("Answer them: pillion review", style=QUIET)]
     else:

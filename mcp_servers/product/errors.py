@@ -29,3 +29,7 @@ class ToolFailed(Exception):
 
 class ServerGone(Exception):
     """The product server ended; everything it committed is safe and the call can be repeated."""
+
+
+class NotNow(ServerGone):
+    """The product cannot be changed at present, such as while another program holds it."""

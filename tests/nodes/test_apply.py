@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mcp_servers.product.errors import ServerGone
+from mcp_servers.product.errors import NotNow, ServerGone
 from nodes.apply import apply
 from nodes.state import State
 from tests.factories import make_evidence, make_proposal, make_timing
@@ -54,6 +54,17 @@ async def test_a_refusal_of_the_product_is_an_outcome(code: str, status: str) ->
     assert [(o.status, o.detail) for o in records.outcomes] == [
         (status, f"the product said {code}")
     ]
+
+
+async def test_while_another_program_holds_the_product_the_answer_is_kept() -> None:
+    product, records = FakeProduct(), make_records()
+    product.failing["apply", IDS[0]] = failure("database_locked")
+    state, runtime = make_state({IDS[0]: "approve"}), make_runtime(product, records)
+    with pytest.raises(NotNow, match="said database_locked The answer is kept"):
+        await apply(state, runtime)
+    assert records.outcomes == []
+    product.failing.clear()
+    assert await apply(state, runtime) == {"handled": (IDS[0],), "applied": (IDS[0],)}
 
 
 async def test_what_failed_once_is_not_tried_again_with_a_later_answer() -> None:

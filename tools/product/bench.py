@@ -147,19 +147,21 @@ class Bench:
             self._digests[key] = content_digest(self.base, table)
         return self._digests[key]
 
-    def measure_baseline(self, pattern: QueryPattern) -> QueryBaseline:
-        """Time one query as it is; what cannot be measured comes back with the error."""
+    def measure_baseline(self, pattern: QueryPattern, seconds: float) -> QueryBaseline | None:
+        """Time one query as it is; what cannot be measured comes back with the error.
+
+        None when a run takes longer than `seconds`.
+        """
         fingerprint = pattern.fingerprint
         try:
             sql = check_read_only(pattern.sql)
-            with self.watchdog.limit(self.base, self.job.settings.longest_query):
+            with self.watchdog.limit(self.base, seconds):
                 answer, row_groups = capture_profiled(self.base, sql)
-            samples = self._baseline_runs(sql, answer.count > FETCHED_BY_ROW)
-            with self.watchdog.limit(self.base, self.job.settings.longest_query):
+            samples = self._baseline_runs(sql, seconds, answer.count > FETCHED_BY_ROW)
+            with self.watchdog.limit(self.base, seconds):
                 again, _ = capture_profiled(self.base, sql)
         except duckdb.InterruptException:
-            seconds = self.job.settings.longest_query
-            return QueryBaseline(fingerprint=fingerprint, error=f"runs longer than {seconds:g} s")
+            return None
         except (duckdb.Error, ProductError) as exc:
             return QueryBaseline(fingerprint=fingerprint, error=str(exc).splitlines()[0][:300])
         if difference(answer, again) is not None:
@@ -175,10 +177,10 @@ class Bench:
             row_groups=row_groups,
         )
 
-    def _baseline_runs(self, sql: str, large: bool) -> list[float]:
+    def _baseline_runs(self, sql: str, seconds: float, large: bool) -> list[float]:
         samples: list[float] = []
         while len(samples) < (3 if samples and samples[0] > LONG_MS else BASELINE_RUNS):
-            with self.watchdog.limit(self.base, self.job.settings.longest_query):
+            with self.watchdog.limit(self.base, seconds):
                 samples.append(run_query(self.base, sql, large=large))
         return samples
 

@@ -22,6 +22,7 @@ from tools.messages import (
     Trial,
     change_target,
 )
+from tools.product.baselines import measure_baselines
 from tools.product.bench import Bench, Query, affected, clean, text_after
 from tools.product.errors import ProductError
 from tools.product.executor import apply
@@ -31,7 +32,6 @@ from tools.product.measurement import MeasureResult, QueryBaseline
 from tools.product.statistics import interval_of
 from tools.product.trial import LEAST_SECONDS, PATIENCE, run_trial
 
-BASELINE_SHARE = 0.3
 FINAL_SHARE = 0.15
 FINAL_ROUNDS = 5
 Progress = Callable[[float, float, str], None]
@@ -41,7 +41,7 @@ def search(bench: Bench, journal: Journal, progress: Progress) -> MeasureResult:
     """Measure every candidate as far as the budget goes; the result is whole at any end."""
     ordered = sorted(bench.job.candidates, key=lambda c: (-c.promise, c.id))
     steps = len(ordered) + 2
-    baseline = _baseline(bench, journal, lambda text: progress(0, steps, text))
+    baseline = measure_baselines(bench, journal, lambda text: progress(0, steps, text))
     earlier = journal.finished
     trials: list[Trial] = []
     for index, candidate in enumerate(ordered, start=1):
@@ -84,32 +84,6 @@ def _described(change: Change) -> str:
 def _verdict(trial: Trial) -> str:
     ratio = f" ×{trial.evidence.ratio.mid:.2f}" if trial.evidence else ""
     return f"{trial.status}{ratio}"
-
-
-def _baseline(
-    bench: Bench, journal: Journal, report: Callable[[str], None]
-) -> tuple[QueryBaseline, ...]:
-    patterns = sorted(
-        bench.job.workload.patterns, key=lambda p: (-p.total_ms, -p.runs, p.fingerprint)
-    )
-    known = {b.fingerprint: b for b in journal.baseline}
-    found: list[QueryBaseline] = []
-    limit = bench.job.settings.budget_seconds * BASELINE_SHARE
-    for index, pattern in enumerate(patterns, start=1):
-        report(f"query {index}/{len(patterns)} {pattern.fingerprint}")
-        if pattern.fingerprint in known:
-            one = known[pattern.fingerprint]
-        elif bench.spent > limit and found:
-            one = QueryBaseline(
-                fingerprint=pattern.fingerprint, error="no time was left to measure it"
-            )
-        else:
-            one = bench.measure_baseline(pattern)
-        bench.take(pattern, one)
-        found.append(one)
-    if not known:
-        journal.write(Entry(kind="baseline", baseline=tuple(found)))
-    return tuple(found)
 
 
 def _try(bench: Bench, candidate: Candidate, left: int, report: Callable[[str], None]) -> Finished:

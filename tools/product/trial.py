@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from tools.messages import (
     TrialStatus,
 )
 from tools.numbers import counted
-from tools.product.bench import Bench, InsertLimit, affected, text_after
+from tools.product.bench import Bench, affected, text_after
 from tools.product.errors import ProductError, Refused
 from tools.product.executor import apply
 from tools.product.expectation import Asked, expected, steady
@@ -43,6 +42,7 @@ from tools.product.ordering import shape_of
 from tools.product.rehearse import cost_of_inserts, rehearse
 from tools.product.results import capture, difference, digest, keys_equal
 from tools.product.statistics import interval_of, paired_steps
+from tools.product.worth import needless, refusal, trifle
 
 ROUNDS = 3
 """Fewest rounds behind an accepted change."""
@@ -53,12 +53,6 @@ NEUTRAL_LOSS = 0.98
 PATIENCE = 10.0
 """A query may take this many times its baseline before it is stopped."""
 LEAST_SECONDS = 2.0
-LEAST_SAVED_MS = 0.2
-"""A gain that no single run shows by this much ..."""
-LEAST_SAVED_TOTAL_MS = 1000.0
-"""... nor all recorded runs together by this much, is true and not worth a person's time."""
-WRITERS_GAIN = 0.97
-"""Inserts that take less than this of their time are a gain worth a question."""
 Report = Callable[[str], None]
 
 
@@ -262,23 +256,9 @@ def _verdict(bench: Bench, attempt: Attempt) -> tuple[TrialStatus, str]:
     if _share(losers) > settings.max_loser_share:
         told = f"{counted(len(losers), 'query', 'queries')} with {_share(losers):.0%} of the time"
         return "rejected", f"{told} {'becomes' if len(losers) == 1 else 'become'} slower"
-    if trifle := _trifle(attempt.pairings):
-        return "rejected", f"{trifle}: {shown}"
+    if small := trifle(attempt.pairings):
+        return "rejected", f"{small}: {shown}"
     return "accepted", f"the workload becomes faster: {shown}"
-
-
-def _trifle(pairings: Sequence[Pairing]) -> str | None:
-    """Return what little is saved, when neither one run nor all together save enough."""
-    saved = [
-        (statistics.median(p.before) - statistics.median(p.after), p.weight)
-        for p in pairings
-        if p.before and p.after
-    ]
-    each = max((ms for ms, _ in saved), default=0.0)
-    total = sum(ms * runs for ms, runs in saved)
-    if each >= LEAST_SAVED_MS or total >= LEAST_SAVED_TOTAL_MS:
-        return None
-    return f"it saves {each:.2f} ms a query and {max(total, 0.0) / 1000:.2f} s in all recorded runs"
 
 
 def _timings(bench: Bench, attempt: Attempt) -> tuple[QueryTiming, ...]:
@@ -336,8 +316,9 @@ def _finish(
     total = _total(bench, attempt)
     if status == "accepted" and rehearsal is not None:
         limit = bench.insert_limit(attempt.candidate.change.table)
-        refusal = _refusal(limit, total, rehearsal, cost, exact) or _needless(attempt, total, cost)
-        status, reason = ("rejected", refusal) if refusal else (status, reason)
+        against = refusal(limit, total, rehearsal, cost, exact)
+        against = against or needless(attempt.candidate, total, cost)
+        status, reason = ("rejected", against) if against else (status, reason)
     table = bench.catalog.table(attempt.candidate.change.table)
     evidence = Evidence(
         method=_method(attempt),
@@ -360,32 +341,6 @@ def _finish(
         after={p.fingerprint: tuple(p.after) for p in attempt.pairings},
         row_groups=attempt.row_groups,
     )
-
-
-def _refusal(
-    limit: InsertLimit, total: Interval, rehearsal: Rehearsal, cost: Interval | None, exact: bool
-) -> str | None:
-    """Return why a change that won its race is not worth a person's time after all."""
-    if not rehearsal.ok:
-        return f"it cannot be undone exactly: {rehearsal.detail}"
-    if not exact:
-        return "the summary no longer agrees with its table after inserts"
-    if cost is None:
-        return None
-    if cost.mid > limit.most:
-        return f"inserts take ×{cost.mid:.1f} as long, allowed is ×{limit.most:g}"
-    if cost.low > 1 and total.mid - 1 < (cost.mid - 1) * limit.worth:
-        return f"×{total.mid:.2f} is too little for inserts that take ×{cost.mid:.2f} as long"
-    return None
-
-
-def _needless(attempt: Attempt, total: Interval, cost: Interval | None) -> str | None:
-    """Return why a column that nobody reads may as well stay: nobody gains when it goes."""
-    if attempt.candidate.change.kind != "drop_column" or cost is None or total.low > 1:
-        return None
-    if cost.high < WRITERS_GAIN:
-        return None
-    return f"nobody gains: queries keep their pace and inserts take ×{cost.mid:.2f} as long"
 
 
 def _expected(bench: Bench, attempt: Attempt) -> Expected | None:

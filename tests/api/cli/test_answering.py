@@ -155,6 +155,18 @@ def test_rows_that_no_longer_fit_fail_the_change_and_change_nothing(asked: Path)
     assert type_of_amount(asked) == "VARCHAR"
 
 
+def test_an_answer_outlasts_another_program_that_holds_the_database(asked: Path) -> None:
+    proposal = type_change(asked)
+    with duckdb.connect(str(asked / DATABASE)):
+        said = refusal(invoke(asked, "decide", proposal, "approve"))
+        assert "is locked by another process" in said
+        assert "The answer is kept" in said
+        assert document(asked, "status")["undelivered"] == [proposal]
+        assert f"not carried out yet: {proposal}" in invoke(asked, "status").stdout
+    assert proposal not in {w["id"] for w in document(asked, "review")}
+    assert type_of_amount(asked) == "INTEGER"
+
+
 def test_of_two_answers_at_once_exactly_one_stands(asked: Path) -> None:
     proposal = type_change(asked)
     with (

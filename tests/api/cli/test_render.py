@@ -147,7 +147,7 @@ def test_outcomes_and_audit_rows_are_readable() -> None:
     }
     text = shown(audit_table([row]))
     assert "2026-03-02 09:30:00" in text
-    assert "ababababab" in text
+    assert "abababab" in text
     assert "ab" * 32 not in text
 
 
@@ -164,6 +164,35 @@ def test_status_takes_waiting_proposals_as_values_or_as_mappings() -> None:
     text = shown(status_table(products, threads, [proposal]))
     assert text == shown(status_table(products, threads, [as_mapping]))
     assert "pillion review" in text
+
+
+RUN = {
+    "id": "flights-20261128-184412-d37c",
+    "request": "all",
+    "status": "waiting",
+    "updated_at": "2026-11-28T18:46:41+00:00",
+}
+
+
+def test_what_commands_take_is_never_broken_in_eighty_columns() -> None:
+    proposal = make_proposal()
+    text = shown(status_table([{"name": "flights"}], [RUN], [proposal]))
+    assert all(len(line) <= 80 for line in text.splitlines())
+    for part in (RUN["id"], "2026-11-28 18:46", f"{proposal.id} · {proposal.product}"):
+        assert part in text
+    row = {"seq": 1000, "at": RUN["updated_at"], "actor": "person:ada", "hash": "ab" * 32}
+    trail = shown(audit_table([row | {"action": "proposal.approved", "subject": RUN["id"]}]))
+    assert all(part in trail for part in ("2026-11-28 18:46:41", "proposal.approved", RUN["id"]))
+
+
+def test_a_narrow_terminal_loses_nothing() -> None:
+    row = {"seq": 1000, "at": RUN["updated_at"], "actor": "person:ada"}
+    row |= {"action": "proposal.approved", "subject": RUN["id"], "hash": "ab" * 32}
+    trail = shown(audit_table([row]), 40)
+    status = shown(status_table([], [RUN], [make_proposal()]), 40)
+    assert all(len(line) <= 40 for line in (trail + status).splitlines())
+    assert all(part in trail for part in ("1000", "person", "proposa", "flights", "abababa"))
+    assert make_proposal().id in status and "waiting" in status
 
 
 def test_an_empty_status_says_how_to_begin() -> None:

@@ -141,6 +141,12 @@ def test_a_reader_that_leaves_early_gets_no_complaint(command: list[str], asked:
     assert done.returncode in ((141,) if command != ["--help"] else (1, 141))
 
 
+BEHIND_AMPERSAND = (
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN);"
+    " os.execv(sys.argv[1], sys.argv[1:])"
+)
+
+
 def children_of(pid: int) -> list[psutil.Process]:
     return psutil.Process(pid).children(recursive=True)
 
@@ -171,6 +177,23 @@ def test_a_run_that_is_stopped_leaves_nothing_and_the_next_one_continues(
     assert list((home / "products" / "sales" / "shadow").glob("snapshot-*")) == []
     (thread,) = document(home, "status")["threads"]
     assert document(home, "run", "sales", "--budget", "5")["thread"] == thread["id"]
+
+
+def test_a_command_in_the_background_of_a_script_ends_when_it_is_told_to(home: Path) -> None:
+    make_home(home, rows=20_000)
+    ignoring = (sys.executable, "-c", BEHIND_AMPERSAND)
+    with started(home, "run", "sales", "--budget", "30", before=ignoring) as run:
+        wait_for_snapshot(home)
+        run.terminate()
+        assert run.wait(60) == 130
+
+
+def test_a_terminal_without_unicode_is_shown_what_it_has(home: Path) -> None:
+    make_home(home, rows=1000)
+    with started(home, "status", before=("env", "PYTHONIOENCODING=ascii")) as child:
+        out, said = child.communicate(timeout=60)
+    assert (child.returncode, said) == (0, "")
+    assert "sales" in out and "?" in out
 
 
 def test_a_second_command_is_told_that_another_process_works_here(home: Path) -> None:

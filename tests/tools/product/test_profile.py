@@ -85,3 +85,20 @@ def test_of_a_large_table_a_sample_is_read(monkeypatch: pytest.MonkeyPatch) -> N
         (table,) = read_catalog(con).tables
         found = profile(table, lambda sql: con.execute(sql).fetchall())
     assert found.rows == 200_000 and 2_000 < found.looked_at < 60_000
+
+
+def test_a_wide_table_is_read_in_parts_of_the_same_rows() -> None:
+    asked: list[str] = []
+    with duckdb.connect() as con:
+        columns = ", ".join(f"i + {n} AS c{n}" for n in range(2 * profiles.AT_ONCE + 1))
+        con.execute(f"CREATE TABLE wide AS SELECT {columns} FROM range(200) AS r(i)")
+
+        def probe(sql: str) -> list[tuple[object, ...]]:
+            asked.append(sql)
+            return con.execute(sql).fetchall()
+
+        (table,) = read_catalog(con).tables
+        found = profile(table, probe)
+    assert len(asked) == 3
+    assert [c.name for c in found.columns] == [c.name for c in table.columns]
+    assert (found.looked_at, {c.distinct for c in found.columns}) == (200, {200})

@@ -186,6 +186,20 @@ def test_a_query_stopped_in_the_last_race_does_not_lose_the_result(
     assert [q.sql for q in result.queries] == [CASTING]
 
 
+def test_a_query_without_end_starves_no_other(tmp_path: Path) -> None:
+    """The log does not say how long it takes, and it was asked most often."""
+    endless = (
+        "SELECT count(*) AS n FROM sales a, sales b, sales c WHERE hash(a.id + b.id + c.id) = 7"
+    )
+    job = make_job(tmp_path, [TYPED], [(endless, 90), (CASTING, 10)], budget_seconds=8.0)
+    untimed = tuple(p.model_copy(update={"total_ms": 0.0}) for p in job.workload.patterns)
+    workload = job.workload.model_copy(update={"patterns": untimed})
+    result = run(job.model_copy(update={"workload": workload}))
+    assert [b.fingerprint for b in result.baseline] == [p.fingerprint for p in untimed]
+    assert len(result.skipped) == 1 and "runs longer than" in result.skipped[0]
+    assert result.trials[0].status != "unmeasured"
+
+
 def test_a_gain_below_the_wanted_one_is_refused(tmp_path: Path) -> None:
     job = make_job(tmp_path, [TYPED], [CASTING], min_gain=50.0)
     trial = run(job).trials[0]

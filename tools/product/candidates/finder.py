@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from tools.messages import Candidate
+from tools.numbers import counted
 from tools.product.candidates.context import CandidateContext, Found
 from tools.product.candidates.index import find_indexes
 from tools.product.candidates.rewrite import find_rewrites
@@ -48,7 +49,6 @@ def find(context: CandidateContext, kinds: Iterable[str]) -> Found:
 
 def _nothing(context: CandidateContext, kinds: Iterable[str]) -> str:
     asked = ", ".join(sorted(kind.replace("_", " ") for kind in kinds))
-    return (
-        f"nothing in {len(context.workload.patterns)} queries of {len(context.catalog.tables)}"
-        f" tables calls for: {asked}"
-    )
+    queries = counted(len(context.workload.patterns), "query", "queries")
+    tables = counted(len(context.catalog.tables), "table")
+    return f"nothing in {queries} of {tables} calls for: {asked}"

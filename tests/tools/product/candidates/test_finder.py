@@ -278,9 +278,7 @@ def test_text_whose_every_query_is_ready_for_other_values_stays_text(
 def test_silence_says_what_was_looked_at(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("CREATE TABLE t AS SELECT i AS x FROM range(10) r(i)")
     found = look(con, ["SELECT max(x) AS m FROM t"], {"change_type", "sort_table"})
-    assert found == Found(
-        (), ("nothing in 1 queries of 1 tables calls for: change type, sort table",)
-    )
+    assert found == Found((), ("nothing in 1 query of 1 table calls for: change type, sort table",))
 
 
 def test_one_summary_serves_queries_of_different_groups(con: duckdb.DuckDBPyConnection) -> None:
