@@ -25,7 +25,7 @@ BUDGET_SECONDS = "60"
 class _Run:
     comparison: Comparison
     top: frozenset[tuple[str, str]]
-    rolled_back: int
+    rolled_back: frozenset[tuple[str, str]]
 
 
 def run(quick: bool) -> list[Row]:
@@ -41,6 +41,7 @@ def run(quick: bool) -> list[Row]:
     changed = sum(len(run.comparison.differing) for run in runs)
     (usual, times), *others = Counter(run.top for run in runs).most_common()
     named = _named(usual) + "".join(f"; {n} × instead {_named(o - usual)}" for o, n in others)
+    undone = frozenset[tuple[str, str]]().union(*(run.rolled_back for run in runs))
     of = f"of {repetitions}"
     return [
         Row("runs whose accepted set made the workload slower", slower, of, "", "0", slower == 0),
@@ -48,7 +49,8 @@ def run(quick: bool) -> list[Row]:
         Row("answers that changed", changed, "", "", "0", changed == 0),
         Row(f"runs with the same top {TOP}", times, of, named, f"{repetitions}",
             times == repetitions),
-        Row("changes rolled back on live", sum(run.rolled_back for run in runs), ""),
+        Row("changes rolled back on live", sum(len(run.rolled_back) for run in runs), "",
+            _named(undone)),
     ]  # fmt: skip
 
 
@@ -70,4 +72,6 @@ def _once(database: Path, log: Path, *, turns: int) -> _Run:
         original = directory / "original.duckdb"
         shutil.copy(database, original)
         found = compare(original, copy, texts, weights, turns=turns, scratch=directory)
-    return _Run(found, frozenset(outcome.proposals[:TOP]), outcome.statuses.count("rolled_back"))
+    ended = zip(outcome.proposals, outcome.statuses, strict=True)
+    rolled_back = frozenset(proposal for proposal, status in ended if status == "rolled_back")
+    return _Run(found, frozenset(outcome.proposals[:TOP]), rolled_back)
