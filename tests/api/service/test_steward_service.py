@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ COSTS = (
     "CREATE TABLE costs AS SELECT i AS id, CAST(hash(i) % 900 AS VARCHAR) AS cost"
     " FROM range(60000) AS r(i)"
 )
+GRACE = {"PILLION_PRINCIPAL": "grace"}
+"""Who works in the terminal; the service was started by ada."""
 MORE = "SELECT sum(CAST(cost AS INTEGER)) FROM costs WHERE CAST(cost AS INTEGER) > 9;"
 
 
@@ -59,7 +62,7 @@ async def test_a_product_is_improved_over_http(
     with serve(home) as (child, url), httpx.Client(base_url=url, timeout=60) as http:
         client = get_client(url=url, api_key=None)
         looking = ("run", "sales", "--only", "schema", "--budget", "20")
-        thread = (await terminal(document, home, *looking))["thread"]
+        thread = (await terminal(partial(document, home, *looking, **GRACE)))["thread"]
         await look(client, thread)
         waiting = http.get("/v1/proposals", params={"status": "waiting", "sort": "gain"}).json()
         first, second = waiting[0]["id"], waiting[1]["id"]
@@ -67,8 +70,11 @@ async def test_a_product_is_improved_over_http(
         await reject_as_a_chat_does(client, thread, second)
         decision = http.get(f"/v1/proposals/{second}").json()["decision"]
         assert (decision["verdict"], decision["reason"]) == ("reject", "not in June")
-        undone = await terminal(document, home, "undo", first)
+        undone = await terminal(partial(document, home, "undo", first, **GRACE))
         assert undone["outcomes"][-1]["status"] == "undone"
+        trail = http.get("/v1/audit", params={"limit": 1000}).json()
+        hers = {row["action"] for row in trail if row["actor"] == "person:grace"}
+        assert {"run.requested", "undo.requested"} <= hers
         said = refusal(await terminal(invoke, home, "undo", second))
         assert f"No change {second} was applied" in said
         assert http.post(f"/v1/proposals/{second}/undo").status_code == 409
