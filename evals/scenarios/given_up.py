@@ -10,6 +10,7 @@ from evals.scenarios.scenario import Asked, Best, Known, Scenario
 
 FAMILY = "given_up"
 WEEKLY = "SELECT depot, sum(quantity) AS total FROM stock GROUP BY depot ORDER BY depot"
+NEWEST = "SELECT max(id) AS newest FROM stock"
 DAILY = "SELECT shop, sum(quantity) AS total FROM lines GROUP BY shop ORDER BY shop"
 
 
@@ -29,13 +30,14 @@ def build(seed: int, directory: Path) -> Scenario:
     )
     weekly = Asked(WEEKLY, rng.randrange(60, 90), range(rng.randrange(1, 7), DAYS, 7))
     daily = Asked(DAILY, rng.randrange(300, 500), range(rng.randrange(15, 20)))
+    always = Asked(NEWEST, rng.randrange(90, 150))
     return Scenario(
         family=FAMILY,
         seed=seed,
         expects="gain",
         database=database,
-        log=write_log(directory / "queries.csv", database, [weekly, daily], seed),
-        later=(weekly,),
+        log=write_log(directory / "queries.csv", database, [weekly, daily, always], seed),
+        later=(weekly, always),
         later_data=("INSERT INTO stock SELECT 900000 + i, 'depot 1', i FROM range(300) AS r(i)",),
         known=(Known(("create_summary",), "stock"),),
         best=Best(

@@ -64,7 +64,7 @@ def test_the_page_shows_what_a_thorough_run_with_baselines_found() -> None:
     parser.feed(html)
     assert parser.open == []
     for part in (
-        "0 of 1 measured intervals hold", "acceptance of random", "+1.00", "&lt;b&gt;answers",
+        "0 of 1 expected intervals hold", "acceptance of random", "+1.00", "&lt;b&gt;answers",
         "raw_text:1 by hand", "after the answers", "it was refused", "Acceptance by author",
     ):  # fmt: skip
         assert part in html

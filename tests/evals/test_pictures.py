@@ -13,7 +13,7 @@ def point(predicted: float, later: float) -> Point:
 
 def test_a_picture_says_in_words_what_it_shows() -> None:
     drawn = calibration_picture([point(2.0, 2.0), point(5.0, 2.0)])
-    assert "1 of 2 measured intervals hold" in drawn
+    assert "1 of 2 expected intervals hold" in drawn
     assert FAR in drawn and "×2" in drawn
     assert "<b>" not in drawn
 

@@ -23,12 +23,12 @@ from tools.messages import Expected
 from tools.product.statistics import RESAMPLES, SEED, Floats, Step, quotient
 from tools.product.workload import QueryPattern, Windows
 
-RUN_FLOOR = 0.025
-"""How far the log of a ratio strays from one measurement to another, at least (standard deviation).
+RUN_STRAY = 0.025
+"""How far the log of the workload's ratio strays from one run to another (standard deviation).
 
-Both were found on dev seeds; see decision 20."""
+Found on dev seeds, as the next; see decision 20."""
 RUN_PART = 0.12
-"""The same as a part of the log of the ratio itself."""
+"""The same of one query's ratio, as a part of its log."""
 UNSEEN = 0.2
 """How far the log of a query's number of runs moves from month to month beyond what a log shows."""
 UNKNOWN = 0.5
@@ -57,21 +57,19 @@ def expected(queries: Sequence[Asked], windows: Windows | None) -> Expected:
     times = _times_asked(random, queries) if told else np.ones((RESAMPLES, len(queries)))
     spread = UNSEEN if told else UNKNOWN
     moved = np.exp(random.normal(0, spread, times.shape)) * times
-    again = random.standard_normal(RESAMPLES)
+    again, whole = random.standard_normal((2, RESAMPLES))
     found = quotient(
         [_again(q.step, again) for q in queries],
         weights,
         [weight * moved[:, at] for at, weight in enumerate(weights)],
+        stray=RUN_STRAY * whole,
     )
     return Expected(ratio=found, days=_days(windows), note=_note(windows))
 
 
 def _again(step: Step, normal: Floats) -> Step:
     """Add what another run would measure otherwise: what moves one query moves all alike."""
-    if not step.middle and not step.drawn.any():
-        return step
-    spread = float(np.hypot(RUN_FLOOR, RUN_PART * step.middle))
-    return Step(step.typical, step.middle, step.drawn + spread * normal)
+    return Step(step.typical, step.middle, step.drawn + RUN_PART * step.middle * normal)
 
 
 def _times_asked(random: np.random.Generator, queries: Sequence[Asked]) -> Floats:

@@ -107,10 +107,12 @@ def quotient(
     weights: Sequence[float],
     drawn_weights: Sequence[float | Floats],
     constant: float = 0.0,
+    stray: float | Floats = 0.0,
 ) -> Interval:
     """Return the total before / after of steps whose weights may be drawn, too.
 
-    `constant` is the weighted time of everything that is the same on both sides.
+    `constant` is the weighted time of everything that is the same on both sides, `stray` how far
+    the log of the total is off besides.
     """
     top = bottom = constant
     tops = np.full(RESAMPLES, constant, dtype=np.float64)
@@ -120,7 +122,7 @@ def quotient(
         bottom += weight * step.typical * float(np.exp(-step.middle / 2))
         tops += drawn * step.typical * np.exp(step.drawn / 2)
         bottoms += drawn * step.typical * np.exp(-step.drawn / 2)
-    return _quotient(top, bottom, tops, bottoms)
+    return _quotient(top, bottom, tops * np.exp(stray), bottoms)
 
 
 def ratio_noise(before: Sequence[float], after: Sequence[float]) -> list[float]:
