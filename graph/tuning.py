@@ -142,6 +142,7 @@ def _about(
         offset=tuned.offset,
         comparison=tuned.comparison,
         curve=tuned.curve,
+        rounds=tuned.rounds,
     )
 
 

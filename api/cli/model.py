@@ -75,6 +75,14 @@ def train(
     curve: Annotated[
         bool, typer.Option("--curve", help="With --tune: also tune on 40, 80, 160… answers.")
     ] = False,
+    rounds: Annotated[
+        int | None,
+        typer.Option(
+            help="With --tune: also tune so many times, until every product was held out once.",
+            min=3,
+            max=20,
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Learn a judge from the answers people gave, and say how good it is on held-out ones.
@@ -90,7 +98,7 @@ def train(
     with closing(ledgers.Ledger(settings.ledger_path)) as ledger:
         answers = learning.decisions_of(ledger, decisions or ())
         if tune:
-            wanted = tuning.Wanted(base, minutes, batch, curve)
+            wanted = tuning.Wanted(base, minutes, batch, curve, rounds or 0)
             tuning.tune(settings, ledger, answers, wanted, json=json)
             return
     with bar("Learning", quiet=json) as progress:

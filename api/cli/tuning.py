@@ -42,6 +42,7 @@ class Wanted(NamedTuple):
     minutes: float | None
     batch: int
     curve: bool
+    rounds: int
 
 
 class _Bars:
@@ -96,7 +97,7 @@ def tune(
     if found.tuned.fitted.resumed_at:
         tell(f"It went on at step {found.tuned.fitted.resumed_at}.")
     out.print(tuning.adapters_of(settings).card(found.id), markup=False, highlight=False)
-    tell(card.verdict(found.tuned.comparison))
+    tell(card.verdict(found.tuned.widest))
     if found.judge is not None:
         tell(f"{found.judge} learned from it and is better. Next: pillion model use {found.judge}")
 
@@ -105,6 +106,7 @@ def _plan(wanted: Wanted, bars: _Bars) -> learning.Plan:
     plan = learning.Plan(
         pace=shape.Pace(batch=wanted.batch),
         curve=wanted.curve,
+        rounds=wanted.rounds,
         on_plan=bars.plan,
         on_progress=bars.trained,
     )
@@ -124,8 +126,9 @@ def _document(found: tuning.Kept, base: str) -> dict[str, Any]:
         "training": fitted.standing.model_dump(mode="json"),
         "comparison": found.tuned.comparison.model_dump(mode="json"),
         "curve": {n: c.model_dump(mode="json") for n, c in found.tuned.curve.items()},
+        "rounds": found.tuned.rounds and found.tuned.rounds.model_dump(mode="json"),
         "judge": found.judge,
-        "verdict": card.verdict(found.tuned.comparison),
+        "verdict": card.verdict(found.tuned.widest),
     }
 
 
