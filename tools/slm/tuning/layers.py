@@ -71,7 +71,7 @@ class Halves:
             made.update((row, h[: len(row)]) for row, h in zip(some, found, strict=True))
         longest = max(map(len, rows))
         return mx.stack(
-            [mx.pad(made[tuple(row)], ((0, longest - len(row)), (0, 0))) for row in rows]
+            [mx.pad(made[tuple(row)], [(0, longest - len(row)), (0, 0)]) for row in rows]
         )
 
     def logits(self, hidden: mx.array, lengths: mx.array) -> mx.array:

@@ -16,7 +16,7 @@ from tools.slm.fitting import Candidate, candidates
 from tools.slm.judge import Judge
 from tools.slm.steps import Steps
 from tools.slm.training import FOLDS, rules, table, train
-from tools.slm.tuning.bench import Said, lent, said
+from tools.slm.tuning.bench import Said, calibrated, lent, said
 from tools.slm.tuning.comparison import (
     JUDGE,
     RULES,
@@ -101,7 +101,7 @@ def tune(
     lessons = [*unanswered, *blended(parts.known, 2 * len(parts.known))][:MOST]
     ways = plan.ways or candidates()
     plan.on_plan(_steps(parts, lessons, (len(ways) * FOLDS + 1) * (1 + len(rounds)) + len(rounds)))
-    tuner = Tuner(place, folder, plan.shape, plan.pace, plan.seconds, plan.on_progress)
+    tuner = Tuner(place, folder, plan.shape, plan.pace, {}, plan.seconds, plan.on_progress)
     wide = in_rounds(rounds, tuner, steps.within, ways) if rounds else None
     work = _Work(parts, tuner, plan, steps)
     fitted, tuned, odds = work.tuned(lessons)
@@ -165,9 +165,9 @@ class _Work(NamedTuple):
         for size in SIZES if self.plan.curve else ():
             if size < len(order) and len({e.approved for e in order[:size]}) == 2:
                 name = f"{TUNED} on {size}"
-                self.tuner.fit(order[:size], self.parts.valid, name)
-                with lent(self.tuner.place, self.tuner.folder / name) as engine:
-                    found = said(engine, self.parts, self.steps, name).probabilities
+                asked = [*self.parts.valid, *self.parts.held_out]
+                odds = self.tuner.fit(order[:size], self.parts.valid, name, asked).odds
+                found = calibrated(self.parts, odds)
                 yield str(size), compare(self.parts.held_out, {TUNED: found}, TUNED)
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from tools.slm.dataset import Example
 from tools.slm.engine import Prompt
+from tools.slm.memory import require, tuning_bytes
 from tools.slm.mlx_engine import MlxEngine
 from tools.slm.steps import write_whole
 from tools.slm.tuning.layers import Halves, Made
@@ -27,6 +28,8 @@ class Tuner(NamedTuple):
     folder: Path
     shape: Shape
     pace: Pace
+    made: Made
+    """What the frozen layers made of prompts: every training over the model takes it from here."""
     seconds: float = math.inf
     """After so long a training ends with the best until then."""
     on_progress: Callable[[str, Progress], None] = lambda name, progress: None
@@ -37,10 +40,12 @@ class Tuner(NamedTuple):
         valid: Sequence[Example],
         name: str,
         asked: Sequence[Example] = (),
-        made: Made | None = None,
     ) -> Fitted:
-        """Tune, and leave the adapter under a name; raises `ModelError`."""
-        with self._engine() as engine:
+        """Tune, and leave the adapter under a name; raises `ModelError`.
+
+        What is asked is read at the end: its log odds are part of the result.
+        """
+        with self._engine(len(known) + len(valid) + len(asked)) as engine:
             lesson = Lesson(
                 self.shape, self.pace, _choices(engine), _answered(engine, known),
                 _answered(engine, valid), self.folder / f"{name}.safetensors",
@@ -48,20 +53,21 @@ class Tuner(NamedTuple):
             )  # fmt: skip
             fitted = fit(
                 engine.model, lesson, lambda told: self.on_progress(name, told),
-                time.monotonic() + self.seconds, made,
+                time.monotonic() + self.seconds, self.made,
             )  # fmt: skip
         save(self.folder / name / WEIGHTS, fitted.weights)
         write_whole(self.folder / name / CONFIG, json.dumps(self.shape.config(), sort_keys=True))
         return fitted
 
-    def untuned(self, asked: Sequence[Example], made: Made) -> list[float]:
-        """Return the log odds of the model as it was; `made` is filled."""
-        with self._engine() as engine:
+    def untuned(self, asked: Sequence[Example]) -> list[float]:
+        """Return the log odds of the model as it was."""
+        with self._engine(len(asked)) as engine:
             halves = Halves(engine.model, self.shape.layers)
-            return odds_of(halves, _choices(engine), _rows(engine, asked), made)
+            return odds_of(halves, _choices(engine), _rows(engine, asked), self.made)
 
     @contextmanager
-    def _engine(self) -> Iterator[MlxEngine]:
+    def _engine(self, prompts: int) -> Iterator[MlxEngine]:
+        require(tuning_bytes(self.place, prompts), f"tuning {self.place}")
         engine = MlxEngine(self.place)
         try:
             yield engine
