@@ -11,11 +11,20 @@ from open_data_contract_standard.model import OpenDataContractStandard
 from mcp_servers.product.client import ProductClient
 from mcp_servers.product.contract import ProductDescription
 from tools.messages import Message, TableName
+from tools.plain_text import plain
 from tools.product.contract import load_contract
 from tools.product.contract_edit import Blank, Key, blanks
 from tools.product.contract_facts import column_name, table_name
+from tools.product.glossary import glossary
 from tools.product.profile import TableProfile
-from tools.words.columns import Known, facts_of_column, facts_of_table, facts_of_terms
+from tools.product.workload import Workload
+from tools.words.columns import (
+    Known,
+    Named,
+    facts_of_column,
+    facts_of_table,
+    facts_of_terms,
+)
 from tools.words.facts import Facts
 from tools.words.told import Words
 
@@ -37,14 +46,20 @@ class Draft(Message):
         return Key(self.table, self.column)
 
 
+class TermDraft(Message):
+    """A line of the glossary that is not there: of a name that several tables share."""
+
+    name: str
+    words: Words
+
+
 class Drafts(Message):
     """What a contract does not say, in words."""
 
     contract: str
     """Path of the file."""
     drafts: tuple[Draft, ...]
-    terms: tuple[Words, ...]
-    """Names that several tables share; a contract has no place for them."""
+    terms: tuple[TermDraft, ...]
 
 
 class Undescribed(NamedTuple):
@@ -53,25 +68,29 @@ class Undescribed(NamedTuple):
     contract: Path
     facts: dict[Key, Facts]
     """Of tables and columns, as the contract calls them."""
-    terms: tuple[Facts, ...]
-    """Of names that several tables share."""
+    terms: dict[str, Facts]
+    """Of names that several tables share and the glossary of the contract does not have."""
 
 
 async def undescribed(client: ProductClient, only: Sequence[str] = ()) -> Undescribed:
     """Return what a product's contract leaves open, of some tables or columns or of all.
 
-    `only` names them as `TABLE` or `TABLE.COLUMN`. Raises what the product's server says.
+    `only` names them as `TABLE` or `TABLE.COLUMN`. Data is read of tables with something to tell;
+    of names that tables share the catalog tells enough. Raises what the product's server says.
     """
     described = await client.describe_product()
     path = Path(described.contract)
     contract = load_contract(path)
-    workload = (await client.read_workload(PATTERNS)).workload
-    profiles = {str(t.name).lower(): await client.profile_table(t.name) for t in described.tables}
+    asked = {name.lower() for name in only}
+    wanted = [b for b in blanks(contract) if not asked or _named(b) & asked]
+    tables = {str(t.name).lower(): t.name for t in described.tables}
+    read = [name for name in dict.fromkeys(b.table for b in wanted) if name in tables]
+    profiles = {name: await client.profile_table(tables[name]) for name in read}
+    workload = (await client.read_workload(PATTERNS)).workload if read else Workload(patterns=())
     known = Known(workload.patterns, _comments(described), _meanings(contract, profiles))
-    wanted = [b for b in blanks(contract) if not only or _named(b) & {o.lower() for o in only}]
     told = ((b.key, _facts(b, profiles, known)) for b in wanted)
     facts = {key: found for key, found in told if found is not None}
-    return Undescribed(path, facts, tuple(facts_of_terms(list(profiles.values()))))
+    return Undescribed(path, facts, _terms(described, contract, asked))
 
 
 def drafted(found: Undescribed, tell: Callable[[Facts], Words]) -> Drafts:
@@ -80,9 +99,29 @@ def drafted(found: Undescribed, tell: Callable[[Facts], Words]) -> Drafts:
         Draft(table=key.table, column=key.column, words=tell(facts))
         for key, facts in found.facts.items()
     )
-    return Drafts(
-        contract=str(found.contract), drafts=tuple(drafts), terms=tuple(map(tell, found.terms))
-    )
+    terms = (TermDraft(name=name, words=tell(facts)) for name, facts in found.terms.items())
+    return Drafts(contract=str(found.contract), drafts=tuple(drafts), terms=tuple(terms))
+
+
+def _terms(
+    described: ProductDescription, contract: OpenDataContractStandard, asked: set[str]
+) -> dict[str, Facts]:
+    """Return the names that tables share, or those of what is asked for, without a definition."""
+    called = {table_name(p): (p.name or "").lower() for p in contract.schema_ or ()}
+    known, shared, wanted = glossary(contract), list[Named](), set[str]()
+    for table in described.tables:
+        own = str(table.name).lower()
+        names = {own, called.get(own, own)}
+        for column in table.columns:
+            name = column.name.lower()
+            shared.append(Named(table.name, column.name, column.type, column.key))
+            if not asked or (names | {f"{n}.{name}" for n in names}) & asked:
+                wanted.add(name)
+    return {
+        name: facts
+        for name, facts in facts_of_terms(shared)
+        if name.lower() in wanted and plain(name).lower() not in known
+    }
 
 
 def _named(blank: Blank) -> set[str]:

@@ -46,7 +46,7 @@ __all__ = [
     "MISSING", "NAME_WIDTH", "TRIAL_WORDS", "approvals", "asked_by", "between", "change_details",
     "change_words", "contract_word", "cost", "cost_bounds", "counted", "factor", "foreseen",
     "gain", "how_measured", "milliseconds", "quoted", "ratio_number", "safe", "share", "short",
-    "size", "size_change", "spoken",
+    "size", "size_change", "spoken", "taken",
 ]  # fmt: skip
 
 TRIAL_WORDS: dict[TrialStatus, str] = {
@@ -79,6 +79,11 @@ def approvals(given: Sequence[str], needed: int | None) -> str:
         return ""
     names = f" ({', '.join(given)})" if given else ""
     return f"{len(given)} of {needed} approvals{names}"
+
+
+def taken(memory: int | None) -> str:
+    """Return how much memory a model takes: about 690 MB in memory."""
+    return "nothing here computes it" if memory is None else f"about {size(memory)} in memory"
 
 
 def spoken(words: Words) -> str:

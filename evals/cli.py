@@ -209,7 +209,9 @@ def decisions(
     ] = None,
     approver: Annotated[str, typer.Option(help="Whose answers; see `eval list`.")] = "oracle",
 ) -> None:
-    """Write what an approver answered in runs of dev seeds, for `pillion model train --decisions`.
+    """Write what an approver answered in runs, for `pillion model train --decisions`.
+
+    Nothing may learn from test seeds, but from those that are spent: 1000 to 1055.
 
     Example: `pillion eval decisions --approver strict_dba > answers.json`
     """

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from evals.approvers import ORACLE, check_approver
 from evals.errors import NoResult
 from evals.results import Judged, ScenarioResult, SuiteResult
-from evals.suites import DEV_SEEDS
+from evals.suites import TEST_SEEDS, UNSEEN
 from graph.decisions import RecordedDecision
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
@@ -16,16 +16,16 @@ BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def decisions_in(results: Iterable[SuiteResult], approver: str = ORACLE) -> list[RecordedDecision]:
-    """Return an approver's answers to every proposal of runs with dev seeds, by seed.
+    """Return an approver's answers to every proposal of runs, by seed.
 
-    A family is one product. Raises `NoResult` for test seeds, which nothing may learn from, and
-    where no proposal has its facts kept.
+    A family is one product. Raises `NoResult` for test seeds that are not spent, which nothing may
+    learn from, and where no proposal has its facts kept.
     """
     check_approver(approver)
     scenarios = sorted((s for r in results for s in r.scenarios), key=lambda s: (s.seed, s.family))
-    spent = [s.name for s in scenarios if s.seed not in DEV_SEEDS]
-    if spent:
-        raise NoResult(f"{spent[0]} has a test seed: nothing may learn from it.")
+    unseen = [s.name for s in scenarios if min(UNSEEN) <= s.seed < TEST_SEEDS.stop]
+    if unseen:
+        raise NoResult(f"{unseen[0]} has a test seed: nothing may learn from it.")
     found = [
         _decision(s, p, approver, number)
         for s in scenarios

@@ -26,7 +26,13 @@ from graph.settings import Settings
 from mcp_servers.product.client import connect, stdio_target
 from tools.lazy import lazy
 from tools.slm.engine import Prompt, Schema
-from tools.words.columns import Known, facts_of_column, facts_of_table, facts_of_terms
+from tools.words.columns import (
+    Known,
+    facts_of_column,
+    facts_of_table,
+    facts_of_terms,
+    named,
+)
 from tools.words.facts import Facts
 from tools.words.proposals import facts_of
 from tools.words.told import Words
@@ -76,7 +82,8 @@ async def _of_product(descriptor: Path) -> list[Facts]:
     }
     known = Known(workload.patterns, comments, {})
     columns = [facts_of_column(p, c, known) for p in profiles for c in p.columns]
-    return [*(facts_of_table(p, known) for p in profiles), *columns, *facts_of_terms(profiles)]
+    terms = (facts for _, facts in facts_of_terms(c for p in profiles for c in named(p)))
+    return [*(facts_of_table(p, known) for p in profiles), *columns, *terms]
 
 
 def tried(found: Sequence[Facts], model: Chosen) -> Iterator[Tried]:

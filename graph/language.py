@@ -59,6 +59,15 @@ def words(settings: Settings) -> str:
     return _words(found.name, found.by, found.why)
 
 
+def memory_of(settings: Settings, name: str) -> int | None:
+    """Return about how many bytes of memory a model takes; None where nothing can compute it."""
+    try:
+        files = files_of(languages_of(settings), name)
+        return engines.needs(engines.choose(settings.engine, files).name, files)
+    except (ModelError, OSError):
+        return None
+
+
 def examined(settings: Settings) -> str:
     """Return what `words` does, with files checked and the engine tried; raises `ModelError`."""
     if settings.model:

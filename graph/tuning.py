@@ -18,6 +18,7 @@ from tools.lazy import lazy
 from tools.slm.dataset import Dataset, Example
 from tools.slm.errors import ModelError
 from tools.slm.languages import Manifest
+from tools.slm.memory import mlx_bytes
 from tools.slm.steps import OnStep, Steps
 from tools.slm.store import About as JudgeAbout
 from tools.slm.tuning.shape import WEIGHTS
@@ -49,6 +50,17 @@ class Kept(NamedTuple):
 def adapters_of(settings: Settings) -> adapters.Adapters:
     """Return where the adapters of a home are kept."""
     return adapters.Adapters(settings.home / "models" / "adapters")
+
+
+def memory_of(settings: Settings, adapter: adapters.Version) -> int | None:
+    """Return about how many bytes an adapter takes with its model; None where that is not here."""
+    models = languages_of(settings)
+    if adapter.about is None or adapter.about.base not in {m.name for m in models.all()}:
+        return None
+    try:
+        return mlx_bytes(Path(models.manifest(adapter.about.base).place), adapter.path)
+    except (ModelError, OSError):
+        return None
 
 
 def base_of(settings: Settings, name: str | None) -> Manifest:
@@ -142,6 +154,7 @@ def _about(
         offset=tuned.offset,
         comparison=tuned.comparison,
         curve=tuned.curve,
+        rounds=tuned.rounds,
     )
 
 

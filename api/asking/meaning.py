@@ -16,9 +16,13 @@ from tools.lazy import lazy
 from tools.product.descriptor import load_descriptor
 
 if TYPE_CHECKING:
+    from open_data_contract_standard.model import OpenDataContractStandard
+
     from tools.product import contract as contracts
     from tools.product import contract_facts
+    from tools.product import glossary as glossaries
 else:
+    glossaries = lazy("tools.product.glossary")
     contracts, contract_facts = lazy("tools.product.contract"), lazy("tools.product.contract_facts")
 
 SHOWN = 5
@@ -38,7 +42,8 @@ async def meaning(home: Home, asked: Asked) -> Answer:
     assert asked.product is not None
     async with home.open(asked.product) as client:
         described = await client.describe_product()
-    promises = _promises(home, asked.product)
+    contract = _contract(home, asked.product)
+    promises = _promises(contract)
     found = [*_named(described, asked)]
     if not found:
         return Answer(text=_unknown(described, asked))
@@ -50,6 +55,10 @@ async def meaning(home: Home, asked: Asked) -> Answer:
         sources.append(Source(kind="table", id=where))
         if promise is not None:
             sources.append(Source(kind="contract", id=promise.path))
+    defined = _defined(contract, [column.name for _, column in found[:SHOWN] if column])
+    if defined:
+        lines += defined
+        sources.append(Source(kind="contract", id=f"{glossaries.PLACE}.{glossaries.PROPERTY}"))
     if len(found) > SHOWN:
         lines.append(f"{len(found) - SHOWN:,} more of that name; name the table, too.")
     return Answer(text="\n".join(lines), sources=tuple(sources))
@@ -59,11 +68,25 @@ def _key(table: TableDescription, column: ColumnDescription | None) -> tuple[str
     return str(table.name).lower(), column.name.lower() if column else ""
 
 
-def _promises(home: Home, product: str) -> dict[tuple[str, str], _Promise]:
-    """Return the promises by table and column in lower case; the column is empty for a table."""
+def _contract(home: Home, product: str) -> OpenDataContractStandard:
     path = load_descriptor(descriptor_of(home.settings, product)).contract
+    return contracts.load_contract(path)
+
+
+def _defined(contract: OpenDataContractStandard, names: Sequence[str]) -> list[str]:
+    """Return what the glossary of the contract says of names."""
+    known = glossaries.glossary(contract)
+    return [
+        f"The glossary of the contract says of {quoted(name)}: {quoted(known[key], TEXT_WIDTH)}."
+        for key, name in {n.lower(): n for n in names}.items()
+        if key in known
+    ]
+
+
+def _promises(contract: OpenDataContractStandard) -> dict[tuple[str, str], _Promise]:
+    """Return the promises by table and column in lower case; the column is empty for a table."""
     found: dict[tuple[str, str], _Promise] = {}
-    for said in contracts.load_contract(path).schema_ or ():
+    for said in contract.schema_ or ():
         table = contract_facts.table_name(said)
         found[table, ""] = _Promise(f"schema.{said.name}", said)
         for prop in said.properties or ():

@@ -44,7 +44,7 @@ def describe(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Draft descriptions of tables and columns that the contract leaves without one.
+    """Draft what the contract does not say: descriptions of tables and columns, shared names.
 
     They are told from structure, counts and queries, never from values. Nothing is written
     without --write, and then everything else in the file stays as it is.
@@ -55,11 +55,12 @@ def describe(
     check_writable(settings.home)
     try:
         found = _drafts(settings, product, only or [], quiet=json)
-        written = _accept(settings, product, found) if write and found.drafts else 0
+        written = _accept(settings, product, found) if write else contract_edit.Written(0, 0)
     except ProductError as exc:
         raise GraphError(str(exc)) from exc
     if json:
-        print_json({**found.model_dump(mode="json"), "written": written})
+        put = {"written": written.descriptions, "written_terms": written.terms}
+        print_json({**found.model_dump(mode="json"), **put})
     else:
         _show(found, written, wrote=write)
 
@@ -95,30 +96,36 @@ async def _look(settings: Settings, product: str, only: list[str]) -> describing
         return await describing.undescribed(client, only)
 
 
-def _accept(settings: Settings, product: str, found: describing.Drafts) -> int:
+def _accept(settings: Settings, product: str, found: describing.Drafts) -> contract_edit.Written:
+    if not (found.drafts or found.terms):
+        return contract_edit.Written(0, 0)
     texts = {draft.key: draft.words.text for draft in found.drafts}
-    written = contract_edit.describe(Path(found.contract), texts)
-    by = Counter(draft.words.by for draft in found.drafts)
+    terms = {term.name: term.words.text for term in found.terms}
+    written = contract_edit.describe(Path(found.contract), texts, terms)
+    words = [*(d.words for d in found.drafts), *(t.words for t in found.terms)]
+    by = Counter(w.by for w in words)
     with closing(Ledger(settings.ledger_path)) as ledger:
         ledger.record_described(
-            settings.person, product, contract=found.contract, written=written,
+            settings.person, product, contract=found.contract, written=written.descriptions,
+            terms=written.terms,
             by=", ".join(f"{name} {n}" for name, n in sorted(by.items())),
         )  # fmt: skip
     return written
 
 
-def _show(found: describing.Drafts, written: int, *, wrote: bool) -> None:
+def _show(found: describing.Drafts, written: contract_edit.Written, *, wrote: bool) -> None:
     for draft in found.drafts:
         out.print(str(draft.key), style="bold", markup=False, highlight=False)
         tell(f"  {spoken(draft.words)}")
     if found.terms:
-        out.print("Terms", style="bold")
-    for words in found.terms:
-        tell(f"  {spoken(words)}")
-    if not found.drafts:
+        out.print("Glossary", style="bold")
+    for term in found.terms:
+        tell(f"  {spoken(term.words)}")
+    if not (found.drafts or found.terms):
         tell(f"{found.contract} leaves nothing of that without a description.")
     elif wrote:
-        tell(f"{counted(written, 'description')} written into {found.contract}.")
+        put = f"{counted(written.descriptions, 'description')} and {counted(written.terms, 'term')}"
+        tell(f"{put} written into {found.contract}.")
     else:
-        drafts = counted(len(found.drafts), "draft")
+        drafts = counted(len(found.drafts) + len(found.terms), "draft")
         tell(f"{drafts}; nothing is written. --write puts them into {found.contract}.")

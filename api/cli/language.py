@@ -15,7 +15,7 @@ import typer
 from api.cli.bars import bar
 from api.cli.shell import Json, err, load_settings, out, print_json, tell
 from api.products import check_writable
-from api.wording import size
+from api.wording import size, taken
 from graph.settings import Settings
 from tools.lazy import lazy
 from tools.plain_text import plain
@@ -126,6 +126,7 @@ def show_language(settings: Settings, name: str, *, json: bool) -> None:
         tell(f"  {file}  {size(kept.bytes)}  sha256 {kept.sha256}")
     if manifest.packed is not None:
         tell(f"  {store.packed_of(name)}  {size(manifest.packed.bytes)}, for llama.cpp")
+    tell(f"Loaded: {taken(language.memory_of(settings, name))}.")
     tell("Every file is what it was.")
     if told := words.told_of(settings.home, name):
         tell(f"Words: {told}.")

@@ -14,7 +14,7 @@ from api.cli.bars import bar
 from api.cli.language import complete, convert, fetch, score, show_language
 from api.cli.shell import Json, load_settings, out, print_json, tell
 from api.products import check_writable
-from api.wording import size
+from api.wording import size, taken
 from graph.settings import Settings
 from tools.lazy import lazy
 from tools.slm.errors import ModelError
@@ -75,6 +75,14 @@ def train(
     curve: Annotated[
         bool, typer.Option("--curve", help="With --tune: also tune on 40, 80, 160… answers.")
     ] = False,
+    rounds: Annotated[
+        int | None,
+        typer.Option(
+            help="With --tune: also tune so many times, until every product was held out once.",
+            min=3,
+            max=20,
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Learn a judge from the answers people gave, and say how good it is on held-out ones.
@@ -90,7 +98,7 @@ def train(
     with closing(ledgers.Ledger(settings.ledger_path)) as ledger:
         answers = learning.decisions_of(ledger, decisions or ())
         if tune:
-            wanted = tuning.Wanted(base, minutes, batch, curve)
+            wanted = tuning.Wanted(base, minutes, batch, curve, rounds or 0)
             tuning.tune(settings, ledger, answers, wanted, json=json)
             return
     with bar("Learning", quiet=json) as progress:
@@ -145,6 +153,7 @@ def list_models(json: Json = False) -> None:
                 "judges": rows,
                 "used": used,
                 "models": named,
+                "memory": {n: language.memory_of(settings, n) for n in named},
                 "adapters": adapters,
             }
         )
@@ -154,7 +163,10 @@ def list_models(json: Json = False) -> None:
         tell(f"{row['id']}  {mark}  {row['made_at']}  {row['chosen']}, {row['told']}")
     for model in known:
         mark = "used" if model.name == used else "kept"
-        told = size(model.manifest.bytes) if model.manifest else "its manifest is damaged"
+        told = "its manifest is damaged"
+        if model.manifest:
+            memory = taken(language.memory_of(settings, model.name))
+            told = f"{size(model.manifest.bytes)}, {memory}"
         tell(f"{model.name}  {mark}  {told}")
     for adapter in tuning.listed(settings):
         tell(f"{adapter['id']}  adapter  {adapter['made_at']}  {adapter['told']}")

@@ -16,6 +16,7 @@ from rich.progress import (
 )
 
 from api.cli.shell import err, out, print_json, tell
+from api.wording import taken
 from graph.settings import Settings
 from tools.lazy import lazy
 from tools.slm.errors import BadModel
@@ -42,6 +43,7 @@ class Wanted(NamedTuple):
     minutes: float | None
     batch: int
     curve: bool
+    rounds: int
 
 
 class _Bars:
@@ -96,7 +98,7 @@ def tune(
     if found.tuned.fitted.resumed_at:
         tell(f"It went on at step {found.tuned.fitted.resumed_at}.")
     out.print(tuning.adapters_of(settings).card(found.id), markup=False, highlight=False)
-    tell(card.verdict(found.tuned.comparison))
+    tell(card.verdict(found.tuned.widest))
     if found.judge is not None:
         tell(f"{found.judge} learned from it and is better. Next: pillion model use {found.judge}")
 
@@ -105,6 +107,7 @@ def _plan(wanted: Wanted, bars: _Bars) -> learning.Plan:
     plan = learning.Plan(
         pace=shape.Pace(batch=wanted.batch),
         curve=wanted.curve,
+        rounds=wanted.rounds,
         on_plan=bars.plan,
         on_progress=bars.trained,
     )
@@ -124,25 +127,31 @@ def _document(found: tuning.Kept, base: str) -> dict[str, Any]:
         "training": fitted.standing.model_dump(mode="json"),
         "comparison": found.tuned.comparison.model_dump(mode="json"),
         "curve": {n: c.model_dump(mode="json") for n, c in found.tuned.curve.items()},
+        "rounds": found.tuned.rounds and found.tuned.rounds.model_dump(mode="json"),
         "judge": found.judge,
-        "verdict": card.verdict(found.tuned.comparison),
+        "verdict": card.verdict(found.tuned.widest),
     }
 
 
 def listed(settings: Settings) -> list[dict[str, Any]]:
     """Return the adapters of a home, oldest first, each with how good it is."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for version in tuning.adapters_of(settings).versions():
         about = version.about
         if about is None:
             damaged = "what was known of it is damaged"
-            rows.append({"id": version.id, "made_at": "?", "base": "?", "told": damaged})
+            rows.append(
+                {"id": version.id, "made_at": "?", "base": "?", "told": damaged, "memory": None}
+            )
             continue
         accuracy = about.comparison.metrics[comparison.TUNED]["accuracy"]
         told = f"right {accuracy.value:.0%} of {about.comparison.held_out} held-out answers"
         made = f"{about.made_at:%Y-%m-%d %H:%M}"
-        told = f"over {about.base}, {told}"
-        rows.append({"id": version.id, "made_at": made, "base": about.base, "told": told})
+        memory = tuning.memory_of(settings, version)
+        told = f"over {about.base}, {told}, {taken(memory)}"
+        rows.append(
+            {"id": version.id, "made_at": made, "base": about.base, "told": told, "memory": memory}
+        )
     return rows
 
 
@@ -155,7 +164,9 @@ def show(settings: Settings, adapter_id: str, *, json: bool) -> None:
     store.checked(adapter_id, base)
     if base is None:
         raise BadModel(f"{adapter_id} lies over {about.base}, which is not here any more.")
+    memory = tuning.memory_of(settings, store.version(adapter_id))
     if json:
-        print_json({"id": adapter_id, **about.model_dump(mode="json")})
+        print_json({"id": adapter_id, "memory": memory, **about.model_dump(mode="json")})
         return
     out.print(store.card(adapter_id), markup=False, highlight=False)
+    tell(f"Loaded with {about.base}: {taken(memory)}.")

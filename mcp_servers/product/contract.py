@@ -30,6 +30,8 @@ class ColumnDescription(Message):
     comment: str | None = None
     promised: bool = False
     """Whether the contract promises it."""
+    key: bool = False
+    """Whether the table's structure makes its values unique."""
 
 
 class TableDescription(Message):

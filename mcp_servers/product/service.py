@@ -51,7 +51,7 @@ from tools.product.importers import import_path
 from tools.product.live_answers import ask
 from tools.product.measurement import MeasureResult, ShadowJob, ShadowSettings
 from tools.product.owner import Owner
-from tools.product.profile import profile
+from tools.product.profile import is_key, profile
 from tools.product.shadow import run_shadow
 from tools.product.snapshot import Snapshot
 from tools.product.workload import Workload
@@ -134,7 +134,7 @@ class ProductService:
                 columns=tuple(
                     ColumnDescription(
                         name=c.name, type=c.type, nullable=c.nullable, comment=c.comment,
-                        promised=(t.name, c.name.lower()) in promised,
+                        promised=(t.name, c.name.lower()) in promised, key=is_key(t, c.name),
                     )
                     for c in t.columns
                 ),
@@ -155,7 +155,7 @@ class ProductService:
 
     def profile(self, table: TableName) -> TableProfile:
         """Return a table's columns in counts and classes; raises `UnknownTable`."""
-        found = self.owner.catalog().table(table)
+        found = self.owner.table(table)
         if found is None:
             raise UnknownTable(f"There is no table {table}.", hint="`describe_product` lists them.")
         return profile(found, self.owner.probe)

@@ -10,6 +10,7 @@ import pytest
 from evals.errors import NoResult
 from evals.recorded import decisions_in
 from evals.results import SuiteResult
+from evals.suites import TEST_SEEDS, UNSEEN
 from evals.views import document as document_of
 from graph.decisions import RECORDED
 from tests.answers import make_facts
@@ -36,9 +37,11 @@ def test_every_proposal_with_facts_becomes_an_answer_of_the_approver() -> None:
     assert [d.verdict for d in impatient] == ["approve", "approve"]
 
 
-def test_nothing_may_learn_from_test_seeds() -> None:
-    with pytest.raises(NoResult, match="raw_text:1001 has a test seed"):
-        decisions_in([run_of(2), run_of(1001)])
+def test_nothing_may_learn_from_test_seeds_that_are_not_spent() -> None:
+    assert len(decisions_in([run_of(2), run_of(min(UNSEEN) - 1)])) == 4
+    for seed in (min(UNSEEN), TEST_SEEDS[-1]):
+        with pytest.raises(NoResult, match=f"raw_text:{seed} has a test seed"):
+            decisions_in([run_of(2), run_of(seed)])
 
 
 def test_runs_of_before_facts_were_kept_say_so() -> None:

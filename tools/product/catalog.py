@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -134,13 +134,7 @@ _Rows = dict[tuple[str, str], list[tuple[Any, ...]]]
 
 def read_catalog(con: duckdb.DuckDBPyConnection) -> Catalog:
     """Read the whole structure of the current database, and each table's exact row count."""
-    parts = {
-        "columns": _grouped(con, _columns_sql(con)),
-        "constraints": _grouped(con, _CONSTRAINTS),
-        "indexes": _grouped(con, _INDEXES),
-        "triggers": _grouped(con, _TRIGGERS),
-    }
-    tables = tuple(_table(con, row, parts) for row in con.execute(_TABLES).fetchall())
+    tables = tuple(_read(con, lambda sql: con.execute(sql).fetchall()))
     version = con.execute("SELECT version()").fetchall()[0][0]
     return Catalog(
         tables=tables,
@@ -156,6 +150,12 @@ def read_catalog(con: duckdb.DuckDBPyConnection) -> Catalog:
             if c.kind == "FOREIGN KEY" and c.referenced_table
         ),
     )
+
+
+def read_table(con: duckdb.DuckDBPyConnection, name: TableName) -> Table | None:
+    """Read the structure and the row count of one table, and nothing of the others."""
+    called = {"schema": name.schema_name.lower(), "table": name.name.lower()}
+    return next(_read(con, lambda sql: con.execute(_one(sql), called).fetchall()), None)
 
 
 def schema_hash(catalog: Catalog, tables: Iterable[TableName]) -> str:
@@ -180,9 +180,28 @@ def _columns_sql(con: duckdb.DuckDBPyConnection) -> str:
     return _COLUMNS.format(generated="is_generated" if "is_generated" in names else "NULL")
 
 
-def _grouped(con: duckdb.DuckDBPyConnection, sql: str) -> _Rows:
+def _one(sql: str) -> str:
+    """Return a query about all tables as one about a single table."""
+    only = "lower(schema_name) = $schema AND lower(table_name) = $table"
+    return sql.replace(" ORDER BY ", f" AND {only} ORDER BY ")
+
+
+def _read(
+    con: duckdb.DuckDBPyConnection, ask: Callable[[str], Sequence[tuple[Any, ...]]]
+) -> Iterator[Table]:
+    """Yield the tables that `ask` tells of."""
+    parts = {
+        "columns": _grouped(ask(_columns_sql(con))),
+        "constraints": _grouped(ask(_CONSTRAINTS)),
+        "indexes": _grouped(ask(_INDEXES)),
+        "triggers": _grouped(ask(_TRIGGERS)),
+    }
+    yield from (_table(con, row, parts) for row in ask(_TABLES))
+
+
+def _grouped(found: Sequence[tuple[Any, ...]]) -> _Rows:
     rows: _Rows = {}
-    for schema, table, *rest in con.execute(sql).fetchall():
+    for schema, table, *rest in found:
         rows.setdefault((schema, table), []).append(tuple(rest))
     return rows
 

@@ -1,11 +1,11 @@
-"""Descriptions put into a contract's file: everything else of it stays as its owner wrote it."""
+"""Descriptions and terms put into a contract's file: all else stays as its owner wrote it."""
 
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import yaml
@@ -16,8 +16,20 @@ from tools.product.contract import Where, load_contract
 from tools.product.contract_facts import column_name, table_name
 from tools.product.contract_inference import INFERRED
 from tools.product.errors import ContractInvalid
+from tools.product.glossary import glossary, glossary_edit, with_terms
+from tools.product.yaml_edit import (
+    Edit,
+    edited,
+    line_break,
+    line_end,
+    pair,
+    quoted,
+    refused,
+    value_end,
+)
 from tools.product.yaml_file import parse_yaml, write_text
 
+NONE: Mapping[str, str] = MappingProxyType({})
 _BOM = "\ufeff"
 _OURS = frozenset(INFERRED.values())
 
@@ -57,50 +69,57 @@ def blanks(contract: OpenDataContractStandard) -> Iterator[Blank]:
                 yield Blank(where, Key(own, prop.name), table, column_name(prop).lower())
 
 
-def describe(path: Path, texts: Mapping[Key, str]) -> int:
-    """Write descriptions into a contract, in one step, and return how many.
+class Written(NamedTuple):
+    """How much was put into a contract."""
 
-    Comments and layout stay, and so does what somebody described meanwhile. Raises
-    `ContractInvalid` where that cannot be done without touching anything else.
+    descriptions: int
+    terms: int
+
+
+def describe(path: Path, texts: Mapping[Key, str], terms: Mapping[str, str] = NONE) -> Written:
+    """Write descriptions and terms of the glossary into a contract, in one step.
+
+    Comments and layout stay, and so does what somebody wrote meanwhile. Raises `ContractInvalid`
+    where that cannot be done without touching anything else.
     """
-    found = blanks(load_contract(path))
-    wanted = {b.where: texts[b.key] for b in found if b.key in texts}
+    contract = load_contract(path)
+    wanted = {b.where: texts[b.key] for b in blanks(contract) if b.key in texts}
+    known = glossary(contract)
+    harmless = {plain(term): plain(words) for term, words in terms.items()}
+    new = {term: words for term, words in harmless.items() if term.lower() not in known}
     written = path.read_bytes().decode("utf-8")
     mark = _BOM if written.startswith(_BOM) else ""
-    write_text(path, mark + described(written.removeprefix(_BOM), path, wanted))
-    return len(wanted)
+    write_text(path, mark + described(written.removeprefix(_BOM), path, wanted, new))
+    return Written(len(wanted), len(new))
 
 
-def described(text: str, path: Path, texts: Mapping[Where, str]) -> str:
-    """Return a contract's text with descriptions, and with nothing else changed."""
+def described(
+    text: str, path: Path, texts: Mapping[Where, str], terms: Mapping[str, str] = NONE
+) -> str:
+    """Return a contract's text with descriptions and terms, and with nothing else changed."""
     said = {where: plain(words) for where, words in texts.items()}
     file = parse_yaml(text, path, ContractInvalid)
-    edits = sorted((_edit(text, _node(file.root, where), words) for where, words in said.items()))
-    after = text
-    for edit in reversed(edits):
-        after = after[: edit.start] + edit.text + after[edit.end :]
-    if parse_yaml(after, path, ContractInvalid).data != _expected(file.data, said):
-        raise ContractInvalid(
-            f"{path} is laid out in a way that descriptions cannot be put into safely.",
-            hint="Nothing was changed; write them by hand.",
-        )
+    edits = [_edit(text, _node(file.root, where), words) for where, words in said.items()]
+    if terms:
+        edits.append(glossary_edit(file, text, terms))
+    after = edited(text, edits)
+    if parse_yaml(after, path, ContractInvalid).data != _expected(file.data, said, terms):
+        raise refused(path)
     return after
 
 
-def _expected(data: dict[str, Any], texts: Mapping[Where, str]) -> dict[str, Any]:
+def _expected(
+    data: dict[str, Any], texts: Mapping[Where, str], terms: Mapping[str, str]
+) -> dict[str, Any]:
     wanted = copy.deepcopy(data)
     for where, words in texts.items():
         part: Any = wanted
         for step in where:
             part = part[step]
         part["description"] = words
+    if terms:
+        with_terms(wanted, terms)
     return wanted
-
-
-class _Edit(NamedTuple):
-    start: int
-    end: int
-    text: str
 
 
 def _node(root: yaml.Node, where: Where) -> yaml.MappingNode:
@@ -114,25 +133,21 @@ def _node(root: yaml.Node, where: Where) -> yaml.MappingNode:
     return node
 
 
-def _edit(text: str, node: yaml.MappingNode, words: str) -> _Edit:
+def _edit(text: str, node: yaml.MappingNode, words: str) -> Edit:
     """Return what to write where: a new line after the name, or another value of the key."""
-    line = f"description: {json.dumps(words, ensure_ascii=False)}"
-    pairs = {key.value: (key, value) for key, value in node.value}
-    if "description" in pairs:
-        key, value = pairs["description"]
-        end = value.end_mark.index
-        # A block of lines ends behind its last line break.
-        end -= len(text[:end]) - len(text[:end].rstrip("\r\n"))
-        return _Edit(key.start_mark.index, end, line)
-    name, value = pairs["name"]
+    line = f"description: {quoted(words)}"
+    there = pair(node, "description")
+    if there is not None:
+        return Edit(there.key.start_mark.index, value_end(text, there.value), line)
+    named = pair(node, "name")
+    assert named is not None
+    name, value = named
     if node.flow_style:
         end = value.end_mark.index
-        return _Edit(end, end, f", {line}")
-    broken = "\r\n" if "\r\n" in text else "\n"
-    margin = " " * name.start_mark.column
-    if value.style in ("|", ">"):
+        return Edit(end, end, f", {line}")
+    broken, margin = line_break(text), " " * name.start_mark.column
+    if isinstance(value, yaml.ScalarNode) and value.style in ("|", ">"):
         start = name.start_mark.index
-        return _Edit(start, start, f"{line}{broken}{margin}")
-    end = text.find("\n", value.end_mark.index)
-    end = len(text) if end < 0 else end - text[:end].endswith("\r")
-    return _Edit(end, end, f"{broken}{margin}{line}")
+        return Edit(start, start, f"{line}{broken}{margin}")
+    end = line_end(text, value)
+    return Edit(end, end, f"{broken}{margin}{line}")

@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from tools.messages import TableName
-from tools.product.catalog import Catalog, read_catalog
+from tools.product.catalog import Catalog, Table, read_catalog, read_table
 from tools.product.dispatch import dispatched
 from tools.product.errors import ProductError, QueryFailed
 from tools.product.executor import ActiveRewrite, dispatch_rewrites
@@ -81,6 +81,11 @@ class Owner:
         """Read what is in the database now."""
         with self.cursor() as con:
             return read_catalog(con)
+
+    def table(self, name: TableName) -> Table | None:
+        """Read what one table is now; None where there is none of that name."""
+        with self.cursor() as con:
+            return read_table(con, name)
 
     def probe(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run Pillion's own read-only SQL; never logged as workload."""

@@ -118,7 +118,7 @@ def _column(table: Table, column: Column, rows: int, figures: Iterator[Any]) -> 
     return ColumnProfile(
         name=column.name,
         type=column.type,
-        key=_is_key(table, column.name),
+        key=is_key(table, column.name),
         references=_references(table, column.name),
         missing=(rows - present) / rows if rows else 0.0,
         distinct=distinct,
@@ -143,7 +143,8 @@ def _span(days: int | None) -> Span | None:
     return next((span for most, span in _DAYS if days <= most), "many years")
 
 
-def _is_key(table: Table, column: str) -> bool:
+def is_key(table: Table, column: str) -> bool:
+    """Return whether a table's structure makes a column's values unique."""
     return any(
         c.kind in ("PRIMARY KEY", "UNIQUE") and c.columns == (column,) for c in table.constraints
     )

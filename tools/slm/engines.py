@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from tools.lazy import lazy
 from tools.slm.engine import Engine
 from tools.slm.errors import ModelError, Unavailable
-from tools.slm.memory import require
+from tools.slm.memory import BESIDE, llama_bytes, mlx_bytes, require
 
 if TYPE_CHECKING:
     from tools.slm import (
@@ -41,8 +41,6 @@ NEEDED: Mapping[EngineName, tuple[str, ...]] = {
     "mlx": ("llguidance", "mlx_lm", "tokenizers"),
 }
 EXTRAS: Mapping[EngineName, str] = {"onnx": "onnx", "llama": "llama", "mlx": "model"}
-BESIDE = 150_000_000
-"""Bytes that a model takes beside its weights: what it has read, and what it computes with."""
 TITLES: Mapping[EngineName, str] = {"onnx": "ONNX Runtime", "llama": "llama.cpp", "mlx": "MLX"}
 LINUX: tuple[EngineName, ...] = ("onnx", "llama", "mlx")
 ELSEWHERE: tuple[EngineName, ...] = ("mlx", "onnx")
@@ -128,6 +126,15 @@ def _failing(name: EngineName) -> str | None:
     return None
 
 
+def needs(name: EngineName, files: Files) -> int:
+    """Return about how many bytes of memory an engine takes with a model."""
+    if name == "onnx":
+        return onnx_library.bytes_to_load(files.place) + BESIDE
+    if name == "llama" and files.packed is not None:
+        return llama_bytes(files.packed)
+    return mlx_bytes(files.place)
+
+
 def load(wanted: Wanted, files: Files) -> Engine:
     """Load a model; raises `ModelError`. Where the choice is free, the next stands in for one."""
     choose(wanted, files)
@@ -140,7 +147,7 @@ def load(wanted: Wanted, files: Files) -> Engine:
 
 def _loaded(name: EngineName, files: Files) -> Engine:
     place = files.place
-    require(_bytes_to_load(name, files) + BESIDE, str(place))
+    require(needs(name, files), str(place))
     try:
         if name == "onnx":
             return context_engine.ContextEngine(place, partial(onnx_context.Context, place))
@@ -150,16 +157,6 @@ def _loaded(name: EngineName, files: Files) -> Engine:
         return mlx_engine.MlxEngine(place)
     except ImportError as exc:
         raise Unavailable(f"{TITLES[name]} cannot be used here: {exc}.") from exc
-
-
-def _bytes_to_load(name: EngineName, files: Files) -> int:
-    if name == "onnx":
-        return onnx_library.bytes_to_load(files.place)
-    if name == "llama" and files.packed is not None:
-        return files.packed.stat().st_size
-    weights = sum(p.stat().st_size for p in files.place.glob("*.safetensors"))
-    # On Linux it computes in single precision.
-    return weights * (2 if sys.platform.startswith("linux") else 1)
 
 
 def load_chat(name: str) -> Engine:

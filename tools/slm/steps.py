@@ -37,6 +37,10 @@ class Steps:
         self._on_step(name)
         return found["result"]
 
+    def within(self, name: str) -> Steps:
+        """Return the steps of a part of the work, kept apart from those of the others."""
+        return Steps(self._folder / hashlib.sha256(name.encode()).hexdigest()[:16], self._on_step)
+
     def _read(self, path: Path) -> dict[str, Any] | None:
         try:
             found = json.loads(path.read_bytes())

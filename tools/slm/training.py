@@ -31,6 +31,15 @@ MODEL: TypeAdapter[Linear | Trees] = TypeAdapter(
 )
 
 
+class Chosen(NamedTuple):
+    """A judge that was learned in the best of several ways."""
+
+    judge: Judge
+    way: Candidate
+    tried: Mapping[str, float]
+    """Log loss of each way, out of fold."""
+
+
 class Trained(NamedTuple):
     """A judge with what is known of it."""
 
@@ -84,21 +93,34 @@ def train(
     check_enough(dataset)
     parts = split(dataset)
     known = [dataset.examples[i] for i in parts.train]
-    check_both(known, "learn from")
-    x, y = table(known)
-    ways, folds = ways or candidates(), folds_of(known)
-    on_plan(len(ways) * len(folds) + 1)
-    scores = {way.name: _out_of_fold(way, folds, x, y, steps) for way in ways}
-    tried = {name: _loss(s, y) for name, s in scores.items()}
-    chosen = min(ways, key=lambda way: tried[way.name])
-    kept = steps.of(f"{chosen.name}: all", lambda: chosen.fit(x, y).model_dump(mode="json"))
-    model = MODEL.validate_json(json.dumps(kept))
-    judge = _calibrated(model, scores[chosen.name], y, known, dataset.digest)
+    found = choose(known, steps, ways or candidates(), on_plan, dataset.digest)
+    judge = found.judge
     held_out = [dataset.examples[i] for i in parts.test]
     others = {"rules": rules(known, held_out)}
     if serving is not None:
         others["serving"] = [serving.probability(e.kind, e.facts, e.history) for e in held_out]
-    return Trained(judge, evaluate(judge, held_out, others, parts.by), chosen.name, tried)
+    evaluation = evaluate(judge, held_out, others, parts.by)
+    return Trained(judge, evaluation, found.way.name, found.tried)
+
+
+def choose(
+    known: Sequence[Example],
+    steps: Steps,
+    ways: Sequence[Candidate],
+    on_plan: Callable[[int], None] = lambda total: None,
+    digest: str = "",
+) -> Chosen:
+    """Learn a judge in the way that does best out of fold; raises `TooLittle`."""
+    check_both(known, "learn from")
+    x, y = table(known)
+    folds = folds_of(known)
+    on_plan(len(ways) * len(folds) + 1)
+    scores = {way.name: _out_of_fold(way, folds, x, y, steps) for way in ways}
+    tried = {name: _loss(s, y) for name, s in scores.items()}
+    best = min(ways, key=lambda way: tried[way.name])
+    kept = steps.of(f"{best.name}: all", lambda: best.fit(x, y).model_dump(mode="json"))
+    model = MODEL.validate_json(json.dumps(kept))
+    return Chosen(_calibrated(model, scores[best.name], y, known, digest), best, tried)
 
 
 def learned(way: Candidate, known: Sequence[Example], digest: str = "") -> Judge:
@@ -142,19 +164,19 @@ def table(examples: Sequence[Example]) -> tuple[Any, Any]:
     return x, np.array([e.approved for e in examples])
 
 
-def folds_of(examples: Sequence[Example]) -> list[Any]:
+def folds_of(examples: Sequence[Example], count: int = FOLDS) -> list[Any]:
     """Return the positions of each fold: whole products, or stretches of time with few products."""
     products = list(dict.fromkeys(e.product for e in examples))
     if len(products) < PRODUCTS:
-        return [f for f in np.array_split(np.arange(len(examples)), FOLDS) if len(f)]
+        return [f for f in np.array_split(np.arange(len(examples)), count) if len(f)]
     size = {p: sum(e.product == p for e in examples) for p in products}
-    filled = [0] * FOLDS
+    filled = [0] * count
     place: dict[str, int] = {}
     for product in sorted(products, key=lambda p: -size[p]):
         place[product] = filled.index(min(filled))
         filled[place[product]] += size[product]
     at = np.array([place[e.product] for e in examples])
-    return [np.flatnonzero(at == fold) for fold in range(FOLDS)]
+    return [np.flatnonzero(at == fold) for fold in range(count)]
 
 
 def _out_of_fold(way: Candidate, folds: Sequence[Any], x: Any, y: Any, steps: Steps) -> Any:

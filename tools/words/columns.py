@@ -6,7 +6,7 @@ No value of a text column is part of them, nor of any other: what leaves the pro
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tools.messages import TableName
@@ -54,6 +54,16 @@ class Known(NamedTuple):
     """Logical types that the contract gives columns."""
 
 
+class Named(NamedTuple):
+    """A column as structure alone tells of it."""
+
+    table: TableName
+    name: str
+    type: str
+    key: bool
+    """Whether the table's structure makes its values unique."""
+
+
 def facts_of_column(table: TableProfile, column: ColumnProfile, known: Known) -> Facts:
     """Return what may be told of a column."""
     meaning = known.meanings.get((table.table, column.name), "string")
@@ -87,24 +97,28 @@ def facts_of_table(table: TableProfile, known: Known) -> Facts:
     return Facts(about="table", subject=quoted(table.table), sentences=tuple(sentences))
 
 
-def facts_of_terms(tables: Sequence[TableProfile]) -> Iterator[Facts]:
-    """Yield what may be told of each name that several tables have a column of."""
-    found: dict[str, list[tuple[TableProfile, ColumnProfile]]] = {}
-    for table in tables:
-        for column in table.columns:
-            found.setdefault(column.name.lower(), []).append((table, column))
+def named(table: TableProfile) -> Iterator[Named]:
+    """Yield a table's columns as structure tells of them."""
+    yield from (Named(table.table, c.name, c.type, c.key) for c in table.columns)
+
+
+def facts_of_terms(columns: Iterable[Named]) -> Iterator[tuple[str, Facts]]:
+    """Yield each name that columns of several tables have, with what may be told of it."""
+    found: dict[str, list[Named]] = {}
+    for column in columns:
+        found.setdefault(column.name.lower(), []).append(column)
     for _, uses in sorted(found.items()):
         if len(uses) > 1:
-            yield _term(uses)
+            yield uses[0].name, _term(uses)
 
 
-def _term(uses: Sequence[tuple[TableProfile, ColumnProfile]]) -> Facts:
-    name = quoted(uses[0][1].name)
-    tables = [quoted(t.table) for t, _ in uses]
+def _term(uses: Sequence[Named]) -> Facts:
+    name = quoted(uses[0].name)
+    tables = [quoted(u.table) for u in uses]
     rest = len(tables) - MOST_NAMES
     more = f", and of {counted(rest, 'other table')}" if rest > 0 else ""
-    kinds = sorted({_KINDS[family(c.type)] for _, c in uses})
-    owners = [quoted(t.table) for t, c in uses if c.key][:MOST_NAMES]
+    kinds = sorted({_KINDS[family(u.type)] for u in uses})
+    owners = [quoted(u.table) for u in uses if u.key][:MOST_NAMES]
     sentences = [
         f"{name} is a column of the tables {joined(tables[:MOST_NAMES])}{more}.",
         f"It holds {joined(kinds)}.",

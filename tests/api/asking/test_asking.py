@@ -13,6 +13,7 @@ from api.asking.asking import BadQuestion, ask
 from api.asking.contract import Reply
 from api.asking.heavy import matching
 from api.asking.home import Home
+from api.wording import quoted
 from graph.errors import UnknownProduct
 from graph.ledger import Ledger, now
 from graph.settings import Settings
@@ -27,6 +28,7 @@ from tests.ledgers import open_proposal
 from tests.tools.asking.hostile import HOSTILE, NAMES
 from tools.asking.model import SecondOpinion
 from tools.messages import TableName
+from tools.product.contract_edit import describe
 from tools.product.descriptor import Descriptor, save_descriptor
 from tools.product.workload import QueryPattern, Workload
 from tools.slm.errors import ModelError
@@ -205,6 +207,15 @@ async def test_runs_are_told_by_name_and_latest_first(answered: Home) -> None:
     assert sources(reply, "run") == ["flights-1"] and "is running" in reply.text
     unknown = await ask(answered, "status of run flights-20260302-093000-ab12")
     assert unknown.text == 'There is no run "flights-20260302-093000-ab12".'
+
+
+async def test_what_a_name_means_is_told_from_the_glossary_too(home: Home) -> None:
+    path = home.settings.product_home("flights") / "c.yaml"
+    describe(path, {}, {"Carrier": HOSTILE[0]})
+    reply = await ask(home, "what does carrier mean?")
+    assert f"The glossary of the contract says of {quoted('carrier')}" in reply.text
+    assert quoted(HOSTILE[0]) in reply.text
+    assert sources(reply, "contract") == ["customProperties.glossary"]
 
 
 async def test_what_a_column_means_is_what_the_contract_says(home: Home) -> None:

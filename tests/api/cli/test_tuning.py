@@ -68,11 +68,16 @@ def test_one_that_was_killed_goes_on_and_says_how_it_compares(
 
 def test_an_adapter_is_listed_shown_and_does_not_rank(made: tuple[Path, Path, Any]) -> None:
     home, _, found = made
-    assert document(home, "model", "list")["adapters"][0]["id"] == found["id"]
-    assert f"{found['id']}  adapter" in invoke(home, "model", "list").stdout
+    listed = document(home, "model", "list")
+    (adapter,) = listed["adapters"]
+    assert adapter["id"] == found["id"] and adapter["memory"] > 150_000_000
+    said = invoke(home, "model", "list").stdout
+    assert f"{found['id']}  adapter" in said and said.count("MB in memory") == 2
     card = invoke(home, "model", "show", found["id"]).stdout
     assert "# t, tuned on answers" in card and "## What ships" in card
-    assert document(home, "model", "show", found["id"])["base"] == "t"
+    assert "Loaded with t: about 150 MB in memory." in card
+    shown = document(home, "model", "show", found["id"])
+    assert shown["base"] == "t" and shown["memory"] == adapter["memory"]
     assert "does not rank" in refusal(invoke(home, "model", "use", found["id"]))
     assert "no adapter" in refusal(invoke(home, "model", "show", "a0123456789ab"))
 

@@ -66,7 +66,7 @@ def test_comments_layout_and_line_ends_stay(tmp_path: Path, end: str, mark: str)
     before = mark + TEXT.replace("\n", end)
     path = write(tmp_path / "c.yaml", before)
     texts = {b.key: f'"{b.column}": described # not a comment' for b in blanks(load_contract(path))}
-    assert describe(path, texts) == 7
+    assert describe(path, texts) == (7, 0)
     after = path.read_bytes().decode()
     assert all(p.description for s in load_contract(path).schema_ or () for p in s.properties or ())
     assert after.count("\n") == after.count(end) and after.startswith(mark + "# ours")
@@ -78,7 +78,7 @@ def test_comments_layout_and_line_ends_stay(tmp_path: Path, end: str, mark: str)
 
 def test_what_was_described_meanwhile_stays(tmp_path: Path) -> None:
     path = write(tmp_path / "c.yaml")
-    assert describe(path, {Key("flights", "told"): "x", Key("gone", None): "x"}) == 0
+    assert describe(path, {Key("flights", "told"): "x", Key("gone", None): "x"}) == (0, 0)
     assert path.read_text() == TEXT
 
 
@@ -114,8 +114,8 @@ def test_a_crash_leaves_the_old_contract_whole(
     child = os.fork()
     if child == 0:
         monkeypatch.setattr(failpoints, "_AT", "write_text.before_rename")
-        describe(path, {Key("flights", None): "Flights."})
+        describe(path, {Key("flights", None): "Flights."}, {"carrier": "Who flies."})
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
     assert path.read_text() == TEXT
-    assert describe(path, {Key("flights", None): "Flights."}) == 1
+    assert describe(path, {Key("flights", None): "Flights."}, {"carrier": "Who flies."}) == (1, 1)

@@ -10,7 +10,14 @@ import pytest
 
 from tools.slm import memory
 from tools.slm.errors import ModelError
-from tools.slm.memory import free_bytes, give_back, require
+from tools.slm.memory import (
+    BESIDE,
+    free_bytes,
+    give_back,
+    mlx_bytes,
+    require,
+    tuning_bytes,
+)
 
 
 def container(folder: Path, most: str) -> Path:
@@ -51,3 +58,30 @@ def test_what_was_freed_is_given_back_where_the_system_can(
     monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: library)
     give_back()
     assert asked == [0] * trims
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A model with 1,000 bytes of weights."""
+    (tmp_path / "model.safetensors").write_bytes(bytes(1000))
+    (tmp_path / "config.json").write_text('{"hidden_size": 16}')
+    return tmp_path
+
+
+def test_an_adapter_takes_more_than_its_model(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    (adapter / "adapters.safetensors").write_bytes(bytes(70))
+    monkeypatch.setattr(memory.sys, "platform", "linux")
+    assert mlx_bytes(place) == BESIDE + 2000
+    assert mlx_bytes(place, adapter) == BESIDE + 2000 + 5 * 70
+    monkeypatch.setattr(memory.sys, "platform", "darwin")
+    assert mlx_bytes(place) == BESIDE + 1000
+
+
+@pytest.mark.parametrize(("told", "width"), [('{"hidden_size": 16}', 16), ("{", 1024)])
+def test_tuning_takes_what_is_kept_of_each_prompt(place: Path, told: str, width: int) -> None:
+    (place / "config.json").write_text(told)
+    assert tuning_bytes(place, 20) - tuning_bytes(place, 10) == 2 * 10 * 128 * width * 4

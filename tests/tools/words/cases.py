@@ -28,7 +28,13 @@ from tools.messages import (
 )
 from tools.product.profile import ColumnProfile, TableProfile
 from tools.product.workload import ColumnUse, QueryPattern
-from tools.words.columns import Known, facts_of_column, facts_of_table, facts_of_terms
+from tools.words.columns import (
+    Known,
+    facts_of_column,
+    facts_of_table,
+    facts_of_terms,
+    named,
+)
 from tools.words.facts import Facts
 from tools.words.proposals import facts_of
 
@@ -99,4 +105,5 @@ def described() -> Iterator[Facts]:
     table = make_table(*columns)
     yield facts_of_table(table, known)
     yield from (facts_of_column(table, column, known) for column in columns)
-    yield from facts_of_terms((table, make_table(carrier, table=AIRLINES)))
+    tables = (table, make_table(carrier, table=AIRLINES))
+    yield from (facts for _, facts in facts_of_terms(c for t in tables for c in named(t)))

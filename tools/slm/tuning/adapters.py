@@ -48,6 +48,8 @@ class About(Message):
     comparison: Comparison
     curve: Mapping[str, Comparison] = {}
     """The same tuned on fewer answers, by how many."""
+    rounds: Comparison | None = None
+    """The same in rounds that held out every product once."""
 
 
 class Version(NamedTuple):

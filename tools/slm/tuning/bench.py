@@ -12,6 +12,7 @@ import numpy as np
 from tools.slm.dataset import Example
 from tools.slm.engine import Engine
 from tools.slm.fitting import calibrate
+from tools.slm.memory import mlx_bytes, require
 from tools.slm.mlx_engine import MlxEngine
 from tools.slm.steps import Steps
 from tools.slm.training import logistic
@@ -50,6 +51,14 @@ def said(
     return Said(valid, asked, slope, offset)
 
 
+def calibrated(parts: Parts, odds: Sequence[float]) -> list[float]:
+    """Return probabilities of what is held out, from log odds of the validation part and of it."""
+    count = len(parts.valid)
+    answers = np.array([e.approved for e in parts.valid])
+    slope, offset = calibrate(np.array(odds[:count]), answers, steepest=1.0)
+    return [float(p) for p in logistic(slope * np.array(odds[count:]) + offset)]
+
+
 @contextmanager
 def lent(place: Path, adapter: Path | None = None) -> Iterator[Lent]:
     """Lend an engine that is loaded when it is first wanted and closed at the end."""
@@ -57,6 +66,7 @@ def lent(place: Path, adapter: Path | None = None) -> Iterator[Lent]:
 
     def engine() -> MlxEngine:
         if not made:
+            require(mlx_bytes(place, adapter), str(place))
             made.append(MlxEngine(place, adapter))
         return made[0]
 

@@ -31,8 +31,8 @@ ENDS = {
 def card(tuned: Tuned, dataset: Dataset, base: str, shape: Shape) -> str:
     """Return the card (Markdown)."""
     found = tuned.comparison
-    parts = (_what(tuned, dataset, base, shape), table(found), _verdict(found), _kinds(found),
-             _curve(tuned))  # fmt: skip
+    parts = (_what(tuned, dataset, base, shape), table(found), _rounds(tuned), _verdict(tuned),
+             _kinds(found), _curve(tuned))  # fmt: skip
     return "\n".join(line for part in parts for line in (*part, ""))
 
 
@@ -64,9 +64,9 @@ def _what(tuned: Tuned, dataset: Dataset, base: str, shape: Shape) -> Iterator[s
     )
 
 
-def table(found: Comparison) -> Iterator[str]:
+def table(found: Comparison, title: str = "How good, on what was held out") -> Iterator[str]:
     """Yield the comparison as a Markdown table."""
-    yield "## How good, on what was held out"
+    yield f"## {title}"
     yield ""
     yield "| who | " + " | ".join(NAMES.values()) + f" | ahead of {found.against} (Brier) |"
     yield "|---|" + "---|" * (len(NAMES) + 1)
@@ -80,13 +80,21 @@ def table(found: Comparison) -> Iterator[str]:
     )
 
 
-def _verdict(found: Comparison) -> Iterator[str]:
+def _rounds(tuned: Tuned) -> Iterator[str]:
+    found = tuned.rounds
+    if found is not None:
+        title = f"Every product held out once: {found.held_out} answers, {found.products} products"
+        yield from table(found, title)
+
+
+def _verdict(tuned: Tuned) -> Iterator[str]:
+    found, widest = tuned.comparison, tuned.widest
     yield "## What ships"
     yield ""
-    yield f"- {verdict(found)}"
+    yield f"- {verdict(widest)}"
     for name in (RULES, UNTUNED, SHOWN):
-        told = cell(found.tuned_ahead[name].get("brier"))
-        yield f"- Ahead of {name} (Brier score): {told}"
+        by = widest if name in widest.tuned_ahead else found
+        yield f"- Ahead of {name} (Brier score): {cell(by.tuned_ahead[name].get('brier'))}"
     for name, what in ((STACKED, "its score as one more feature"), (TAUGHT, "its lessons")):
         ahead = found.ahead[name].get("brier")
         kept = found.ahead_for_certain(name)

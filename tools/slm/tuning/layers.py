@@ -6,7 +6,7 @@ An adapter is small because little is learned, and quick because the lower layer
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ PARTS = ("embed_tokens", "layers", "norm")
 CLOSE = 2e-2
 """How far the logits of the two halves may lie from the whole model's; rounding is far below."""
 BATCH = 8
+Made = MutableMapping[tuple[int, ...], Any]
+"""What the frozen layers made of prompts, by their tokens: the same in every training."""
 
 
 class Halves:
@@ -59,6 +61,18 @@ class Halves:
             mx.eval(h)
             found.append(h)
         return mx.concatenate(found)
+
+    def hidden(self, rows: Sequence[Sequence[int]], made: Made) -> mx.array:
+        """Return the same for rows as tokens, padded behind them, from `made` where it is there."""
+        new = sorted({tuple(row) for row in rows} - made.keys(), key=lambda row: (len(row), row))
+        for start in range(0, len(new), BATCH):
+            some = new[start : start + BATCH]
+            found = self.lower(padded(some)[0])
+            made.update((row, h[: len(row)]) for row, h in zip(some, found, strict=True))
+        longest = max(map(len, rows))
+        return mx.stack(
+            [mx.pad(made[tuple(row)], [(0, longest - len(row)), (0, 0)]) for row in rows]
+        )
 
     def logits(self, hidden: mx.array, lengths: mx.array) -> mx.array:
         """Return the logits after the last token of each row, from the lower layers' result.

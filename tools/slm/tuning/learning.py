@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
 import random
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,14 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tools.slm.dataset import Dataset, Example
-from tools.slm.engine import Prompt
 from tools.slm.evaluation import Evaluation, evaluate
 from tools.slm.fitting import Candidate, candidates
 from tools.slm.judge import Judge
-from tools.slm.mlx_engine import MlxEngine
-from tools.slm.steps import Steps, write_whole
-from tools.slm.training import rules, table, train
-from tools.slm.tuning.bench import Said, lent, said
+from tools.slm.steps import Steps
+from tools.slm.training import FOLDS, rules, table, train
+from tools.slm.tuning.bench import Said, calibrated, lent, said
 from tools.slm.tuning.comparison import (
     JUDGE,
     RULES,
@@ -32,12 +28,14 @@ from tools.slm.tuning.comparison import (
     Comparison,
     compare,
 )  # fmt: skip
-from tools.slm.tuning.lora import Answered, Fitted, Lesson, Progress, fit, save
-from tools.slm.tuning.parts import Parts, parts_of
-from tools.slm.tuning.prompts import CHOICES, prompt_of, shots_of
+from tools.slm.tuning.lora import Fitted, Progress
+from tools.slm.tuning.parts import Parts, parts_of, rounds_of
+from tools.slm.tuning.prompts import shots_of
 from tools.slm.tuning.reading import read, steps_of
-from tools.slm.tuning.shape import CONFIG, WEIGHTS, Pace, Shape
+from tools.slm.tuning.rounds import in_rounds
+from tools.slm.tuning.shape import Pace, Shape
 from tools.slm.tuning.students import MOST, blended, stacked, taught
+from tools.slm.tuning.tuner import Tuner
 
 SIZES = (40, 80, 160, 320, 640)
 """Answers of the learning curve."""
@@ -52,6 +50,8 @@ class Plan(NamedTuple):
     """After so long training ends with the best until then."""
     curve: bool = False
     """Whether it is also tuned on fewer answers."""
+    rounds: int = 0
+    """In how many rounds it is also tuned, which together hold out every product once."""
     serving: Judge | None = None
     """The judge that serves: what the student is held against, besides rules."""
     ways: Sequence[Candidate] = ()
@@ -71,9 +71,16 @@ class Tuned(NamedTuple):
     learned_from: int
     comparison: Comparison
     curve: Mapping[str, Comparison]
+    rounds: Comparison | None
+    """The same on all answers, each said by who saw nothing of its product."""
     student: Judge
     evaluation: Evaluation
     """Of the student, beside rules and the judge that serves."""
+
+    @property
+    def widest(self) -> Comparison:
+        """The comparison on most answers."""
+        return self.rounds or self.comparison
 
 
 def tune(
@@ -90,12 +97,16 @@ def tune(
     teacher labels, besides made-up ones.
     """
     parts = parts_of(dataset)
+    rounds = rounds_of(dataset, plan.rounds) if plan.rounds else []
     lessons = [*unanswered, *blended(parts.known, 2 * len(parts.known))][:MOST]
-    plan.on_plan(_steps(parts, lessons))
-    work = _Work(parts, place, folder, plan, steps)
+    ways = plan.ways or candidates()
+    plan.on_plan(_steps(parts, lessons, (len(ways) * FOLDS + 1) * (1 + len(rounds)) + len(rounds)))
+    tuner = Tuner(place, folder, plan.shape, plan.pace, {}, plan.seconds, plan.on_progress)
+    wide = in_rounds(rounds, tuner, steps.within, ways) if rounds else None
+    work = _Work(parts, tuner, plan, steps)
     fitted, tuned, odds = work.tuned(lessons)
     said_by = {RULES: rules([*parts.known, *parts.valid], parts.held_out), **work.untuned()}
-    facts = _Facts(dataset, parts, steps, plan.ways)
+    facts = _Facts(dataset, parts, steps, ways)
     taught_by = [float(p) for p in _probability(tuned, np.array(odds))]
     student = facts.student(lessons, taught_by)
     said_by |= {TUNED: tuned.probabilities, JUDGE: facts.said, STACKED: facts.stacked(tuned)}
@@ -105,13 +116,14 @@ def tune(
         beside["serving"] = _said_by(plan.serving, parts.held_out)
     return Tuned(
         folder / TUNED, fitted, tuned.slope, tuned.offset, len(parts.known),
-        compare(parts.held_out, said_by, JUDGE), dict(work.curve()), student,
+        compare(parts.held_out, said_by, JUDGE), dict(work.curve()), wide, student,
         evaluate(student, parts.held_out, beside, parts.by),
     )  # fmt: skip
 
 
-def _steps(parts: Parts, lessons: Sequence[Example]) -> int:
-    return 3 * (steps_of(len(parts.valid)) + steps_of(len(parts.held_out))) + steps_of(len(lessons))
+def _steps(parts: Parts, lessons: Sequence[Example], fits: int) -> int:
+    read = 3 * (steps_of(len(parts.valid)) + steps_of(len(parts.held_out)))
+    return read + steps_of(len(lessons)) + fits
 
 
 def _probability(by: Said, odds: Any) -> Any:
@@ -126,22 +138,20 @@ class _Work(NamedTuple):
     """What the language model does."""
 
     parts: Parts
-    place: Path
-    folder: Path
+    tuner: Tuner
     plan: Plan
     steps: Steps
-    started: float = 0.0
 
     def tuned(self, lessons: Sequence[Example]) -> tuple[Fitted, Said, list[float]]:
         """Tune on all that may be learned from, and read what is to be read."""
-        fitted = self._fit(self.parts.known, TUNED)
-        with lent(self.place, self.folder / TUNED) as engine:
+        fitted = self.tuner.fit(self.parts.known, self.parts.valid, TUNED)
+        with lent(self.tuner.place, self.tuner.folder / TUNED) as engine:
             found = said(engine, self.parts, self.steps, TUNED)
             return fitted, found, read(engine, lessons, self.steps, "lessons of the tuned model")
 
     def untuned(self) -> dict[str, list[float]]:
         """Read with the model as it was, without and with answered examples before."""
-        with lent(self.place) as engine:
+        with lent(self.tuner.place) as engine:
             shots = shots_of(self.parts.known)
             return {
                 UNTUNED: said(engine, self.parts, self.steps, UNTUNED).probabilities,
@@ -155,35 +165,10 @@ class _Work(NamedTuple):
         for size in SIZES if self.plan.curve else ():
             if size < len(order) and len({e.approved for e in order[:size]}) == 2:
                 name = f"{TUNED} on {size}"
-                self._fit(order[:size], name)
-                with lent(self.place, self.folder / name) as engine:
-                    found = said(engine, self.parts, self.steps, name).probabilities
+                asked = [*self.parts.valid, *self.parts.held_out]
+                odds = self.tuner.fit(order[:size], self.parts.valid, name, asked).odds
+                found = calibrated(self.parts, odds)
                 yield str(size), compare(self.parts.held_out, {TUNED: found}, TUNED)
-
-    def _fit(self, known: Sequence[Example], name: str) -> Fitted:
-        engine = MlxEngine(self.place)
-        try:
-            yes, no = (engine.tokens(Prompt("", choice))[0] for choice in CHOICES)
-            lesson = Lesson(
-                self.plan.shape, self.plan.pace, (yes, no), _answered(engine, known),
-                _answered(engine, self.parts.valid), self.folder / f"{name}.safetensors",
-            )  # fmt: skip
-            fitted = fit(
-                engine.model, lesson, lambda told: self.plan.on_progress(name, told),
-                time.monotonic() + self.plan.seconds,
-            )  # fmt: skip
-        finally:
-            engine.close()
-        save(self.folder / name / WEIGHTS, fitted.weights)
-        write_whole(
-            self.folder / name / CONFIG, json.dumps(self.plan.shape.config(), sort_keys=True)
-        )
-        return fitted
-
-
-def _answered(engine: MlxEngine, examples: Sequence[Example]) -> Answered:
-    rows = [engine.tokens(prompt_of(e)) for e in examples]
-    return Answered(rows, [e.approved for e in examples])
 
 
 class _Facts:
@@ -194,7 +179,7 @@ class _Facts:
     ) -> None:
         self._parts, self._dataset = parts, dataset
         self.trained = train(dataset, steps, ways=ways)
-        self._way = next(w for w in ways or candidates() if w.name == self.trained.chosen)
+        self._way = next(w for w in ways if w.name == self.trained.chosen)
         self.said = _said_by(self.trained.judge, parts.held_out)
 
     def stacked(self, tuned: Said) -> list[float]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from tools.slm.tuning import checkpoints
 from tools.slm.tuning.checkpoints import Checkpoint, Ended, Standing
-from tools.slm.tuning.layers import Halves, add_lora, padded, trained_of
+from tools.slm.tuning.layers import BATCH, Halves, Made, add_lora, trained_of
 from tools.slm.tuning.shape import Pace, Shape
 
 # isort: split
@@ -52,6 +52,8 @@ class Lesson(NamedTuple):
     """Not learned from; they say when to stop."""
     path: Path
     """Where it is kept in between."""
+    asked: Sequence[Sequence[int]] = ()
+    """Prompts that are read at the end."""
 
 
 class Progress(NamedTuple):
@@ -71,6 +73,8 @@ class Fitted(NamedTuple):
     standing: Standing
     resumed_at: int
     """The step it went on from; 0 where it began anew."""
+    odds: Sequence[float] = ()
+    """Log odds of yes against no after each prompt that was asked."""
 
 
 class _Rows(NamedTuple):
@@ -85,8 +89,8 @@ class _Rows(NamedTuple):
 
 
 class _Training:
-    def __init__(self, halves: Halves, lesson: Lesson) -> None:
-        self.halves, self.lesson, self.pace = halves, lesson, lesson.pace
+    def __init__(self, halves: Halves, lesson: Lesson, made: Made) -> None:
+        self.halves, self.lesson, self.pace, self.made = halves, lesson, lesson.pace, made
         self.standing, self.best = Standing(), dict[str, Any]()
         self.optimizer = optim.AdamW(learning_rate=self.pace.rate)
         self.optimizer.init(halves.model.trainable_parameters())
@@ -107,6 +111,8 @@ class _Training:
         known, valid = self.rows(self.lesson.known), self.rows(self.lesson.valid)
         count = len(self.lesson.known.rows)
         of = self.pace.epochs * -(-count // self.pace.batch)
+        # A look at many answers costs as much as steps do: there are no fewer steps than looks.
+        apart = max(self.pace.look, -(-len(self.lesson.valid.rows) // self.pace.batch))
         if not self.best:
             self.look(valid)
         began, before = time.monotonic(), self.standing.seconds
@@ -115,7 +121,7 @@ class _Training:
             loss = self.step(known.some(self.batch(step - 1, count)))
             self.note(step=step, seconds=before + time.monotonic() - began)
             over = time.monotonic() > deadline
-            if step % self.pace.look == 0 or step == of or over:
+            if step % apart == 0 or step == of or over:
                 loss = loss if self.look(valid) else math.nan
             self.note(ended=self.end(step, of, over) if math.isfinite(loss) else "diverged")
             if step % self.pace.keep == 0 or self.standing.ended:
@@ -131,9 +137,10 @@ class _Training:
 
     def rows(self, answered: Answered) -> _Rows:
         """Compute what does not change while training."""
-        tokens, lengths = padded(answered.rows)
         return _Rows(
-            self.halves.lower(tokens), lengths, mx.array(list(answered.approved), mx.float32)
+            self.halves.hidden(answered.rows, self.made),
+            mx.array([len(row) for row in answered.rows]),
+            mx.array(list(answered.approved), mx.float32),
         )
 
     def batch(self, done: int, count: int) -> Any:
@@ -151,9 +158,7 @@ class _Training:
         return min((loss for _, loss in self.standing.losses), default=math.inf)
 
     def losses(self, rows: _Rows) -> Any:
-        logits = self.halves.logits(rows.hidden, rows.lengths)
-        yes, no = self.lesson.choices
-        apart = logits[:, yes] - logits[:, no]
+        apart = _apart(self.halves, self.lesson.choices, rows.hidden, rows.lengths)
         return nn.losses.binary_cross_entropy(apart, rows.approved, reduction="none")
 
     def step(self, rows: _Rows) -> float:
@@ -183,15 +188,17 @@ def fit(
     lesson: Lesson,
     on_step: Callable[[Progress], None] = lambda progress: None,
     deadline: float = math.inf,
+    made: Made | None = None,
 ) -> Fitted:
     """Train an adapter over a loaded model.
 
     A training that was killed goes on from its last checkpoint and ends as one that was not.
-    `deadline` is a time of `time.monotonic()`. Raises `ModelError` where memory does not suffice,
-    or the model cannot be tuned.
+    `deadline` is a time of `time.monotonic()`; `made` is filled, and spares another training over
+    the same model most of the work. Raises `ModelError` where memory does not suffice, or the model
+    cannot be tuned.
     """
     try:
-        return _fit(model, lesson, on_step, deadline)
+        return _fit(model, lesson, on_step, deadline, {} if made is None else made)
     except MemoryError as exc:
         raise _too_large(lesson.pace) from exc
     except RuntimeError as exc:
@@ -199,6 +206,24 @@ def fit(
         if "alloc" in str(exc):
             raise _too_large(lesson.pace) from exc
         raise
+
+
+def odds_of(
+    halves: Halves, choices: tuple[int, int], rows: Sequence[Sequence[int]], made: Made
+) -> list[float]:
+    """Return the log odds of yes against no after each prompt."""
+    found: list[float] = []
+    for start in range(0, len(rows), BATCH):
+        some = rows[start : start + BATCH]
+        lengths = mx.array([len(row) for row in some])
+        found += _apart(halves, choices, halves.hidden(some, made), lengths).tolist()
+    return found
+
+
+def _apart(halves: Halves, choices: tuple[int, int], hidden: Any, lengths: Any) -> Any:
+    logits = halves.logits(hidden, lengths)
+    yes, no = choices
+    return logits[:, yes] - logits[:, no]
 
 
 def save(path: Path, weights: Mapping[str, Any]) -> None:
@@ -215,18 +240,20 @@ def _too_large(pace: Pace) -> ModelError:
 
 
 def _fit(
-    model: Any, lesson: Lesson, on_step: Callable[[Progress], None], deadline: float
+    model: Any, lesson: Lesson, on_step: Callable[[Progress], None], deadline: float, made: Made
 ) -> Fitted:
     mx.set_cache_limit(CACHE)
     mx.random.seed(lesson.pace.seed)
     add_lora(model, lesson.shape)
     halves = Halves(model, lesson.shape.layers)
     halves.check(lesson.known.rows[0])
-    training = _Training(halves, lesson)
+    training = _Training(halves, lesson, made)
     kept = checkpoints.read(lesson.path)
     if kept is not None:
         training.take_up(kept)
     resumed = training.standing.step
     if not training.standing.ended:
         training.run(on_step, deadline)
-    return Fitted(training.best, training.standing, resumed)
+    model.load_weights(list(training.best.items()), strict=False)
+    odds = odds_of(halves, lesson.choices, lesson.asked, made)
+    return Fitted(training.best, training.standing, resumed, odds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from tools.slm.dataset import Dataset, Example, split
+from tools.slm.dataset import PRODUCTS, Dataset, Example, split
 from tools.slm.errors import TooLittle
 from tools.slm.training import check_enough, folds_of
 
@@ -31,7 +31,34 @@ def parts_of(dataset: Dataset) -> Parts:
     """
     check_enough(dataset)
     cut = split(dataset)
-    known = [dataset.examples[i] for i in cut.train][-LATEST:]
+    return _three(
+        [dataset.examples[i] for i in cut.train], [dataset.examples[i] for i in cut.test], cut.by
+    )
+
+
+def rounds_of(dataset: Dataset, count: int) -> list[Parts]:
+    """Split answers so many times, with another part of the products held out each time.
+
+    So every answer is held out once, though an answer of another product may be older than it.
+    Raises `TooLittle`, also where there are too few products.
+    """
+    check_enough(dataset)
+    examples = list(dataset.examples)[-LATEST:]
+    if len({e.product for e in examples}) < PRODUCTS:
+        raise TooLittle(
+            f"There are answers about fewer than {PRODUCTS} products, so no round could hold out"
+            " whole ones; leave --rounds out."
+        )
+    found = []
+    for fold in folds_of(examples, count):
+        away = set(fold.tolist())
+        rest = [e for i, e in enumerate(examples) if i not in away]
+        found.append(_three(rest, [examples[i] for i in fold], "product, in rounds"))
+    return found
+
+
+def _three(train: list[Example], held_out: list[Example], by: str) -> Parts:
+    known = train[-LATEST:]
     even = max(folds_of(known), key=lambda fold: _fewest(known[i] for i in fold))
     inside = set(even.tolist())
     valid = [e for i, e in enumerate(known) if i in inside]
@@ -41,7 +68,7 @@ def parts_of(dataset: Dataset) -> Parts:
             "No part of what is left to learn from has both kinds of answers to validate on;"
             " answer more proposals and tune again."
         )
-    return Parts(rest, valid, [dataset.examples[i] for i in cut.test], cut.by)
+    return Parts(rest, valid, held_out, by)
 
 
 def _fewest(examples: Iterable[Example]) -> int:

@@ -17,13 +17,14 @@ from tools.slm.steps import Steps
 from tools.slm.tuning.card import card, verdict
 from tools.slm.tuning.learning import Plan, Tuned, tune
 from tools.slm.tuning.lora import Progress
-from tools.slm.tuning.parts import parts_of
+from tools.slm.tuning.parts import parts_of, rounds_of
 from tools.slm.tuning.shape import CONFIG, WEIGHTS, Pace, Shape
 
 pytestmark = pytest.mark.xdist_group("mlx")
 PLAN = Plan(
     Shape(layers=1, rank=2),
     Pace(epochs=1, look=8, rate=0.001),
+    rounds=3,
     serving=make_judge(gain=1.0),
     ways=(Candidate("trees", partial(fit_trees, 12, 2)),),
 )
@@ -61,12 +62,35 @@ def test_everybody_is_compared_on_what_nobody_learned_from(tuned: Tuned, dataset
     assert all(set(m) == {"auc", "brier", "accuracy", "log_loss"} for m in found.metrics.values())
 
 
+def test_in_rounds_every_answer_is_held_out_once_from_its_product(
+    tuned: Tuned, dataset: Dataset
+) -> None:
+    rounds = rounds_of(dataset, 3)
+    asked = [e for parts in rounds for e in parts.held_out]
+    assert sorted(asked) == sorted(dataset.examples)
+    for parts in rounds:
+        products = [{e.product for e in part} for part in parts[:3]]
+        assert not products[0] & products[1] and not (products[0] | products[1]) & products[2]
+    found = tuned.rounds
+    assert found is not None and found.held_out == len(dataset.examples)
+    assert found.products == len(dataset.products)
+    assert set(found.metrics) == {"rules", "untuned", "tuned", "judge"}
+    assert tuned.widest == found
+    assert found.metrics["judge"]["auc"].value > 0.8
+
+
+def test_rounds_need_five_products() -> None:
+    with pytest.raises(TooLittle, match="fewer than 5 products"):
+        rounds_of(make_dataset(make_examples(80, products=4)), 3)
+
+
 def test_a_model_of_random_numbers_loses_and_the_card_says_so(
     tuned: Tuned, dataset: Dataset
 ) -> None:
     said = card(tuned, dataset, "tiny", PLAN.shape)
     assert "loses against the judge on facts" in verdict(tuned.comparison)
     assert "its score as one more feature: is not shown to help" in said
+    assert "## Every product held out once: 80 answers, 8 products" in said
     assert "Ahead of rules" in said and "| untuned, 6 examples |" in said and dataset.digest in said
 
 
@@ -80,7 +104,7 @@ def test_a_run_that_was_stopped_goes_on_and_ends_the_same(
     place: Path, dataset: Dataset, tuned: Tuned, tmp_path: Path
 ) -> None:
     def stop(name: str, told: Progress) -> None:
-        if told.step == 8:
+        if name == "tuned" and told.step == 8:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -89,9 +113,10 @@ def test_a_run_that_was_stopped_goes_on_and_ends_the_same(
     steps = Steps(tmp_path / "steps")
     again = tune(dataset, place, tmp_path, PLAN, steps)
     assert again.fitted.resumed_at == 8
-    for who, metrics in again.comparison.metrics.items():
-        brier = tuned.comparison.metrics[who]["brier"].value
-        assert metrics["brier"].value == pytest.approx(brier, abs=1e-3), who
+    for mine, other in ((again.comparison, tuned.comparison), (again.widest, tuned.widest)):
+        for who, metrics in mine.metrics.items():
+            brier = other.metrics[who]["brier"].value
+            assert metrics["brier"].value == pytest.approx(brier, abs=1e-3), who
 
 
 def test_the_validation_part_shares_no_product_with_what_is_learned_from(dataset: Dataset) -> None:
@@ -117,7 +142,7 @@ def test_contradicting_answers_are_learned_from_and_counted(place: Path, tmp_pat
     given = make_examples(40)
     both = [*given, *(e._replace(approved=not e.approved) for e in given)]
     data = make_dataset(both)
-    plan = PLAN._replace(seconds=0.0)
+    plan = PLAN._replace(seconds=0.0, rounds=0)
     found = tune(data, place, tmp_path, plan, Steps(tmp_path / "steps"))
     assert found.fitted.standing.ended == "time"
     assert f"Contradictions: {len(both)}" in card(found, data, "tiny", plan.shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -18,9 +19,9 @@ from tests.models import make_gguf
 from tools.slm.conversion import convert
 from tools.slm.errors import BadModel, ModelError
 from tools.slm.tuning import checkpoints, lora
-from tools.slm.tuning.layers import Halves, padded
-from tools.slm.tuning.lora import Answered, Fitted, Lesson, Progress, fit
-from tools.slm.tuning.shape import Pace, Shape
+from tools.slm.tuning.layers import Halves, Made, attach, padded
+from tools.slm.tuning.lora import Answered, Fitted, Lesson, Progress, fit, save
+from tools.slm.tuning.shape import CONFIG, WEIGHTS, Pace, Shape
 
 pytestmark = pytest.mark.xdist_group("mlx")
 SHAPE = Shape(layers=1, rank=4)
@@ -175,6 +176,38 @@ def test_the_halves_say_what_the_model_says(place: Path) -> None:
     found = halves.logits(halves.lower(rows), lengths)
     for at, tokens in enumerate(([5, 6, 7], [8, 9])):
         assert mx.allclose(found[at], model(mx.array([tokens]))[0, -1], atol=1e-4)
+
+
+def test_a_second_training_over_a_model_reuses_what_the_frozen_layers_made(
+    place: Path, whole: Fitted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: Made = {}
+    asked = [[5, 6, 7], *answered(3).rows]
+    first = fit(
+        model_of(place), lesson(tmp_path / "1.safetensors")._replace(asked=asked), made=made
+    )
+    assert_alike(first, whole)
+    monkeypatch.setattr(Halves, "check", lambda halves, tokens: None)
+    monkeypatch.setattr(Halves, "lower", lambda halves, rows: pytest.fail("computed again"))
+    again = fit(
+        model_of(place), lesson(tmp_path / "2.safetensors")._replace(asked=asked), made=made
+    )
+    assert_alike(again, whole)
+    assert again.odds == pytest.approx(first.odds, abs=0.05) and len(again.odds) == len(asked)
+
+
+def test_the_adapter_as_it_is_kept_says_what_was_read_at_the_end(
+    place: Path, tmp_path: Path
+) -> None:
+    asked = [[5, 6, 7, 9], [70, 71]]
+    found = fit(model_of(place), lesson(tmp_path / "kept.safetensors")._replace(asked=asked))
+    save(tmp_path / WEIGHTS, found.weights)
+    (tmp_path / CONFIG).write_text(json.dumps(SHAPE.config()))
+    model = model_of(place)
+    attach(model, tmp_path)
+    for tokens, odds in zip(asked, found.odds, strict=True):
+        logits = model(mx.array([tokens]))[0, -1]
+        assert (logits[100] - logits[101]).item() == pytest.approx(odds, abs=1e-3)
 
 
 def test_a_model_that_is_built_otherwise_is_refused() -> None:
