@@ -27,6 +27,7 @@ from tests.factories import (
     make_proposal,
     make_summary_proposal,
     make_timing,
+    make_trial,
     make_trials,
 )
 from tools.messages import (
@@ -106,6 +107,13 @@ def test_losers_stand_with_number_and_reason_and_winners_only_on_request() -> No
         assert part in text
     assert "arr_delay" not in text
     assert "arr_delay" in shown(trials_table(make_trials(), all=True))
+
+
+def test_an_idea_that_changes_results_has_no_gain() -> None:
+    evidence = make_evidence(ratio=make_interval(1.0), queries=(make_timing(equal=False),))
+    text = shown(trials_table([make_trial(status="rejected", evidence=evidence)]))
+    assert "changes results" in text and "–" in text
+    assert "×1" not in text and "not worth it" not in text
 
 
 @pytest.mark.parametrize(
