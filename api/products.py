@@ -39,7 +39,7 @@ class DescriptorUnusable(GraphError):
 
 
 class SetupFailed(GraphError):
-    """A product could not be set up; nothing was left behind."""
+    """A product could not be set up; nothing is half done."""
 
 
 def check_name(name: str) -> str:
@@ -125,7 +125,7 @@ def set_up(arguments: list[str], on_line: OnLine) -> dict[str, Any]:
         raise SetupFailed(str(last["message"]))
     if last.get("event") != "done":
         raise SetupFailed(
-            f"The set-up process ended early (exit {child.returncode}: {said}); nothing was"
-            " registered."
+            f"The set-up process ended early (exit {child.returncode}: {said}). Run the command"
+            " again."
         )
     return last

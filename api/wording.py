@@ -18,10 +18,12 @@ from tools.messages import (
     DropIndex,
     DropTable,
     Evidence,
+    Interval,
     Message,
     QueryTiming,
     RewriteQuery,
     SortTable,
+    Trial,
     TrialStatus,
 )
 from tools.numbers import (
@@ -45,8 +47,8 @@ from tools.words.told import RULES, Words
 __all__ = [
     "MISSING", "NAME_WIDTH", "TRIAL_WORDS", "approvals", "asked_by", "between", "change_details",
     "change_words", "contract_word", "cost", "cost_bounds", "counted", "factor", "foreseen",
-    "gain", "how_measured", "milliseconds", "quoted", "ratio_number", "safe", "share", "short",
-    "size", "size_change", "spoken", "taken",
+    "gain", "how_measured", "measured_ratio", "milliseconds", "quoted", "ratio_number", "safe",
+    "share", "short", "size", "size_change", "spoken", "taken", "trial_words",
 ]  # fmt: skip
 
 TRIAL_WORDS: dict[TrialStatus, str] = {
@@ -58,6 +60,19 @@ TRIAL_WORDS: dict[TrialStatus, str] = {
     "suppressed": "refused before",
     "held": "held back",
 }
+
+
+def trial_words(trial: Trial) -> str:
+    """Return what became of an idea; one that changes answers was never a matter of gain."""
+    other = trial.evidence is not None and not trial.evidence.equal
+    return "changes results" if other else TRIAL_WORDS[trial.status]
+
+
+def measured_ratio(evidence: Evidence | None) -> Interval | None:
+    """Return the gain of an idea that was timed; one with other results is not."""
+    return evidence.ratio if evidence is not None and evidence.equal else None
+
+
 _FIXED_WORDS: dict[type[Message], str] = {
     CreateIndex: "add an index",
     DropColumn: "drop an unused column",

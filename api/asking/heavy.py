@@ -29,6 +29,10 @@ async def slow(home: Home, asked: Asked) -> Answer:
         )
     wanted = subject(asked.request)
     found = matching(patterns, wanted)
+    if not found:
+        # Queries seldom name their own product.
+        own = {stem(w) for w in parts(asked.product)}
+        wanted = tuple(w for w in wanted if w not in own)
     shown = (found or list(patterns))[:SHOWN]
     offers = _by_query(home.offers(asked.product))
     total = sum(p.total_ms for p in patterns)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from api.asking.contract import Answer, Source
 from api.asking.home import Asked, Home, texts_of
 from api.asking.kept import HOW_TO_ANSWER, REASON_WIDTH, line_of, listed, source_of
-from api.wording import TRIAL_WORDS, counted, gain, quoted, spoken
+from api.wording import counted, gain, measured_ratio, quoted, spoken, trial_words
 from graph.ledger import Offer
 from tools.asking.names import shared
 from tools.lazy import lazy
@@ -89,10 +89,10 @@ def _concerns(asked: Asked, trial: Trial) -> bool:
 
 
 def _lost(trial: Trial) -> str:
-    change, evidence = trial.candidate.change, trial.evidence
-    measured = f", measured {gain(evidence.ratio)}" if evidence else ""
+    change, ratio = trial.candidate.change, measured_ratio(trial.evidence)
+    measured = f", measured {gain(ratio)}" if ratio else ""
     what = f"{change.kind.replace('_', ' ')} at {quoted(change_target(change))}"
-    why = f"{TRIAL_WORDS[trial.status]}: {quoted(trial.reason, REASON_WIDTH)}"
+    why = f"{trial_words(trial)}: {quoted(trial.reason, REASON_WIDTH)}"
     return f"- {trial.candidate.id}: {what}: {why}{measured}"
 
 

@@ -17,9 +17,14 @@ from tools.messages import change_target
 MOST, MOST_RUNS = 10, 3
 REASON_WIDTH = 300
 IN_PLACE = ("applied", "verified")
-ANSWERS = (
-    "proposal.approve", "proposal.approval", "proposal.reject", "proposal.edit", "undo.requested",
-)  # fmt: skip
+ANSWERS = {
+    "proposal.approve": "approved",
+    "proposal.approval": "gave one of several approvals to",
+    "proposal.reject": "rejected",
+    "proposal.edit": "edited",
+    "undo.requested": "asked to undo",
+}
+"""Actions of the trail that are people's answers, in words."""
 HOW_TO_ANSWER = (
     "To answer: `pillion review`, or `pillion decide ID approve` (or reject, edit); in an editor"
     " the tools review_proposals and decide."
@@ -101,11 +106,10 @@ def _name(row: AuditRow) -> str:
 
 
 def _decided(row: AuditRow, offer: Offer) -> str:
-    what = row.action.partition(".")[2]
     reason = json.loads(row.body).get("reason")
     because = f", because {quoted(reason, REASON_WIDTH)}" if reason else ""
     target = quoted(change_target(offer.proposal.change))
-    told = f"{what} {row.subject} ({target}){because}"
+    told = f"{ANSWERS[row.action]} {row.subject} ({target}){because}"
     return f"- {row.at[:16]} {quoted(_name(row))}: {told} [row {row.seq}]"
 
 

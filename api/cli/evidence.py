@@ -30,6 +30,7 @@ from api.wording import (
     contract_word,
     cost,
     cost_bounds,
+    counted,
     foreseen,
     gain,
     how_measured,
@@ -45,6 +46,8 @@ from tools.words.told import Words, template
 
 _SEVERITY_STYLES = {"breaking": BAD, "warning": NOTE, "info": QUIET}
 _SQL_WIDTH, _LABEL_WIDTH = 400, 76
+_UNCHANGED_SHOWN = 8
+"""Queries shown, as far as those with a clear change leave room for others."""
 
 
 def evidence_panel(proposal: Proposal, words: Words | None = None) -> RenderableType:
@@ -55,7 +58,11 @@ def evidence_panel(proposal: Proposal, words: Words | None = None) -> Renderable
     parts.append(Text())
     parts.append(facts(_head(proposal)))
     if evidence.queries:
-        parts += [Text(), query_table(evidence.queries)]
+        told_apart, alike = _told_apart(evidence.queries)
+        parts += [Text(), query_table(told_apart)]
+        if alike:
+            rest = counted(len(alike), "more query", "more queries")
+            parts += [text(f" {rest} without a clear change; the report shows all", QUIET), Text()]
     else:
         parts.append(Text())
     parts += [facts(_costs(evidence)), Text(), facts(_safety(proposal))]
@@ -66,6 +73,17 @@ def evidence_panel(proposal: Proposal, words: Words | None = None) -> Renderable
         padding=(1, 2),
         box=box.ROUNDED,
     )
+
+
+def _told_apart(
+    timings: Sequence[QueryTiming],
+) -> tuple[list[QueryTiming], list[QueryTiming]]:
+    """Return the queries to show, all that change clearly among them, and the rest."""
+    ordered = sorted(timings, key=lambda t: -t.ratio.mid)
+    plain = [t for t in ordered if t.ratio.low <= 1 <= t.ratio.high and t.equal and not t.error]
+    room = max(_UNCHANGED_SHOWN - (len(ordered) - len(plain)), 0)
+    alike = plain[room:]
+    return [t for t in ordered if t not in alike], alike
 
 
 def query_table(timings: Sequence[QueryTiming]) -> Table:

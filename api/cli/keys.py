@@ -83,7 +83,7 @@ def list_keys(json: Json = False) -> None:
 
 
 @app.command()
-def revoke(name: Name) -> None:
+def revoke(name: Name, json: Json = False) -> None:
     """End a key at once, also in a running service.
 
     Example: `pillion keys revoke ada`
@@ -91,4 +91,7 @@ def revoke(name: Name) -> None:
     settings = load_settings()
     with closing(_keys(settings)) as keys:
         keys.revoke(name)
+    if json:
+        print_json({"revoked": name})
+        return
     tell(f"{name} may not call the service any more.")

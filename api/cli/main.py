@@ -19,6 +19,7 @@ from api.cli import (
     keys,
     model,
     pruning,
+    registering,
     serving,
     working,
 )
@@ -28,7 +29,7 @@ from api.cli.shell import EXIT_CODES
 EPILOG = "Exit codes: " + "; ".join(f"{code} {text}" for code, text in EXIT_CODES.items()) + "."
 COMMANDS = (
     working.demo,
-    working.init,
+    registering.init,
     working.run,
     answering.review,
     answering.decide,

@@ -222,7 +222,7 @@ def show(
 
 
 @app.command()
-def use(model: Model) -> None:
+def use(model: Model, json: Json = False) -> None:
     """Put a judge into service, or choose a language model.
 
     A judge has to beat rules and what serves now on held-out answers. A running service takes it
@@ -239,15 +239,15 @@ def use(model: Model) -> None:
         )
     if not is_judge(model):
         learning.languages_of(settings).use(model)
-        tell(f"Language model: {language.words(settings)}.")
+        _in_use("language model", language.words(settings), json=json)
         return
     with closing(ledgers.Ledger(settings.ledger_path)) as ledger:
         learning.promote(learning.store_of(settings), ledger, model, settings.person)
-    tell(f"Judge: {judge_words(settings)}.")
+    _in_use("judge", judge_words(settings), json=json)
 
 
 @app.command()
-def undo() -> None:
+def undo(json: Json = False) -> None:
     """Take the last `pillion model use` of a judge back: what served before serves again.
 
     Example: `pillion model undo`
@@ -255,7 +255,14 @@ def undo() -> None:
     settings = load_settings()
     with closing(ledgers.Ledger(settings.ledger_path)) as ledger:
         learning.take_back(learning.store_of(settings), ledger, settings.person)
-    tell(f"Judge: {judge_words(settings)}.")
+    _in_use("judge", judge_words(settings), json=json)
+
+
+def _in_use(what: str, words: str, *, json: bool) -> None:
+    if json:
+        print_json({what.replace(" ", "_"): words})
+    else:
+        tell(f"{what.capitalize()}: {words}.")
 
 
 app.command()(model_report.report)

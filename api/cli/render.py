@@ -21,7 +21,17 @@ from api.cli.cells import (
     text,
 )
 from api.cli.evidence import evidence_panel
-from api.wording import MISSING, TRIAL_WORDS, approvals, between, contract_word, cost, gain, safe
+from api.wording import (
+    MISSING,
+    approvals,
+    between,
+    contract_word,
+    cost,
+    gain,
+    measured_ratio,
+    safe,
+    trial_words,
+)
 from tools.messages import Evidence, Interval, Outcome, Proposal, Trial, change_target
 
 __all__ = [
@@ -85,10 +95,10 @@ def trials_table(trials: Sequence[Trial], all: bool = False) -> Table:
         style = GOOD if trial.status == "accepted" else ""
         table.add_row(
             change_cell(trial.candidate.change),
-            gain_cell(evidence.ratio if evidence else None),
+            gain_cell(measured_ratio(evidence)),
             cost(evidence.insert_cost if evidence else None),
             space_cell(evidence),
-            stacked(text(TRIAL_WORDS[trial.status], style), text(trial.reason, QUIET)),
+            stacked(text(trial_words(trial), style), text(trial.reason, QUIET)),
         )
     return table
 

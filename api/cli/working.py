@@ -1,4 +1,4 @@
-"""Commands that set a product up and run the agents: demo, init, run."""
+"""Commands that run the agents: demo, run."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from api.cli.answering import ask_all
+from api.cli.registering import register, with_bar
 from api.cli.render import proposal_table, trials_table
 from api.cli.shell import (
     Json,
@@ -25,28 +25,15 @@ from api.cli.shell import (
     with_queue,
     with_steward,
 )
-from api.products import (
-    check_name,
-    check_writable,
-    descriptor_of,
-    product_names,
-    service_of,
-    set_up,
-)
+from api.products import descriptor_of, product_names, service_of
 from api.views import run_view, save_report
-from api.wording import counted, short
+from api.wording import counted
 from graph.beside import Queue
-from graph.errors import GraphError
 from graph.ledger import Ledger, now
 from graph.settings import Settings
 from graph.steward import Stewardship
 from tools.messages import AgentName, Decision, Principal, Trial
 
-SQL_WIDTH = 80
-NO_QUERIES = (
-    "No queries were given, so there is nothing to measure yet: give some with --queries, or let"
-    " `pillion serve` watch the live ones."
-)
 AGENTS: tuple[AgentName, ...] = ("schema", "query")
 Budget = Annotated[
     float | None,
@@ -87,39 +74,6 @@ def demo(
         if yes:
             with_queue(partial(_approve_all, thread_id=thread_id), settings=settings, quiet=json)
     finish(settings, thread_id, json=json, seconds=time.monotonic() - started)
-
-
-def init(
-    database: Annotated[Path, typer.Option(help="The DuckDB file.")],
-    queries: Annotated[
-        list[Path] | None,
-        typer.Option(help="Queries people run: a .sql file, a query log (.csv) or a directory."),
-    ] = None,
-    contract: Annotated[Path | None, typer.Option(help="An ODCS contract (YAML).")] = None,
-    name: Annotated[str | None, typer.Option(help="Name; the file's name by default.")] = None,
-    json: Json = False,
-) -> None:
-    """Tell Pillion about a database: writes a descriptor (ODPS) and, if needed, a contract (ODCS).
-
-    Example: `pillion init --database sales.duckdb --queries queries.sql`
-    """
-    settings = load_settings()
-    name = check_name(name or database.stem)
-    done = register(settings, name, database, queries or [], contract, quiet=json)
-    if json:
-        print_json(done)
-        return
-    tables, patterns = counted(done["tables"], "table"), counted(done["patterns"], "query pattern")
-    tell(f"Product {name}: {tables}, {patterns}.")
-    written = "A first contract, inferred from the data, is in" if done["inferred"] else "Contract:"
-    tell(f"{written} {done['contract']}")
-    for skipped in done["skipped"]:
-        tell(f"Not measured: {skipped['reason']}: {short(skipped['sql'], SQL_WIDTH)}")
-    if done["malformed"]:
-        tell(f"{counted(done['malformed'], 'row')} of the query log could not be read.")
-    if not done["patterns"]:
-        tell(NO_QUERIES)
-    tell(f"Next: pillion run {name}")
 
 
 def run(
@@ -178,53 +132,13 @@ def _agents(only: str | None) -> tuple[AgentName, ...]:
     return chosen
 
 
-def register(
-    settings: Settings,
-    name: str,
-    database: Path,
-    queries: list[Path],
-    contract: Path | None,
-    *,
-    quiet: bool,
-) -> dict[str, Any]:
-    """Register a product; raises `GraphError` and leaves nothing behind when it cannot."""
-    if name in product_names(settings):
-        raise GraphError(f"There is already a product {name!r}; choose another --name.")
-    check_writable(settings.home)
-    missing = [p for p in (database, *queries, *([contract] if contract else [])) if not p.exists()]
-    if missing:
-        raise GraphError(f"There is no file {missing[0]}; check the path.")
-    arguments = ["init", "--name", name, "--database", str(database)]
-    arguments += ["--home", str(settings.product_home(name).resolve())]
-    for query in queries:
-        arguments += ["--queries", str(query)]
-    if contract:
-        arguments += ["--contract", str(contract)]
-    return _with_bar(f"Reading {database.name}", arguments, quiet=quiet)
-
-
 def _build_demo(settings: Settings, product: str, name: str, scale: float, *, quiet: bool) -> None:
     directory = (settings.home / "demo" / name).resolve()
     arguments = ["demo", "--product", product, "--scale", str(scale)]
-    made = _with_bar(
+    made = with_bar(
         f"Making the {product} product", [*arguments, "--directory", str(directory)], quiet=quiet
     )
     register(settings, name, Path(made["database"]), [Path(made["queries"])], None, quiet=quiet)
-
-
-def _with_bar(title: str, arguments: list[str], *, quiet: bool) -> dict[str, Any]:
-    if quiet or not err.is_terminal:
-        if not quiet:
-            tell(f"{title} …", to=err)
-        return set_up(arguments, lambda line: None)
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn())
-    with Progress(*columns, console=err, transient=True) as bar:
-        task = bar.add_task(title, total=1.0)
-
-        def on_line(line: Any) -> None:
-            bar.update(task, completed=line["done"], total=line["total"])
-
-        return set_up(arguments, on_line)
 
 
 async def _approve_all(queue: Queue, thread_id: str) -> None:
@@ -291,4 +205,4 @@ def _how_to_answer(thread_id: str, waiting: int) -> None:
     waits = "proposal waits" if waiting == 1 else "proposals wait"
     tell(f"{waiting} {waits} for an answer (run {thread_id}):")
     out.print("  pillion review                          one by one, with the evidence")
-    out.print("  pillion decide ID approve               or: reject --reason WHY, edit --change")
+    out.print("  pillion decide ID approve               or: reject --reason WHY")

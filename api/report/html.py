@@ -13,15 +13,16 @@ from api.report.proposals import OUTCOME_WORDS, e, proposal_card
 from api.report.style import SHEET
 from api.wording import (
     MISSING,
-    TRIAL_WORDS,
     change_words,
     cost,
     counted,
     gain,
+    measured_ratio,
     milliseconds,
     ratio_number,
     short,
     size_change,
+    trial_words,
 )
 from tools.messages import Interval, Proposal, QueryTiming, Trial, change_target
 from tools.run_report import RunReport
@@ -219,14 +220,14 @@ def _loser(trial: Trial) -> tuple[str, ...]:
         else f'<br><span class="soft small">slowest: {e(gain(slowest.ratio))} '
         f"{e(short(slowest.sql, 90))}</span>"
     )
-    ratio = evidence.ratio if evidence else None
+    ratio = measured_ratio(evidence)
     style = "bad" if ratio is not None and ratio.high < 1 else ""
     return (
         f'{e(change_words(change))}<br><span class="soft">{e(change_target(change))}</span>',
         f'<span class="{style}">{e(gain(ratio))}</span>',
         e(cost(evidence.insert_cost if evidence else None)),
         e(size_change(evidence.bytes_before, evidence.bytes_after) if evidence else MISSING),
-        f"{e(TRIAL_WORDS[trial.status])}: {e(trial.reason)}{worst}",
+        f"{e(trial_words(trial))}: {e(trial.reason)}{worst}",
     )
 
 

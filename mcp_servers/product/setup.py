@@ -1,4 +1,4 @@
-"""Set a product up in a process of its own: `python -m mcp_servers.product.setup init|demo`.
+"""Set a product up in a process of its own: `python -m mcp_servers.product.setup init|add|demo`.
 
 A damaged file can bring an engine down; here it takes nothing else with it. Writes JSON lines:
 `{"event": "progress", ...}`, then `{"event": "done", ...}` or `{"event": "error", ...}`.
@@ -11,8 +11,9 @@ import json
 import sqlite3
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -23,7 +24,7 @@ from tools.demo.tpch import build_tpch
 from tools.failpoints import crash_point
 from tools.product.catalog import Catalog, read_catalog
 from tools.product.contract import contradictions, infer_contract, load_contract, save_contract
-from tools.product.descriptor import Descriptor, save_descriptor
+from tools.product.descriptor import Descriptor, load_descriptor, save_descriptor
 from tools.product.errors import ContractInvalid, ProductError
 from tools.product.importers import import_path
 from tools.product.opening import open_database
@@ -59,7 +60,8 @@ def register(arguments: argparse.Namespace) -> dict[str, Any]:
             if breaking:
                 raise ContractInvalid(
                     "The contract contradicts the database: "
-                    + "; ".join(f"{f.path}: {f.message}" for f in breaking[:5]),
+                    + "; ".join(f"{f.path}: {f.message}" for f in breaking[:5])
+                    + ".",
                     hint="Correct one of the two.",
                 )
         else:
@@ -74,16 +76,44 @@ def register(arguments: argparse.Namespace) -> dict[str, Any]:
         name=arguments.name, database=database, contract=path, queries=tuple(queries), home=home
     )
     save_descriptor(descriptor, home / "product.odps.yaml")
+    return _registered(
+        descriptor, catalog, workload, malformed, inferred=not arguments.contract, added=False
+    )
+
+
+def _registered(
+    descriptor: Descriptor, catalog: Catalog, workload: Workload, malformed: int, **how: bool
+) -> dict[str, Any]:
     return {
-        "product": arguments.name,
-        "descriptor": str(home / "product.odps.yaml"),
-        "contract": str(path),
-        "inferred": not arguments.contract,
+        "product": descriptor.name,
+        "descriptor": str(descriptor.home / "product.odps.yaml"),
+        "contract": str(descriptor.contract),
+        **how,
         "tables": len(catalog.tables),
         "patterns": len(workload.patterns),
         "skipped": [s.model_dump() for s in workload.skipped[:20]],
         "malformed": malformed,
     }
+
+
+def add_queries(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Take more query files into a registered product: all of them, or on failure none."""
+    path = Path(arguments.descriptor)
+    descriptor = load_descriptor(path)
+    given = [str(Path(q).resolve()) for q in arguments.queries]
+    with open_database(descriptor.database, read_only=True) as con:
+        catalog = read_catalog(con)
+    with TemporaryDirectory() as aside, closing(WorkloadStore(Path(aside) / "trial.db")) as trial:
+        malformed = sum(import_path(Path(source), trial).malformed for source in given)
+    known = tuple(dict.fromkeys((*descriptor.queries, *given)))
+    save_descriptor(descriptor.model_copy(update={"queries": known}), path)
+    crash_point("setup.before_import")
+    # Where that ends early, the product's server reads what is missing at its next start.
+    with closing(WorkloadStore(descriptor.home / "workload.db")) as store:
+        for source in given:
+            import_path(Path(source), store)
+        workload = store.workload(catalog)
+    return _registered(descriptor, catalog, workload, malformed, inferred=False, added=True)
 
 
 def _read_queries(home: Path, queries: list[str], catalog: Catalog) -> tuple[Workload, int]:
@@ -130,6 +160,9 @@ def build_demo(arguments: argparse.Namespace) -> dict[str, Any]:
     return {"database": str(database), "queries": str(log)}
 
 
+COMMANDS = {"init": register, "add": add_queries, "demo": build_demo}
+
+
 def main() -> int:
     """Run one set-up command."""
     parser = argparse.ArgumentParser(prog="python -m mcp_servers.product.setup")
@@ -139,13 +172,16 @@ def main() -> int:
         init.add_argument(flag, required=True)
     init.add_argument("--queries", action="append", default=[])
     init.add_argument("--contract")
+    add = commands.add_parser("add")
+    add.add_argument("--descriptor", required=True)
+    add.add_argument("--queries", action="append", required=True)
     demo = commands.add_parser("demo")
     demo.add_argument("--product", choices=["flights", "tpch"], required=True)
     demo.add_argument("--scale", type=float, default=1.0)
     demo.add_argument("--directory", required=True)
     arguments = parser.parse_args()
     try:
-        done = register(arguments) if arguments.command == "init" else build_demo(arguments)
+        done = COMMANDS[arguments.command](arguments)
     except ProductError as exc:
         emit("error", code=exc.code, message=str(exc))
         return 1

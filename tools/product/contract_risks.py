@@ -31,6 +31,10 @@ KINDS = {
     "time": "a time of day",
     "boolean": "true or false",
 }
+ASKED_HERE = (
+    "Only queries sent through the product's query API (`pillion serve`) are answered the new way;"
+    " elsewhere whoever owns a query has to change its text."
+)
 REFUSED = "A writer that breaks the rule is refused from now on."
 REWRITTEN = "The whole table is rewritten: meanwhile writers wait, and it needs its size again."
 
@@ -76,7 +80,7 @@ def _access_risks(change: Change) -> tuple[str, ...]:
             lost = ("The index no longer refuses duplicates.",) if is_unique(definition) else ()
             return (*lost, "A query outside the log may have used the index.")
         case RewriteQuery():
-            return ("Only queries sent through the product's query API are rewritten.",)
+            return (ASKED_HERE,)
     return ()
 
 
@@ -110,6 +114,7 @@ def _summary_risks(change: CreateSummary, catalog: Catalog) -> tuple[str, ...]:
         and any(is_text(c.type) and mentions(t, c.name) for c in table.columns)
     ]  # fmt: skip
     return (
+        ASKED_HERE,
         *parsed,
         f"Every write to {change.table} also updates the summary and takes longer; MERGE and "
         f"upserts into {change.table} are refused by the engine while it has triggers.",

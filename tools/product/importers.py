@@ -159,7 +159,7 @@ def _sql_file(path: Path, data: str, counter: _Counter) -> Iterator[Observation]
 
 def _log_file(path: Path, data: str, counter: _Counter) -> Iterator[Observation]:
     csv.field_size_limit(MAX_FIELD)
-    reader = csv.DictReader(io.StringIO(data, newline=""))
+    reader = csv.DictReader(io.StringIO(data, newline=""), delimiter=_delimiter(data))
     try:
         names = {(n or "").strip().lower(): n for n in reader.fieldnames or ()}
     except csv.Error as exc:
@@ -189,6 +189,12 @@ def _log_file(path: Path, data: str, counter: _Counter) -> Iterator[Observation]
             counter.malformed += 1
         else:
             yield observation
+
+
+def _delimiter(data: str) -> str:
+    """Return what parts the names of the columns: a comma, or what spreadsheets write instead."""
+    head = data.lstrip().partition("\n")[0]
+    return next((d for d in (",", ";", "\t") if d in head), ",")
 
 
 class _Columns(NamedTuple):

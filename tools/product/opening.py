@@ -72,7 +72,8 @@ def _check_file(path: Path) -> bool:
         found = path.stat()
     except FileNotFoundError:
         raise DatabaseUnusable(
-            f"There is no file {path}.", hint="Check the path; Pillion never creates a database."
+            f"There is no file {path}.",
+            hint="Check the path; a product's stands in its product.odps.yaml.",
         ) from None
     except PermissionError:
         raise DatabaseUnusable(

@@ -150,6 +150,14 @@ async def test_without_a_match_the_heaviest_queries_are_shown_and_it_is_said(hom
     assert "No proposal is about them" in reply.text
 
 
+async def test_the_name_of_the_product_is_not_looked_for_in_its_queries(
+    home: Home, product: Product
+) -> None:
+    product.patterns = [pattern("SELECT count(*) FROM planes", 5)]
+    reply = await ask(home, "why is it slow on flights?")
+    assert reply.text.startswith("The heaviest query of flights:")
+
+
 async def test_without_a_workload_nothing_is_made_up(home: Home, product: Product) -> None:
     product.patterns = []
     reply = await ask(home, "which queries are the slowest?")
@@ -180,7 +188,7 @@ async def test_who_decided_comes_with_rows_of_the_trail(answered: Home) -> None:
     (seq,) = sources(reply, "audit")
     row = next(r for r in answered.ledger.audit_rows() if str(r.seq) == seq)
     assert (row.action, row.subject) == ("proposal.reject", P2)
-    assert f'"ada": reject {P2}' in reply.text
+    assert f'"ada": rejected {P2}' in reply.text
     everyone = await ask(answered, "show all decisions")
     assert len(sources(everyone, "audit")) == 2
     nobody = await ask(answered, f"who approved {P3}?")

@@ -226,7 +226,7 @@ def test_without_queries_the_run_says_why_there_is_nothing_to_propose(
 ) -> None:
     database = make_database(tmp_path / "sales.duckdb", 1000)
     registered = invoke(home, "init", "--database", database)
-    assert "No queries were given" in registered.stdout
+    assert "There are no queries" in registered.stdout
     result = invoke(home, "run", "sales", "--budget", "3")
     assert result.exit_code == 0
     assert "there are no queries" in result.stdout

@@ -83,7 +83,7 @@ def test_use_and_undo_change_who_serves_and_are_in_the_trail(home: Path) -> None
     judge = kept(home, gain=6.0, insert_cost=-3.0)
     assert judge in invoke(home, "model", "use", judge).stdout
     assert judge in invoke(home, "status").stdout
-    assert "Judge: none" in invoke(home, "model", "undo").stdout
+    assert document(home, "model", "undo")["judge"].startswith("none")
     assert "nothing to undo" in refusal(invoke(home, "model", "undo"))
     with closing(Ledger(home / "ledger.db")) as ledger:
         assert [r.action for r in ledger.audit_rows()] == ["judge.promoted", "judge.undone"]

@@ -27,6 +27,7 @@ from tests.factories import (
     make_proposal,
     make_summary_proposal,
     make_timing,
+    make_trial,
     make_trials,
 )
 from tools.messages import (
@@ -70,6 +71,16 @@ def test_the_evidence_panel_shows_all_a_person_needs() -> None:
         assert part in text
 
 
+def test_queries_without_a_clear_change_are_counted_where_there_are_many() -> None:
+    alike = [make_timing(f"SELECT {n} FROM alike", 10.0, 10.0) for n in range(20)]
+    clear = (make_timing("SELECT 1 FROM faster"), make_timing("SELECT 2 FROM slower", 10.0, 15.0))
+    evidence = make_evidence(queries=(*alike, *clear))
+    text = shown(evidence_panel(make_proposal(evidence=evidence)), 100)
+    assert "FROM faster" in text and "FROM slower" in text
+    assert text.count("FROM alike") == 6
+    assert "14 more queries without a clear change" in text
+
+
 def test_who_asks_a_query_is_told_without_tricks() -> None:
     queries = (make_timing(callers=("board", "night\njob\x1b[31m")),)
     text = shown(evidence_panel(make_proposal(evidence=make_evidence(queries=queries))), 200)
@@ -106,6 +117,13 @@ def test_losers_stand_with_number_and_reason_and_winners_only_on_request() -> No
         assert part in text
     assert "arr_delay" not in text
     assert "arr_delay" in shown(trials_table(make_trials(), all=True))
+
+
+def test_an_idea_that_changes_results_has_no_gain() -> None:
+    evidence = make_evidence(ratio=make_interval(1.0), queries=(make_timing(equal=False),))
+    text = shown(trials_table([make_trial(status="rejected", evidence=evidence)]))
+    assert "changes results" in text and "–" in text
+    assert "×1" not in text and "not worth it" not in text
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,14 @@ def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path: Path, store: Workl
     assert import_path(log, store) == Imported(1, 0)
 
 
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_a_log_as_spreadsheets_write_it_is_read(
+    mark: str, tmp_path: Path, store: WorkloadStore
+) -> None:
+    content = "".join(mark.join(r) + "\n" for r in (("sql", "ms"), ('"SELECT 1, 2"', "5")))
+    assert import_path(written(tmp_path / "log.csv", content), store) == Imported(1, 0)
+
+
 @pytest.mark.parametrize(("content", "reason"), [
     ("", "is empty"),
     (" \n ", "is empty"),

@@ -1,0 +1,122 @@
+"""The command that tells Pillion about a database, or about more of its queries: init."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+
+from api.cli.shell import Json, err, load_settings, print_json, tell
+from api.products import DescriptorUnusable, check_name, check_writable, product_names, set_up
+from api.wording import counted, short
+from graph.errors import GraphError
+from graph.settings import Settings
+from tools.product.descriptor import load_descriptor
+from tools.product.errors import ProductError
+
+SQL_WIDTH = 80
+NO_QUERIES = (
+    "There are no queries to measure with yet: give some with --queries (the same command again"
+    " adds them), or let `pillion serve` watch the live ones."
+)
+
+
+def init(
+    database: Annotated[Path, typer.Option(help="The DuckDB file.")],
+    queries: Annotated[
+        list[Path] | None,
+        typer.Option(help="Queries people run: a .sql file, a query log (.csv) or a directory."),
+    ] = None,
+    contract: Annotated[Path | None, typer.Option(help="An ODCS contract (YAML).")] = None,
+    name: Annotated[str | None, typer.Option(help="Name; the file's name by default.")] = None,
+    json: Json = False,
+) -> None:
+    """Tell Pillion about a database: writes a descriptor (ODPS) and, if needed, a contract (ODCS).
+
+    Said again with other --queries, it adds these to the product.
+
+    Example: `pillion init --database sales.duckdb --queries queries.sql`
+    """
+    settings = load_settings()
+    name = check_name(name or database.stem)
+    done = register(settings, name, database, queries or [], contract, quiet=json)
+    if json:
+        print_json(done)
+        return
+    tables, patterns = counted(done["tables"], "table"), counted(done["patterns"], "query pattern")
+    tell(f"Product {name}: {tables}, {patterns}.")
+    written = "A first contract, inferred from the data, is in" if done["inferred"] else "Contract:"
+    if not done["added"]:
+        tell(f"{written} {done['contract']}")
+    for skipped in done["skipped"]:
+        tell(f"Not measured: {skipped['reason'].rstrip('.')}: {short(skipped['sql'], SQL_WIDTH)}")
+    if done["malformed"]:
+        tell(f"{counted(done['malformed'], 'row')} of the query log could not be read.")
+    if not done["patterns"]:
+        tell(NO_QUERIES)
+    tell(f"Next: pillion run {name}")
+
+
+def register(
+    settings: Settings,
+    name: str,
+    database: Path,
+    queries: list[Path],
+    contract: Path | None,
+    *,
+    quiet: bool,
+) -> dict[str, Any]:
+    """Register a product, or add queries to it; raises `GraphError` and leaves nothing behind."""
+    check_writable(settings.home)
+    missing = [p for p in (database, *queries, *([contract] if contract else [])) if not p.exists()]
+    if missing:
+        raise GraphError(f"There is no file {missing[0]}; check the path.")
+    if name in product_names(settings):
+        arguments = ["add", "--descriptor", str(_extended(settings, name, database, contract))]
+        if not queries:
+            raise GraphError(
+                f"There is already a product {name!r}, of this database: `pillion run {name}`"
+                " improves it, --queries adds queries to it."
+            )
+    else:
+        arguments = ["init", "--name", name, "--database", str(database)]
+        arguments += ["--home", str(settings.product_home(name).resolve())]
+    for query in queries:
+        arguments += ["--queries", str(query)]
+    if contract and arguments[0] == "init":
+        arguments += ["--contract", str(contract)]
+    return with_bar(f"Reading {database.name}", arguments, quiet=quiet)
+
+
+def _extended(settings: Settings, name: str, database: Path, contract: Path | None) -> Path:
+    """Return the descriptor of the known product that is meant; raises when it is another."""
+    path = settings.product_home(name) / "product.odps.yaml"
+    try:
+        known = load_descriptor(path)
+    except ProductError as exc:
+        raise DescriptorUnusable(str(exc)) from exc
+    if known.database.resolve() != database.resolve():
+        raise GraphError(
+            f"There is already a product {name!r}, of {known.database}; choose another --name."
+        )
+    if contract is not None and known.contract.resolve() != contract.resolve():
+        raise GraphError(f"The contract of {name} is {known.contract}; edit that file instead.")
+    return path
+
+
+def with_bar(title: str, arguments: list[str], *, quiet: bool) -> dict[str, Any]:
+    """Run the set-up process with a progress bar; a pipe gets one line."""
+    if quiet or not err.is_terminal:
+        if not quiet:
+            tell(f"{title} …", to=err)
+        return set_up(arguments, lambda line: None)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn())
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task(title, total=1.0)
+
+        def on_line(line: Any) -> None:
+            bar.update(task, completed=line["done"], total=line["total"])
+
+        return set_up(arguments, on_line)

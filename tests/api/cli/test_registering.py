@@ -1,0 +1,77 @@
+"""Registering a product, and adding queries to it later."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.commands import document, invoke, refusal
+from tests.products import make_database
+from tools.product.descriptor import load_descriptor
+
+TOTAL = "SELECT sum(CAST(amount AS INTEGER)) FROM sales;\n"
+REGIONS = "SELECT region, count(*) FROM sales GROUP BY region;\n"
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    return make_database(tmp_path / "sales.duckdb", 1000)
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def test_the_same_command_again_adds_queries_and_leaves_the_contract(
+    home: Path, database: Path, tmp_path: Path
+) -> None:
+    assert "There are no queries" in invoke(home, "init", "--database", database).stdout
+    product = home / "products" / "sales"
+    contract = product / "contract.odcs.yaml"
+    contract.write_text(contract.read_text() + "# mine\n")
+    first, second = write(tmp_path / "a.sql", TOTAL), write(tmp_path / "b.sql", REGIONS)
+    for queries, patterns in ((first, 1), (second, 2), (second, 2)):
+        done = document(home, "init", "--database", database, "--queries", queries)
+        assert (done["added"], done["patterns"]) == (True, patterns)
+    said = invoke(home, "init", "--database", database, "--queries", first).stdout
+    assert "Product sales: 1 table, 2 query patterns." in said and "contract" not in said
+    known = load_descriptor(product / "product.odps.yaml")
+    assert known.queries == (str(first), str(second))
+    assert contract.read_text().endswith("# mine\n")
+
+
+def test_of_several_files_all_are_added_or_none(home: Path, database: Path, tmp_path: Path) -> None:
+    good, bad = write(tmp_path / "a.sql", TOTAL), write(tmp_path / "b.csv", "a,b\n1,2\n")
+    document(home, "init", "--database", database)
+    before = (home / "products" / "sales" / "product.odps.yaml").read_text()
+    more = ("--queries", good, "--queries", bad)
+    assert "no column with SQL" in refusal(invoke(home, "init", "--database", database, *more))
+    assert (home / "products" / "sales" / "product.odps.yaml").read_text() == before
+    assert document(home, "init", "--database", database, "--queries", good)["patterns"] == 1
+
+
+def test_queries_whose_adding_was_killed_are_there_with_the_next_command(
+    home: Path, database: Path, tmp_path: Path
+) -> None:
+    document(home, "init", "--database", database)
+    queries = ("--queries", write(tmp_path / "a.sql", TOTAL))
+    call = ("init", "--database", database, *queries)
+    said = refusal(invoke(home, *call, PILLION_CRASH_AT="setup.before_import"))
+    assert "ended early" in said and "Run the command again" in said
+    assert document(home, *call)["patterns"] == 1
+
+
+def test_a_known_product_is_not_registered_anew(home: Path, database: Path, tmp_path: Path) -> None:
+    document(home, "init", "--database", database)
+    said = refusal(invoke(home, "init", "--database", database))
+    assert "already a product 'sales', of this database" in said and "--queries" in said
+    other = make_database(tmp_path / "other.duckdb", 10)
+    queries = ("--queries", write(tmp_path / "a.sql", TOTAL))
+    said = refusal(invoke(home, "init", "--database", other, "--name", "sales", *queries))
+    assert str(database) in said and "another --name" in said
+    contract = write(tmp_path / "odcs.yaml", "kind: DataContract\n")
+    more = (*queries, "--contract", contract)
+    said = refusal(invoke(home, "init", "--database", database, *more))
+    assert "contract.odcs.yaml; edit that file" in said
