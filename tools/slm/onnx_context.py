@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import mmap
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,9 +32,9 @@ class Context:
         folder = Path(os.path.commonpath([weight.file.parent for weight in found.values()]))
         graph = graph_of(shape, found, folder, sizes.tokens)
         self._session = _session(folder, graph, sizes.threads)
-        kept = (1, shape.heads_kv, sizes.tokens, shape.head)
-        # Memory is taken as it is written to.
-        self._read = [np.zeros(kept, np.float32) for _ in range(2 * shape.layers)]
+        # Of the weights as they were before they were laid out for the processor.
+        give_back()
+        self._read = _lazy_zeros((2 * shape.layers, 1, shape.heads_kv, sizes.tokens, shape.head))
         self._at = 0
         self._last, self._total = np.zeros(1, np.int32), np.zeros((), np.int32)
         self._logits = np.zeros((1, 1, shape.tokens), np.float32)
@@ -74,13 +76,21 @@ class Context:
 
     def saved(self) -> Any:
         """Return what is computed of all that was read."""
-        return [array[:, :, : self._at].copy() for array in self._read]
+        return self._read[..., : self._at, :].copy()
 
     def restore(self, saved: Any) -> None:
         """Take back what was saved, in place of all that was read."""
-        self._at = saved[0].shape[2]
-        for array, before in zip(self._read, saved, strict=True):
-            array[:, :, : self._at] = before
+        self._at = saved.shape[-2]
+        self._read[..., : self._at, :] = saved
+
+
+def _lazy_zeros(shape: tuple[int, ...]) -> Any:
+    """Return zeros that take memory as they are written to.
+
+    NumPy's own would take it in pages of 2 MB, and so all of it for the first tokens.
+    """
+    memory = mmap.mmap(-1, math.prod(shape) * np.dtype(np.float32).itemsize)
+    return np.frombuffer(memory, np.float32).reshape(shape)
 
 
 def _session(folder: Path, graph: bytes, threads: int) -> Any:

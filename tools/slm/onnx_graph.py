@@ -7,7 +7,9 @@ com.microsoft: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOp
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,8 @@ KINDS: Mapping[Kind, int] = {
     "F32": REAL, "F16": TensorProto.FLOAT16, "BF16": TensorProto.BFLOAT16
 }  # fmt: skip
 EMBEDDING, HEAD = "model.embed_tokens", "lm_head"
+HEAD_PARTS = 8
+"""A weight is in memory twice while it is laid out anew, so the largest is taken in parts."""
 
 
 def graph_of(shape: Shape, stored: Mapping[str, Stored], folder: Path, context: int) -> bytes:
@@ -44,7 +48,7 @@ class _Graph:
     def __init__(
         self, shape: Shape, stored: Mapping[str, Stored], folder: Path, context: int
     ) -> None:
-        self._shape, self._stored = shape, stored
+        self._shape, self._stored = shape, dict(stored)
         self._folder, self._context = folder, context
         self._nodes: list[Any] = []
         self._constants: dict[str, Any] = {}
@@ -65,7 +69,8 @@ class _Graph:
             value, normed = self._layer(number, value, normed)
         head = HEAD if f"{HEAD}.weight" in self._stored else EMBEDDING
         last = self._node("Gather", "next", normed, "end", axis=1)
-        self._linear("logits", last, head)
+        parts = [self._linear(f"{part}.logits", last, part) for part in self._parts(head)]
+        self._node("Concat", "logits", *parts, axis=-1)
         return self._whole()
 
     def _layer(self, number: int, value: str, normed: str) -> tuple[str, str]:
@@ -127,6 +132,21 @@ class _Graph:
         if weight not in self._constants:
             self._constants[weight] = _placed(weight, self._stored[weight], self._folder)
         return weight
+
+    def _parts(self, name: str) -> list[str]:
+        """Return the names of parts of a weight, some rows each, where they lie."""
+        whole, width = self._stored[f"{name}.weight"], self._shape.width
+        size = whole.length // math.prod(whole.shape) * width
+        bounds = np.linspace(0, whole.shape[0], HEAD_PARTS + 1).astype(int).tolist()
+        names = []
+        for start, end in pairwise(bounds):
+            rows = whole._replace(
+                offset=whole.offset + start * size, length=(end - start) * size,
+                shape=(end - start, width),
+            )  # fmt: skip
+            self._stored[f"{name}.{start}.weight"] = rows
+            names.append(f"{name}.{start}")
+        return names
 
     def _turns(self) -> None:
         """Add how far each position is turned by the rotary embedding (Su et al., 2021)."""

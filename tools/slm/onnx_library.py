@@ -27,13 +27,9 @@ def readable(place: Path) -> tuple[Shape, dict[str, Stored]]:
 
 
 def bytes_to_load(place: Path) -> int:
-    """Return what loading a model directory's weights takes at most; raises `BadModel`.
-
-    Each is there in single precision, and the one that is being laid out anew twice.
-    """
+    """Return what a model directory's weights take when they are loaded; raises `BadModel`."""
     _, found = readable(place)
-    counts = [math.prod(tensor.shape) for tensor in found.values()]
-    return (sum(counts) + max(counts)) * REAL_BYTES
+    return sum(math.prod(weight.shape) for weight in found.values()) * REAL_BYTES
 
 
 def check_version() -> None:
