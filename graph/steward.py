@@ -89,10 +89,21 @@ class Stewardship:
         for thread_id, decisions in self.ledger.undelivered().items():
             with self._apart(thread_id, wanted):
                 await self._deliver(thread_id, decisions)
+                if thread_id != wanted:
+                    self._tell_outcomes(decisions)
 
     async def _deliver(self, thread_id: str, decisions: list[Decision]) -> None:
         await (await self.runs()).answer(thread_id, decisions)
         self.ledger.delivered(thread_id, [d.proposal_id for d in decisions])
+
+    def _tell_outcomes(self, decisions: list[Decision]) -> None:
+        """Say what became of answers that an earlier command could not carry out."""
+        for decision in decisions:
+            for outcome in self.ledger.offer_of(decision.proposal_id).outcomes[-1:]:
+                self.on_event(
+                    {"kind": "note", "text": f"{outcome.proposal_id}, approved before, is"
+                     f" {outcome.status.replace('_', ' ')}: {outcome.detail}"}
+                )  # fmt: skip
 
     async def undo(self, proposal_id: str, actor: str) -> None:
         """Take an applied change back; a crash in between is made good by the next command."""

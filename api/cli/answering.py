@@ -45,6 +45,7 @@ else:
 ANSWERS = tuple(v for v in get_args(Verdict) if v != "expire")
 IN_PLACE = ("applied", "verified")
 NOT_IN_PLACE = ("failed", "expired", "rolled_back")
+MEASURED_AGAIN = ("failed", "expired")
 AFTERWARDS = {
     "approve": "approved; it is applied as soon as its run can go on.",
     "reject": "rejected; it is not offered again unless its evidence changes.",
@@ -277,5 +278,9 @@ def _show_answers(answered: _Answered, *, json: bool) -> None:
             tell(
                 f"To take {'it' if len(standing) == 1 else 'one'} back: pillion undo {standing[-1]}"
             )
+        again = {o.proposal.product for o in answered.offers for x in o.outcomes[-1:]
+                 if x.status in MEASURED_AGAIN}  # fmt: skip
+        for product in sorted(again):
+            tell(f"To have it measured and offered again: pillion run {product}")
     if any(o.status in NOT_IN_PLACE for o in last):
         raise typer.Exit(1)
