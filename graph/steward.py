@@ -25,6 +25,8 @@ else:
     # Who only looks at the queue need not wait for graph and protocol to be imported.
     graph_runs = lazy("graph.runs")
 
+LOCK_SECONDS = 10.0
+"""How long to wait for another command to leave the home."""
 Event = Mapping[str, Any]
 OnEvent = Callable[[Event], None]
 Targets = Callable[[str], Callable[[], Any]]
@@ -180,7 +182,7 @@ async def open_steward(
     settings.home.mkdir(parents=True, exist_ok=True)
     lock = FileLock(settings.home / "steward.lock")
     try:
-        lock.acquire(timeout=10)
+        lock.acquire(timeout=LOCK_SECONDS)
     except Timeout as exc:
         raise Busy(
             f"Another Pillion process is working in {settings.home}. Wait for it, or use "

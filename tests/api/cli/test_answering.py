@@ -12,8 +12,10 @@ from typing import Any
 
 import duckdb
 import pytest
+from filelock import FileLock
 
 from api.cli.answering import merge_change
+from graph import steward
 from graph.errors import InvalidAnswer
 from tests.commands import (
     document,
@@ -166,6 +168,20 @@ def test_an_answer_outlasts_another_program_that_holds_the_database(asked: Path)
         assert f"not carried out yet: {proposal}" in invoke(asked, "status").stdout
     assert f"{proposal}, approved before, is verified" in invoke(asked, "review").stderr
     assert type_of_amount(asked) == "INTEGER"
+
+
+def test_an_answer_is_taken_while_another_command_works_here(
+    asked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proposal = type_change(asked)
+    monkeypatch.setattr(steward, "LOCK_SECONDS", 0.1)
+    with FileLock(asked / "steward.lock"):
+        said = invoke(asked, "decide", proposal, "approve")
+        assert (said.exit_code, said.stderr) == (0, "")
+        assert "approved; it is applied as soon as its run can go on" in said.stdout
+        assert "was already answered" in refusal(invoke(asked, "decide", proposal, "reject"), 3)
+    assert document(asked, "status")["undelivered"] == [proposal]
+    assert type_of_amount(asked) == "VARCHAR"
 
 
 def test_of_two_answers_at_once_exactly_one_stands(asked: Path) -> None:
