@@ -25,6 +25,8 @@ else:
     # Who only looks at the queue need not wait for graph and protocol to be imported.
     graph_runs = lazy("graph.runs")
 
+LOCK_SECONDS = 10.0
+"""How long to wait for another command to leave the home."""
 Event = Mapping[str, Any]
 OnEvent = Callable[[Event], None]
 Targets = Callable[[str], Callable[[], Any]]
@@ -89,10 +91,21 @@ class Stewardship:
         for thread_id, decisions in self.ledger.undelivered().items():
             with self._apart(thread_id, wanted):
                 await self._deliver(thread_id, decisions)
+                if thread_id != wanted:
+                    self._tell_outcomes(decisions)
 
     async def _deliver(self, thread_id: str, decisions: list[Decision]) -> None:
         await (await self.runs()).answer(thread_id, decisions)
         self.ledger.delivered(thread_id, [d.proposal_id for d in decisions])
+
+    def _tell_outcomes(self, decisions: list[Decision]) -> None:
+        """Say what became of answers that an earlier command could not carry out."""
+        for decision in decisions:
+            for outcome in self.ledger.offer_of(decision.proposal_id).outcomes[-1:]:
+                self.on_event(
+                    {"kind": "note", "text": f"{outcome.proposal_id}, approved before, is"
+                     f" {outcome.status.replace('_', ' ')}: {outcome.detail}"}
+                )  # fmt: skip
 
     async def undo(self, proposal_id: str, actor: str) -> None:
         """Take an applied change back; a crash in between is made good by the next command."""
@@ -169,7 +182,7 @@ async def open_steward(
     settings.home.mkdir(parents=True, exist_ok=True)
     lock = FileLock(settings.home / "steward.lock")
     try:
-        lock.acquire(timeout=10)
+        lock.acquire(timeout=LOCK_SECONDS)
     except Timeout as exc:
         raise Busy(
             f"Another Pillion process is working in {settings.home}. Wait for it, or use "

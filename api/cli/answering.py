@@ -27,8 +27,8 @@ from api.products import descriptor_of, service_of
 from api.views import offer_view, save_report
 from api.wording import approvals
 from graph.answering import edited_change
-from graph.beside import Queue
-from graph.errors import AlreadyApproved, AlreadyDecided, InvalidAnswer, NotAllowed
+from graph.beside import Beside, Queue
+from graph.errors import AlreadyApproved, AlreadyDecided, Busy, InvalidAnswer, NotAllowed
 from graph.ledger import Ledger, Offer, now
 from graph.policy import PolicyUnusable
 from graph.settings import Settings
@@ -45,6 +45,7 @@ else:
 ANSWERS = tuple(v for v in get_args(Verdict) if v != "expire")
 IN_PLACE = ("applied", "verified")
 NOT_IN_PLACE = ("failed", "expired", "rolled_back")
+MEASURED_AGAIN = ("failed", "expired")
 AFTERWARDS = {
     "approve": "approved; it is applied as soon as its run can go on.",
     "reject": "rejected; it is not offered again unless its evidence changes.",
@@ -125,15 +126,28 @@ def decide(
         tell(f"{verdict!r} is no answer; give {', '.join(ANSWERS)}.", to=err)
         raise typer.Exit(2)
 
-    async def work(queue: Queue) -> _Answered:
+    def record(queue: Queue) -> str:
         offer = queue.ledger.offer_of(proposal)
         edited = merge_change(offer.proposal.change, change) if verdict == "edit" else None
         answer(queue, proposal, verdict, reason, edited)
-        await queue.deliver(offer.thread_id)
-        save_report(settings, queue.ledger, offer.thread_id)
+        return offer.thread_id
+
+    async def work(queue: Queue) -> _Answered:
+        thread_id = record(queue)
+        await queue.deliver(thread_id)
+        save_report(settings, queue.ledger, thread_id)
         return _Answered.read(queue.ledger, [proposal])
 
-    _show_answers(with_queue(work, settings=settings, quiet=json), json=json)
+    def beside(ledger: Ledger) -> _Answered:
+        record(Beside(settings, ledger))
+        return _Answered.read(ledger, [proposal])
+
+    try:
+        answered = with_queue(work, settings=settings, quiet=json)
+    except Busy:
+        # The command that works here now carries the answer out, or the next one.
+        answered = with_ledger(beside, settings)
+    _show_answers(answered, json=json)
 
 
 def undo(
@@ -277,5 +291,9 @@ def _show_answers(answered: _Answered, *, json: bool) -> None:
             tell(
                 f"To take {'it' if len(standing) == 1 else 'one'} back: pillion undo {standing[-1]}"
             )
+        again = {o.proposal.product for o in answered.offers for x in o.outcomes[-1:]
+                 if x.status in MEASURED_AGAIN}  # fmt: skip
+        for product in sorted(again):
+            tell(f"To have it measured and offered again: pillion run {product}")
     if any(o.status in NOT_IN_PLACE for o in last):
         raise typer.Exit(1)

@@ -74,7 +74,9 @@ def coded(exc: Exception) -> ProductError:
         return exc
     reason = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
     if isinstance(exc, OSError) and exc.errno == errno.ENOSPC:
-        return DiskFull(f"The disk is full: {reason}", hint="Nothing was changed; free some.")
+        return DiskFull(
+            f"The disk is full: {reason.rstrip('.')}.", hint="Nothing was changed; free some."
+        )
     return ProductError(f"The product cannot be used: {reason}")
 
 

@@ -190,7 +190,9 @@ def _translated(exc: duckdb.Error, change: Change, doing: str) -> ProductError:
     if CONFLICT in text:
         return UndoConflict(text.split(CONFLICT, 1)[1])
     if any(sign in text for sign in _FULL):
-        return DiskFull(f"The disk is full: {text}", hint="Nothing was changed; free some.")
+        return DiskFull(
+            f"The disk is full: {text.rstrip('.')}.", hint="Nothing was changed; free some."
+        )
     what = f"{change.kind} of {change_target(change)}"
     if doing == "undo":
         return UndoConflict(f"The engine refused to take back {what}: {text}")

@@ -12,8 +12,10 @@ from typing import Any
 
 import duckdb
 import pytest
+from filelock import FileLock
 
 from api.cli.answering import merge_change
+from graph import steward
 from graph.errors import InvalidAnswer
 from tests.commands import (
     document,
@@ -149,9 +151,10 @@ def test_a_table_changed_since_the_measurement_expires_the_proposal(asked: Path)
 def test_rows_that_no_longer_fit_fail_the_change_and_change_nothing(asked: Path) -> None:
     proposal = type_change(asked)
     execute(asked, "INSERT INTO sales VALUES (-1, 'n/a', 'r1', 'open')")
-    result = invoke(asked, "decide", proposal, "approve", "--json")
-    (outcome,) = json.loads(result.stdout)["outcomes"]
-    assert (result.exit_code, outcome["status"]) == (1, "failed")
+    result = invoke(asked, "decide", proposal, "approve")
+    (outcome,) = document(asked, "log", "--last", "2")[:1]
+    assert (result.exit_code, outcome["action"]) == (1, "change.failed")
+    assert "measured and offered again: pillion run sales" in result.stdout
     assert type_of_amount(asked) == "VARCHAR"
 
 
@@ -163,8 +166,22 @@ def test_an_answer_outlasts_another_program_that_holds_the_database(asked: Path)
         assert "The answer is kept" in said
         assert document(asked, "status")["undelivered"] == [proposal]
         assert f"not carried out yet: {proposal}" in invoke(asked, "status").stdout
-    assert proposal not in {w["id"] for w in document(asked, "review")}
+    assert f"{proposal}, approved before, is verified" in invoke(asked, "review").stderr
     assert type_of_amount(asked) == "INTEGER"
+
+
+def test_an_answer_is_taken_while_another_command_works_here(
+    asked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proposal = type_change(asked)
+    monkeypatch.setattr(steward, "LOCK_SECONDS", 0.1)
+    with FileLock(asked / "steward.lock"):
+        said = invoke(asked, "decide", proposal, "approve")
+        assert (said.exit_code, said.stderr) == (0, "")
+        assert "approved; it is applied as soon as its run can go on" in said.stdout
+        assert "was already answered" in refusal(invoke(asked, "decide", proposal, "reject"), 3)
+    assert document(asked, "status")["undelivered"] == [proposal]
+    assert type_of_amount(asked) == "VARCHAR"
 
 
 def test_of_two_answers_at_once_exactly_one_stands(asked: Path) -> None:
