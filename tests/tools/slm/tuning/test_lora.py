@@ -207,7 +207,7 @@ def test_the_adapter_as_it_is_kept_says_what_was_read_at_the_end(
     attach(model, tmp_path)
     for tokens, odds in zip(asked, found.odds, strict=True):
         logits = model(mx.array([tokens]))[0, -1]
-        assert (logits[100] - logits[101]).item() == pytest.approx(odds, abs=1e-3)
+        assert (logits[100] - logits[101]).item() == pytest.approx(odds, abs=0.02)
 
 
 def test_a_model_that_is_built_otherwise_is_refused() -> None:
