@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
@@ -27,6 +29,8 @@ else:
 
 LOCK_SECONDS = 10.0
 """How long to wait for another command to leave the home."""
+HOLDER = "steward.pid"
+"""Who holds the home, for whoever has to wait; the lock decides, not this file."""
 Event = Mapping[str, Any]
 OnEvent = Callable[[Event], None]
 Targets = Callable[[str], Callable[[], Any]]
@@ -185,12 +189,22 @@ async def open_steward(
         lock.acquire(timeout=LOCK_SECONDS)
     except Timeout as exc:
         raise Busy(
-            f"Another Pillion process is working in {settings.home}. Wait for it, or use "
-            "another PILLION_HOME."
+            f"Another Pillion process{_pid(settings.home)} is working in {settings.home}. Wait for"
+            " it, or use another PILLION_HOME."
         ) from exc
+    holder = settings.home / HOLDER
     try:
+        holder.write_text(str(os.getpid()))
         with closing(Ledger(settings.ledger_path)) as ledger:
             async with AsyncExitStack() as stack:
                 yield Stewardship(settings, ledger, targets, stack, on_event)
     finally:
+        holder.unlink(missing_ok=True)
         lock.release()
+
+
+def _pid(home: Path) -> str:
+    try:
+        return f" (pid {int((home / HOLDER).read_text())})"
+    except (OSError, ValueError):
+        return ""

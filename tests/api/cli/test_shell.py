@@ -206,7 +206,8 @@ def test_a_second_command_is_told_that_another_process_works_here(home: Path) ->
         run.send_signal(signal.SIGCONT)
         run.send_signal(signal.SIGINT)
         run.wait(60)
-    assert "Another Pillion process is working in" in said
+    assert f"Another Pillion process (pid {run.pid}) is working in" in said
+    assert not (home / "steward.pid").exists()
     assert details["products"] == "not looked at: another Pillion command works here now"
 
 
