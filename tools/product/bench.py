@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
 
 import duckdb
 
@@ -26,18 +25,7 @@ from tools.product.workload import QueryPattern
 BASELINE_RUNS = 5
 LONG_MS = 500.0
 UNSEEN = 3.0
-"""Inserts that nobody was seen to make count so many times less than others."""
-INSERT_WORTH = 0.25
-"""How much faster the workload must get, at least, for each part that inserts get slower."""
-
-
-class InsertLimit(NamedTuple):
-    """What inserts may cost."""
-
-    most: float
-    """Most times slower, whatever is gained."""
-    worth: float
-    """Gain wanted for each part that inserts get slower."""
+"""Inserts that nobody was seen to make may get so many times slower than others."""
 
 
 @dataclass
@@ -95,10 +83,13 @@ class Bench:
         """Weighted milliseconds of the whole workload on the present base."""
         return sum(q.weighted for q in self.queries.values())
 
-    def insert_limit(self, table: TableName) -> InsertLimit:
-        """Return how much slower inserts into a table may become."""
-        patience = 1.0 if str(table) in self.job.workload.writes else UNSEEN
-        return InsertLimit(self.job.settings.max_insert_cost * patience, INSERT_WORTH / patience)
+    def writes(self, table: TableName) -> int:
+        """Return how many statements were seen to write to a table."""
+        return self.job.workload.writes.get(str(table), 0)
+
+    def insert_limit(self, table: TableName) -> float:
+        """Return how many times as long inserts into a table may take, whatever is gained."""
+        return self.job.settings.max_insert_cost * (1.0 if self.writes(table) else UNSEEN)
 
     def constant(self, measured: Iterable[str]) -> float:
         """Return the weighted milliseconds of all queries but those."""

@@ -7,11 +7,10 @@ from collections.abc import Iterable
 
 import duckdb
 
-from tools.messages import Interval, quoted
+from tools.messages import quoted
 from tools.product.catalog import Column, Table
 from tools.product.errors import Refused
-from tools.product.measure import processor
-from tools.product.statistics import paired_ratio
+from tools.product.measure import Pairing, processor
 
 BATCHES = 7
 LEAST = 2
@@ -25,13 +24,13 @@ _INTEGERS = frozenset(
 _UNIQUE = ("PRIMARY KEY", "UNIQUE")
 
 
-def insert_cost(
+def time_inserts(
     base: tuple[duckdb.DuckDBPyConnection, Table],
     trial: tuple[duckdb.DuckDBPyConnection, Table],
     rows: int,
     until: float,
-) -> Interval | None:
-    """Return the time of an insert batch after / before; None where none could be made up.
+) -> Pairing | None:
+    """Return what insert batches took before and after; None where none could be made up.
 
     The batches are existing rows with fresh keys, committed, because an index is paid at commit.
     After `until` (monotonic seconds) no further batch begins, once two are in.
@@ -40,10 +39,9 @@ def insert_cost(
     if not base[1].rows:
         return None
     rows = max(1, min(rows, CELLS // max(1, len(base[1].columns))))
-    before: list[float] = []
-    after: list[float] = []
+    taken = Pairing("inserts", "", "", weight=1.0, seconds=0.0)
     for batch in range(1, BATCHES + WARM + 1):
-        if len(before) >= LEAST and time.monotonic() > until:
+        if len(taken.before) >= LEAST and time.monotonic() > until:
             break
         try:
             _make_up(*base, rows, batch)
@@ -59,9 +57,9 @@ def insert_cost(
         except duckdb.Error as exc:
             raise Refused(f"inserts would fail: {str(exc).splitlines()[0][:200]}") from exc
         if batch > WARM:
-            before.append(old)
-            after.append(new)
-    return paired_ratio([after], [before], [1.0])
+            taken.before.append(old)
+            taken.after.append(new)
+    return taken
 
 
 def _make_up(con: duckdb.DuckDBPyConnection, table: Table, rows: int, batch: int) -> None:

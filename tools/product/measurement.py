@@ -58,6 +58,7 @@ class ShadowJob(Message):
             [(t.name.sql, t.rows) for t in tables],
             sorted(c.id for c in self.candidates),
             sorted((p.fingerprint, p.sql, p.runs) for p in self.workload.patterns),
+            sorted(self.workload.writes.items()),
             self.settings.model_dump(mode="json"),
         ]
         return "m" + hashlib.sha256(json.dumps(body).encode()).hexdigest()[:15]

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import duckdb
 
-from tools.messages import Candidate, CreateSummary, Interval, Rehearsal
+from tools.messages import Candidate, CreateSummary, Rehearsal
 from tools.product.bench import Bench, affected, content_digest, text_after
 from tools.product.catalog import read_catalog, schema_hash
 from tools.product.errors import ProductError
 from tools.product.executor import undo
-from tools.product.inserts import insert_cost
+from tools.product.inserts import time_inserts
+from tools.product.measure import Pairing
 from tools.product.results import capture, difference
 
 WITHOUT_INSERTS = frozenset({"rewrite_query", "drop_table"})
@@ -53,8 +54,8 @@ def _unlike_base(bench: Bench, candidate: Candidate, con: duckdb.DuckDBPyConnect
     return None if before == after else "contents differ from the original"
 
 
-def cost_of_inserts(bench: Bench, candidate: Candidate, path: Path) -> tuple[Interval | None, bool]:
-    """Return insert time after / before, and whether a summary stayed exact under the inserts."""
+def cost_of_inserts(bench: Bench, candidate: Candidate, path: Path) -> tuple[Pairing | None, bool]:
+    """Return what inserts take on both sides, and whether a summary stayed exact under them."""
     if candidate.change.kind in WITHOUT_INSERTS:
         return None, True
     copies: list[Path] = []
@@ -66,8 +67,8 @@ def cost_of_inserts(bench: Bench, candidate: Candidate, path: Path) -> tuple[Int
             if before is None or after is None:
                 return None, True
             rows, until = bench.job.settings.insert_rows, time.monotonic() + bench.remaining
-            cost = insert_cost((base, before), (trial, after), rows, until)
-            return cost, _summary_exact(bench, candidate, trial)
+            taken = time_inserts((base, before), (trial, after), rows, until)
+            return taken, _summary_exact(bench, candidate, trial)
     finally:
         for copy in copies:
             bench.discard(copy)

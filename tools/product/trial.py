@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import duckdb
@@ -41,15 +41,14 @@ from tools.product.measure import (
 from tools.product.ordering import shape_of
 from tools.product.rehearse import cost_of_inserts, rehearse
 from tools.product.results import capture, difference, digest, keys_equal
-from tools.product.statistics import interval_of, paired_steps
-from tools.product.worth import needless, refusal, trifle
+from tools.product.statistics import interval_of, paired_ratio, paired_steps
+from tools.product.worth import NEUTRAL_LOSS, dear, doubt, needless, refusal, trifle
 
 ROUNDS = 3
 """Fewest rounds behind an accepted change."""
 LONGER = 3
 """How many times the usual rounds are run at most, where they are likely to settle it."""
 NEUTRAL_SURE = 0.97
-NEUTRAL_LOSS = 0.98
 PATIENCE = 10.0
 """A query may take this many times its baseline before it is stopped."""
 LEAST_SECONDS = 2.0
@@ -236,22 +235,19 @@ def _share(timings: Sequence[QueryTiming]) -> float:
     return sum(t.share for t in timings)
 
 
-def _total(bench: Bench, attempt: Attempt) -> Interval:
+def _total(bench: Bench, attempt: Attempt, *writes: Pairing) -> Interval:
     constant = bench.constant(p.fingerprint for p in attempt.pairings)
-    return total_ratio(attempt.pairings, constant, bench.noise)
+    return total_ratio([*attempt.pairings, *writes], constant, bench.noise)
 
 
 def _verdict(bench: Bench, attempt: Attempt) -> tuple[TrialStatus, str]:
     settings = bench.job.settings
     total = _total(bench, attempt)
+    if doubted := doubt(total, settings.min_gain, attempt.neutral):
+        return "rejected", doubted
     shown = f"×{total.mid:.3f} ({total.low:.3f} to {total.high:.3f})"
     if attempt.neutral:
-        if total.high < NEUTRAL_LOSS:
-            return "rejected", f"the workload becomes slower: {shown}"
         return "accepted", f"it costs nothing: {shown}"
-    if total.low <= settings.min_gain:
-        slower = "the workload becomes slower" if total.high < 1 else "the gain is not clear"
-        return "rejected", f"{slower}: {shown}, wanted above ×{settings.min_gain:g}"
     losers = _losers(bench, attempt)
     if _share(losers) > settings.max_loser_share:
         told = f"{counted(len(losers), 'query', 'queries')} with {_share(losers):.0%} of the time"
@@ -308,15 +304,16 @@ def _finish(
     """Rehearse and price a winner, and write the evidence of any trial."""
     status, reason = verdict
     rehearsal: Rehearsal | None = None
-    cost: Interval | None = None
+    batches: Pairing | None = None
     exact = True
     if status == "accepted" or len(bench.job.candidates) == 1:
         rehearsal = rehearse(bench, attempt.candidate, attempt.path, attempt.apply_ms)
-        cost, exact = cost_of_inserts(bench, attempt.candidate, attempt.path)
+        batches, exact = cost_of_inserts(bench, attempt.candidate, attempt.path)
     total = _total(bench, attempt)
+    cost = paired_ratio([batches.after], [batches.before], [1.0]) if batches else None
     if status == "accepted" and rehearsal is not None:
-        limit = bench.insert_limit(attempt.candidate.change.table)
-        against = refusal(limit, total, rehearsal, cost, exact)
+        most = bench.insert_limit(attempt.candidate.change.table)
+        against = refusal(most, rehearsal, cost, exact) or _too_dear(bench, attempt, batches, cost)
         against = against or needless(attempt.candidate, total, cost)
         status, reason = ("rejected", against) if against else (status, reason)
     table = bench.catalog.table(attempt.candidate.change.table)
@@ -341,6 +338,18 @@ def _finish(
         after={p.fingerprint: tuple(p.after) for p in attempt.pairings},
         row_groups=attempt.row_groups,
     )
+
+
+def _too_dear(
+    bench: Bench, attempt: Attempt, batches: Pairing | None, cost: Interval | None
+) -> str | None:
+    """Weigh the gain against what the recorded writes cost, each as long as a measured batch."""
+    if batches is None:
+        return None
+    writes = bench.writes(attempt.candidate.change.table)
+    counted_in = _total(bench, attempt, replace(batches, weight=writes))
+    doubted = doubt(counted_in, bench.job.settings.min_gain, attempt.neutral)
+    return dear(_total(bench, attempt), cost, writes, doubted)
 
 
 def _expected(bench: Bench, attempt: Attempt) -> Expected | None:

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 
 from tools.messages import Candidate, Interval, Rehearsal
-from tools.product.bench import InsertLimit
+from tools.numbers import counted
 from tools.product.measure import Pairing
 
 LEAST_SAVED_MS = 0.2
@@ -15,6 +15,10 @@ LEAST_SAVED_TOTAL_MS = 1000.0
 """... nor all recorded runs together by this much, is true and not worth a person's time."""
 WRITERS_GAIN = 0.97
 """Inserts that take less than this of their time are a gain worth a question."""
+NEUTRAL_LOSS = 0.98
+"""What need not gain anything may not make the workload slower than this."""
+UNSEEN_WORTH = 1 / 12
+"""How much faster queries must get for each part that inserts nobody was seen to make slow down."""
 
 
 def trifle(pairings: Sequence[Pairing]) -> str | None:
@@ -31,19 +35,43 @@ def trifle(pairings: Sequence[Pairing]) -> str | None:
     return f"it saves {each:.2f} ms a query and {max(total, 0.0) / 1000:.2f} s in all recorded runs"
 
 
-def refusal(
-    limit: InsertLimit, total: Interval, rehearsal: Rehearsal, cost: Interval | None, exact: bool
-) -> str | None:
-    """Return why a change that won its race is not worth a person's time after all."""
+def doubt(total: Interval, min_gain: float, neutral: bool) -> str | None:
+    """Return why a workload that gets so much faster is no win; a neutral change may gain none."""
+    shown = f"×{total.mid:.3f} ({total.low:.3f} to {total.high:.3f})"
+    if neutral:
+        return f"the workload becomes slower: {shown}" if total.high < NEUTRAL_LOSS else None
+    if total.low > min_gain:
+        return None
+    slower = "the workload becomes slower" if total.high < 1 else "the gain is not clear"
+    return f"{slower}: {shown}, wanted above ×{min_gain:g}"
+
+
+def refusal(most: float, rehearsal: Rehearsal, cost: Interval | None, exact: bool) -> str | None:
+    """Return what a change that won its race must not do; `most` is what inserts may cost."""
     if not rehearsal.ok:
         return f"it cannot be undone exactly: {rehearsal.detail}"
     if not exact:
         return "the summary no longer agrees with its table after inserts"
     if cost is None:
         return None
-    if cost.mid > limit.most:
-        return f"inserts take ×{cost.mid:.1f} as long, allowed is ×{limit.most:g}"
-    if cost.low > 1 and total.mid - 1 < (cost.mid - 1) * limit.worth:
+    if cost.mid > most:
+        return f"inserts take ×{cost.mid:.1f} as long, allowed is ×{most:g}"
+    return None
+
+
+def dear(total: Interval, cost: Interval | None, writes: int, doubted: str | None) -> str | None:
+    """Return why a gain is not worth its slower inserts.
+
+    Recorded writes count as the queries do: `doubted` is what is said against the gain with their
+    time in it. Where none was recorded, only the two ratios can be weighed.
+    """
+    if cost is None or cost.low <= 1:
+        return None
+    if writes:
+        told = counted(writes, "recorded write", "recorded writes")
+        slow = f"inserts take ×{cost.mid:.2f} as long"
+        return f"{slow}, and with {told} {doubted}" if doubted else None
+    if total.mid - 1 < (cost.mid - 1) * UNSEEN_WORTH:
         return f"×{total.mid:.2f} is too little for inserts that take ×{cost.mid:.2f} as long"
     return None
 

@@ -8,43 +8,73 @@ from typing import cast
 import pytest
 
 from tools.messages import Candidate, Interval, Rehearsal
-from tools.product.bench import INSERT_WORTH, InsertLimit
 from tools.product.measure import Pairing
 from tools.product.measurement import ShadowSettings
-from tools.product.worth import needless, refusal, trifle
+from tools.product.worth import dear, doubt, needless, refusal, trifle
 
-LIMIT = InsertLimit(ShadowSettings().max_insert_cost, INSERT_WORTH)
+MOST = ShadowSettings().max_insert_cost
+LEAST_GAIN = ShadowSettings().min_gain
 UNDONE = Rehearsal(ok=True, apply_ms=1.0, undo_ms=1.0, detail="equal")
+SLOWER = "the workload becomes slower: ×0.520 (0.515 to 0.525), wanted above ×1.02"
 
 
 def times(mid: float) -> Interval:
     return Interval(low=mid * 0.99, mid=mid, high=mid * 1.01)
 
 
-@pytest.mark.parametrize(("gain", "cost"), [(1.06, 1.80), (1.11, 1.80), (1.02, 1.20)])
+@pytest.mark.parametrize(("gain", "cost"), [(1.06, 1.80), (1.11, 2.40), (1.01, 1.20)])
 def test_a_small_gain_is_not_worth_much_slower_inserts(gain: float, cost: float) -> None:
-    said = refusal(LIMIT, times(gain), UNDONE, times(cost), True)
+    said = dear(times(gain), times(cost), 0, None)
     assert said == f"×{gain:.2f} is too little for inserts that take ×{cost:.2f} as long"
 
 
-@pytest.mark.parametrize(("gain", "cost"), [(1.3, 1.80), (1.06, 1.10), (1.03, 1.005), (1.03, 0.9)])
+@pytest.mark.parametrize(("gain", "cost"), [(1.1, 1.80), (1.06, 1.10), (1.03, 1.005), (1.03, 0.9)])
 def test_a_gain_in_proportion_to_its_price_is_offered(gain: float, cost: float) -> None:
-    assert refusal(LIMIT, times(gain), UNDONE, times(cost), True) is None
+    assert dear(times(gain), times(cost), 0, None) is None
+
+
+@pytest.mark.parametrize("gain", [1.05, 9.0])
+def test_recorded_writes_decide_whatever_the_two_ratios_are(gain: float) -> None:
+    said = dear(times(gain), times(2.06), 2000, SLOWER)
+    assert said == f"inserts take ×2.06 as long, and with 2,000 recorded writes {SLOWER}"
+    assert dear(times(gain), times(2.06), 30, None) is None
+
+
+def test_inserts_that_are_not_surely_slower_are_held_against_nothing() -> None:
+    unsure = Interval(low=0.98, mid=1.04, high=1.2)
+    assert dear(times(1.05), unsure, 2000, SLOWER) is None
+    assert dear(times(1.05), None, 2000, SLOWER) is None
+
+
+@pytest.mark.parametrize(
+    ("gain", "neutral", "said"),
+    [
+        (1.1, False, None), (1.025, False, "the gain is not clear"),
+        (0.9, False, "the workload becomes slower"), (0.99, True, None),
+        (0.9, True, "the workload becomes slower"),
+    ],
+)  # fmt: skip
+def test_a_change_has_to_gain_and_a_neutral_one_not_to_lose(
+    gain: float, neutral: bool, said: str | None
+) -> None:
+    found = doubt(times(gain), LEAST_GAIN, neutral)
+    assert found is None if said is None else found is not None and found.startswith(said)
 
 
 def test_inserts_past_the_allowed_price_are_refused_whatever_the_gain() -> None:
-    said = refusal(LIMIT, times(9.0), UNDONE, times(50.0), True)
+    said = refusal(MOST, UNDONE, times(50.0), True)
     assert said is not None and "allowed is" in said
+    assert refusal(MOST, UNDONE, times(MOST / 2), True) is None
 
 
 def test_what_cannot_be_undone_exactly_is_refused() -> None:
     spoilt = UNDONE.model_copy(update={"ok": False, "detail": "contents differ"})
-    said = refusal(LIMIT, times(9.0), spoilt, None, True)
+    said = refusal(MOST, spoilt, None, True)
     assert said == "it cannot be undone exactly: contents differ"
 
 
 def test_a_summary_that_drifts_is_refused() -> None:
-    said = refusal(LIMIT, times(9.0), UNDONE, None, False)
+    said = refusal(MOST, UNDONE, None, False)
     assert said is not None and "no longer agrees" in said
 
 
