@@ -211,7 +211,7 @@ def decisions(
 ) -> None:
     """Write what an approver answered in runs, for `pillion model train --decisions`.
 
-    Nothing may learn from test seeds, but from those that are spent: 1000 to 1055.
+    Nothing may learn from test seeds, but from those that are spent: 1000 to 1058.
 
     Example: `pillion eval decisions --approver strict_dba > answers.json`
     """
