@@ -47,7 +47,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     served = SimpleNamespace(
         TITLES=engines.TITLES,
         Files=engines.Files,
-        choose=lambda wanted, files: "mlx",
+        choose=lambda wanted, files: engines.Choice("mlx", "the fastest here"),
         load=lambda wanted, files: Engine(files.place),
     )
     kept = partial(Manifest, source="", files={})

@@ -45,7 +45,7 @@ def test_without_a_judge_everything_says_that_rules_rank(home: Path) -> None:
     for command in (["status"], ["model", "list"], ["model", "show"]):
         assert "Judge: none: rules rank" in invoke(home, *command).stdout
     assert document(home, "model", "list") == {
-        "serving": None, "judges": [], "used": None, "models": [], "adapters": [],
+        "serving": None, "judges": [], "used": None, "models": [], "memory": {}, "adapters": [],
     }  # fmt: skip
     assert document(home, "model", "show") is None
 
