@@ -114,7 +114,8 @@ class Flow:
 
     def select(self, sql: str) -> list[tuple[Any, ...]]:
         """Read the agent's ledger."""
-        with sqlite3.connect(self.home / "ledger.db") as con:
+        # Left to the collector, a connection takes the journal away while the folder is copied.
+        with closing(sqlite3.connect(self.home / "ledger.db")) as con, con:
             return con.execute(sql).fetchall()
 
 

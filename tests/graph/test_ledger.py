@@ -292,7 +292,7 @@ def test_the_same_outcome_twice_is_one_row(ledger: Ledger) -> None:
 
 
 def test_the_audit_trail_cannot_be_changed_in_place(ledger: Ledger, tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "ledger.db") as con:
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as con, con:
         for statement in ("UPDATE audit SET actor = 'x'", "DELETE FROM audit"):
             with pytest.raises(sqlite3.IntegrityError, match="append-only"):
                 con.execute(statement)
@@ -302,7 +302,7 @@ def test_the_audit_trail_cannot_be_changed_in_place(ledger: Ledger, tmp_path: Pa
 def test_what_was_recorded_stands(ledger: Ledger, tmp_path: Path, table: str) -> None:
     ledger.decide(make_decision("p1", decided_at=now()))
     ledger.record_outcome(Outcome(proposal_id="p1", status="applied", detail=""), "agent:apply")
-    with sqlite3.connect(tmp_path / "ledger.db") as con:
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as con, con:
         for statement in (f"UPDATE {table} SET body = '{{}}'", f"DELETE FROM {table}"):
             with pytest.raises(sqlite3.IntegrityError, match="stands"):
                 con.execute(statement)
@@ -310,7 +310,7 @@ def test_what_was_recorded_stands(ledger: Ledger, tmp_path: Path, table: str) ->
 
 def test_an_answer_forged_behind_the_triggers_is_found(ledger: Ledger, tmp_path: Path) -> None:
     ledger.decide(make_decision("p1", verdict="reject", decided_at=now()))
-    with sqlite3.connect(tmp_path / "ledger.db") as con:
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as con, con:
         con.execute("DROP TRIGGER decisions_stand_update")
         con.execute("UPDATE decisions SET body = replace(body, 'reject', 'approve')")
     found = ledger.verify()

@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
@@ -58,7 +59,7 @@ def bad_file(kind: str, path: Path) -> Path:
     if kind == "directory":
         path.mkdir()
     if kind == "sqlite":
-        with sqlite3.connect(path) as con:
+        with closing(sqlite3.connect(path)) as con, con:
             con.execute("CREATE TABLE sales (id)")
     if kind == "parquet":
         duckdb.sql("SELECT 1 AS id").write_parquet(str(path))
