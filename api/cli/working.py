@@ -43,7 +43,14 @@ Budget = Annotated[
 
 def demo(
     product: Annotated[str, typer.Option(help="flights or tpch.")] = "flights",
-    scale: Annotated[float, typer.Option(help="TPC-H scale factor.", min=0.001, max=100)] = 1.0,
+    scale: Annotated[
+        float,
+        typer.Option(
+            help="TPC-H's scale factor; years of flights, or a share of one below 1.",
+            min=0.001,
+            max=100,
+        ),
+    ] = 1.0,
     yes: Annotated[bool, typer.Option("--yes", help="Approve every proposal.")] = False,
     budget: Budget = None,
     json: Json = False,
@@ -56,7 +63,9 @@ def demo(
         tell(f"--product is flights or tpch, not {product!r}.", to=err)
         raise typer.Exit(2)
     settings = load_settings()
-    name = product if product == "flights" else f"tpch-{scale:g}".replace(".", "_")
+    name = f"{product}-{scale:g}".replace(".", "_")
+    if (product, scale) == ("flights", 1):
+        name = product
     if name not in product_names(settings):
         _build_demo(settings, product, name, scale, quiet=json)
     started = time.monotonic()

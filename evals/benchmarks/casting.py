@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from evals.benchmarks.command import home, outcome_of, pillion
-from evals.benchmarks.comparing import compare, without_rows
+from dataclasses import dataclass
+
+from evals.benchmarks.command import Outcome, home, outcome_of, pillion
+from evals.benchmarks.comparing import Comparison, compare, without_rows
 from evals.benchmarks.report import Row
 from tools.demo.flights import RUNS, build_flights, queries
 from tools.messages import Interval
@@ -13,9 +15,11 @@ NAME = "casting"
 CLAIM = (
     "All-text ingest: `pillion demo --yes` on a year of flights stored as text makes the total "
     "time of the queries that cast, weighted by how often each runs in the demo's month of log "
-    "(live panels hourly, dashboards three times a day, reports daily), fall by 5× or more."
+    "(live panels hourly, dashboards three times a day, reports daily), fall by 5× or more. Again "
+    "for the same flights under five years' dates, the last of which the panels ask for."
 )
 TARGET = 5.0
+MORE_YEARS = 5
 
 
 def casting_queries() -> dict[str, str]:
@@ -23,40 +27,89 @@ def casting_queries() -> dict[str, str]:
     return {n: q for n, q in queries().items() if "CAST(" in q or "::" in q}
 
 
+@dataclass(frozen=True)
+class Improved:
+    """What the demo made of so many years of flights."""
+
+    outcome: Outcome
+    found: Comparison
+    fixed_ms: float
+    """Of the time after, what stays when no table has a row."""
+
+
 def run(quick: bool) -> list[Row]:
-    """Run the demo from scratch, then time both files."""
+    """Run the demo from scratch, then time both files; again for more years."""
+    one = _improve(1, turns=3 if quick else 15, budget=30 if quick else None)
+    rows = _rows_of_a_year(one)
+    return rows if quick else [*rows, *_rows_of_more(_improve(MORE_YEARS, turns=5, budget=None))]
+
+
+def _improve(years: int, *, turns: int, budget: float | None) -> Improved:
     with home() as directory:
-        budget = ("--budget", "30") if quick else ()
-        outcome = outcome_of(pillion(directory, "demo", "--yes", *budget))
+        given = () if budget is None else ("--budget", f"{budget:g}")
+        outcome = outcome_of(pillion(directory, "demo", "--yes", "--scale", str(years), *given))
         raw = directory / "raw.duckdb"
-        build_flights(raw, lambda step, done: None)
-        product = directory / "home" / "products" / "flights" / "product.odps.yaml"
+        build_flights(raw, lambda step, done: None, scale=years)
+        (product,) = (directory / "home" / "products").glob("*/product.odps.yaml")
         texts = casting_queries()
         weights = {name: RUNS[name.partition(":")[0]] for name in texts}
         after = load_descriptor(product).database
-        turns = 3 if quick else 15
         found = compare(raw, after, texts, weights, turns=turns, scratch=directory)
         fixed = without_rows(after, texts, weights, turns=turns, scratch=directory)
-    kept = sum(status in ("applied", "verified") for status in outcome.statuses)
+    return Improved(outcome, found, fixed)
+
+
+def _rows_of_a_year(year: Improved) -> list[Row]:
+    found, outcome = year.found, year.outcome
     return [
-        Row("casting queries, processor time before / after", found.processor.mid, "×",
-            _spread(found.processor), "≥ 5", found.processor.mid >= TARGET),
-        Row("the same on the clock, two threads", found.ratio.mid, "×", _spread(found.ratio),
-            "≥ 5", found.ratio.mid >= TARGET),
+        *_ratios("casting queries", found),
         Row("on the clock, each query once", found.once.mid, "×", _spread(found.once)),
         Row("a month of them before", found.before_ms / 1000, "s"),
         Row("a month of them after", found.after_ms / 1000, "s"),
-        Row("the same when no table has a row", fixed / 1000, "s",
+        Row("the same when no table has a row", year.fixed_ms / 1000, "s",
             "parsing, planning, starting: no change of the data saves it"),
         Row("threads at work before", found.threads[0], "", "processor / clock, of two"),
         Row("threads at work after", found.threads[1], "", "the same"),
-        Row("queries timed", found.timed, "", target=f"{len(texts)}",
-            holds=found.timed == len(texts)),
-        Row("answers that changed", len(found.differing), "", "; ".join(found.differing), "0",
-            not found.differing),
-        Row("proposals applied and kept", kept, f"of {len(outcome.statuses)}"),
+        Row("queries timed", found.timed, "", target=f"{len(casting_queries())}",
+            holds=found.timed == len(casting_queries())),
+        _differing("answers that changed", found),
+        Row("proposals applied and kept", _kept(outcome), f"of {len(outcome.statuses)}"),
         Row("demo from nothing to proof", outcome.seconds, "s"),
     ]  # fmt: skip
+
+
+def _rows_of_more(years: Improved) -> list[Row]:
+    found, outcome, label = years.found, years.outcome, f"{MORE_YEARS} years of flights"
+    return [
+        *_ratios(label, found),
+        Row(f"{label}: a month before", found.before_ms / 1000, "s"),
+        Row(f"{label}: a month after", found.after_ms / 1000, "s"),
+        _differing(f"{label}: answers that changed", found),
+        Row(f"{label}: proposals applied and kept", _kept(outcome),
+            f"of {len(outcome.statuses)}"),
+        Row(f"{label}: demo from nothing to proof", outcome.seconds, "s"),
+    ]  # fmt: skip
+
+
+def _ratios(label: str, found: Comparison) -> list[Row]:
+    of = {
+        f"{label}, processor time before / after": found.processor,
+        f"{label}, the same on the clock, two threads": found.ratio,
+    }
+    return [
+        Row(what, ratio.mid, "×", _spread(ratio), "≥ 5", ratio.mid >= TARGET)
+        for what, ratio in of.items()
+    ]
+
+
+def _differing(label: str, found: Comparison) -> Row:
+    return Row(
+        label, len(found.differing), "", "; ".join(found.differing), "0", not found.differing
+    )
+
+
+def _kept(outcome: Outcome) -> int:
+    return sum(status in ("applied", "verified") for status in outcome.statuses)
 
 
 def _spread(ratio: Interval) -> str:

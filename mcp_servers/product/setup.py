@@ -149,7 +149,7 @@ def build_demo(arguments: argparse.Namespace) -> dict[str, Any]:
     database = directory / f"{arguments.product}.duckdb"
     if not database.exists():
         if arguments.product == "flights":
-            build_flights(database, report)
+            build_flights(database, report, scale=arguments.scale)
         else:
             build_tpch(database, arguments.scale, report)
     if arguments.product == "tpch":

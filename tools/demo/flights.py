@@ -9,7 +9,7 @@ import re
 import shutil
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -21,7 +21,12 @@ from tools.product.errors import ProductError
 
 QUERIES = Path(__file__).with_name("queries") / "flights.sql"
 TABLES = ("airlines", "airports", "planes", "weather", "flights")
+DATED = ("weather", "flights")
+"""Tables with a `year` and a `time_hour`."""
+YEAR = 2013
+MOST_YEARS = 100
 NEEDED_BYTES = 150_000_000
+"""The CSV file and the database of one year side by side."""
 LOG_START = datetime(2026, 3, 1)
 LOG_DAYS = 30
 RUNS = {"live": 720, "dashboard": 90, "report": 30, "adhoc": 2}
@@ -30,16 +35,22 @@ _NAME = re.compile(r"^-- name: (?P<name>.+)$", re.MULTILINE)
 
 
 def build_flights(path: Path, on_progress: Progress, *, scale: float = 1.0) -> None:
-    """Write the product's database to `path`; `scale` below 1 keeps that share of the flights."""
-    if not 0 < scale <= 1:
+    """Write the product's database to `path`.
+
+    `scale` below 1 keeps that share of the flights; 2, 3, ... put the same year under as many
+    years' dates, the last of them the real one. Raises `ProductError` for any other.
+    """
+    if not (0 < scale <= 1 or scale in range(2, MOST_YEARS + 1)):
         raise ProductError(
-            f"The flights product has no scale {scale:g}.", hint="Use 0 < scale ≤ 1."
+            f"The flights product has no scale {scale:g}.",
+            hint=f"Use a share of the year, 0 < scale ≤ 1, or whole years, 2 to {MOST_YEARS}.",
         )
-    require_space(path, NEEDED_BYTES)
+    years = range(YEAR + 1 - max(1, int(scale)), YEAR + 1)
+    require_space(path, len(years) * NEEDED_BYTES)
     with workspace(path) as scratch, whole_database(scratch, path) as con:
         for step, table in enumerate(TABLES):
             on_progress(f"load {table}", step / len(TABLES))
-            _load(con, table, _source(table, scratch))
+            _load(con, table, _source(table, scratch), years if table in DATED else (YEAR,))
         if scale < 1:
             _thin(con, scale)
     on_progress("done", 1.0)
@@ -121,13 +132,26 @@ def _source(table: str, scratch: Path) -> Path:
     return unzipped
 
 
-def _load(con: duckdb.DuckDBPyConnection, table: str, source: Path) -> None:
-    """Keep every value as the text it came as; NA stays NA."""
-    con.execute(
-        f"CREATE TABLE {quoted(table)} AS SELECT * FROM "
-        "read_csv(?, header=true, all_varchar=true, nullstr='', parallel=false)",
-        [str(source)],
-    )
+def _load(con: duckdb.DuckDBPyConnection, table: str, source: Path, years: Sequence[int]) -> None:
+    """Keep every value as the text it came as; NA stays NA, and the last year is as it came."""
+    name = quoted(table)
+    for number, year in enumerate(years):
+        con.execute(
+            (f"INSERT INTO {name} " if number else f"CREATE TABLE {name} AS ")
+            + f"SELECT * {_earlier(YEAR - year)} FROM "
+            "read_csv(?, header=true, all_varchar=true, nullstr='', parallel=false)",
+            [str(source)],
+        )
+
+
+def _earlier(years: int) -> str:
+    """Return the clause that dates rows back; a year's last hours are the next one's in UTC."""
+    if not years:
+        return ""
+    columns = {"year": "year", "time_hour": "time_hour[:4]"}
+    moved = {c: f"CAST(CAST({y} AS INTEGER) - {years} AS VARCHAR)" for c, y in columns.items()}
+    moved["time_hour"] += " || time_hour[5:]"
+    return f"REPLACE ({', '.join(f'{new} AS {column}' for column, new in moved.items())})"
 
 
 def _thin(con: duckdb.DuckDBPyConnection, scale: float) -> None:

@@ -107,10 +107,26 @@ def test_a_full_disk_is_said_before_anything_is_written(
         build_flights(tmp_path / "flights.duckdb", quiet)
 
 
-@pytest.mark.parametrize("scale", [0, -1, 2])
+@pytest.mark.parametrize("scale", [0, -1, 1.5, 101, float("nan"), float("inf")])
 def test_an_impossible_scale_is_refused(tmp_path: Path, scale: float) -> None:
     with pytest.raises(ProductError, match="no scale"):
         build_flights(tmp_path / "flights.duckdb", quiet, scale=scale)
+
+
+def test_more_years_are_the_same_year_under_earlier_dates(whole: Path, tmp_path: Path) -> None:
+    path = tmp_path / "years.duckdb"
+    build_flights(path, quiet, scale=2)
+    asked = (
+        "SELECT year, min(time_hour), max(time_hour), count(*), sum(hash(COLUMNS(* EXCLUDE (year,"
+        " time_hour))::VARCHAR)) FROM weather GROUP BY year ORDER BY year"
+    )
+    before, last = rows(path, asked)
+    assert [last] == rows(whole, asked)
+    assert before == ("2012", *(str(at).replace("2013", "2012") for at in last[1:3]), *last[3:])
+    assert rows(path, "SELECT DISTINCT year, left(time_hour, 4) FROM flights ORDER BY ALL") == [
+        ("2012", "2012"), ("2012", "2013"), ("2013", "2013"), ("2013", "2014")
+    ]  # fmt: skip
+    assert rows(path, "SELECT count(*) FROM planes") == rows(whole, "SELECT count(*) FROM planes")
 
 
 def test_a_small_scale_keeps_every_month(small: Path) -> None:
