@@ -26,7 +26,12 @@ class Settings(BaseSettings):
     home: Annotated[Path, Field(description="Directory of all state.")] = Path(".pillion")
     budget_seconds: Annotated[
         float,
-        Field(gt=0, le=86_400, description="Time one run may spend measuring on the shadow."),
+        Field(
+            gt=0,
+            le=86_400,
+            description="Seconds of work one run may spend measuring on the shadow; on a busy"
+            " machine up to five times as long on the clock.",
+        ),
     ] = 120.0
     expires_days: Annotated[
         float,

@@ -37,7 +37,9 @@ from tools.messages import AgentName, Decision, Principal, Trial
 AGENTS: tuple[AgentName, ...] = ("schema", "query")
 Budget = Annotated[
     float | None,
-    typer.Option(help="Seconds of measuring.", min=1, max=86_400),
+    typer.Option(
+        help="Seconds of work spent measuring; a busy machine takes longer.", min=1, max=86_400
+    ),
 ]
 
 

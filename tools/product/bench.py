@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import count
@@ -15,7 +14,14 @@ from tools.messages import Candidate, Change, CreateSummary, RewriteQuery, Table
 from tools.product.catalog import Catalog, Table, read_catalog
 from tools.product.errors import ProductError
 from tools.product.guard import check_read_only
-from tools.product.measure import FETCHED_BY_ROW, Watchdog, capture_profiled, open_copy, run_query
+from tools.product.measure import (
+    FETCHED_BY_ROW,
+    Watchdog,
+    Work,
+    capture_profiled,
+    open_copy,
+    run_query,
+)
 from tools.product.measurement import QueryBaseline, ShadowJob
 from tools.product.results import Answer, difference
 from tools.product.snapshot import copy_database
@@ -53,7 +59,7 @@ class Bench:
     queries: dict[str, Query] = field(default_factory=dict)
     noise: list[float] = field(default_factory=list)
     accepted: list[str] = field(default_factory=list)
-    started: float = field(default_factory=time.monotonic)
+    work: Work = field(default_factory=Work)
 
     def __post_init__(self) -> None:
         self.base_path = Path(self.job.snapshot)
@@ -70,8 +76,8 @@ class Bench:
 
     @property
     def spent(self) -> float:
-        """Seconds since the start."""
-        return time.monotonic() - self.started
+        """Seconds of work since the start."""
+        return self.work()
 
     @property
     def remaining(self) -> float:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import duckdb
 
@@ -28,12 +27,12 @@ def time_inserts(
     base: tuple[duckdb.DuckDBPyConnection, Table],
     trial: tuple[duckdb.DuckDBPyConnection, Table],
     rows: int,
-    until: float,
+    late: Callable[[], bool],
 ) -> Pairing | None:
     """Return what insert batches took before and after; None where none could be made up.
 
     The batches are existing rows with fresh keys, committed, because an index is paid at commit.
-    After `until` (monotonic seconds) no further batch begins, once two are in.
+    Once it is `late` no further batch begins when two are in.
     Raises `Refused` when the table took the rows before and takes them no more.
     """
     if not base[1].rows:
@@ -41,7 +40,7 @@ def time_inserts(
     rows = max(1, min(rows, CELLS // max(1, len(base[1].columns))))
     taken = Pairing("inserts", "", "", weight=1.0, seconds=0.0)
     for batch in range(1, BATCHES + WARM + 1):
-        if len(taken.before) >= LEAST and time.monotonic() > until:
+        if len(taken.before) >= LEAST and late():
             break
         try:
             _make_up(*base, rows, batch)

@@ -22,7 +22,7 @@ FETCHED_BY_ROW = 20_000
 LEDGER = ("pillion.changes", "pillion.rewrites")
 """A few rows that the first change brings and every later one shares."""
 STARVED = 5.0
-"""How many times its limit on the clock a query may take, all its waiting included."""
+"""How many times its limit anything may take on the clock, all its waiting included."""
 SHORT_MS = 20.0
 SHORT_RUNS = 5
 _TICK = 0.02
@@ -31,6 +31,21 @@ processor: Clock = time.process_time
 """Times a copy's queries: a niced child on a busy machine waits for seconds and works for
 milliseconds, and only the work is the query's. The copies are in memory, so little else is waited
 for."""
+
+
+class Work:
+    """A budget's clock, which hardly runs while others keep the processor busy.
+
+    On the wall clock a budget would be spent on waiting, and what is found depend on the others.
+    """
+
+    def __init__(self) -> None:
+        self._processor, self._clock = processor(), time.monotonic()
+
+    def __call__(self) -> float:
+        """Return the seconds of work since it began: the processor's, or a fifth of the clock's."""
+        waited = time.monotonic() - self._clock
+        return max(processor() - self._processor, waited / STARVED)
 
 
 def open_copy(path: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:

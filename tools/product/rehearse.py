@@ -66,8 +66,8 @@ def cost_of_inserts(bench: Bench, candidate: Candidate, path: Path) -> tuple[Pai
             after = read_catalog(trial).table(candidate.change.table)
             if before is None or after is None:
                 return None, True
-            rows, until = bench.job.settings.insert_rows, time.monotonic() + bench.remaining
-            taken = time_inserts((base, before), (trial, after), rows, until)
+            rows = bench.job.settings.insert_rows
+            taken = time_inserts((base, before), (trial, after), rows, lambda: bench.remaining < 0)
             return taken, _summary_exact(bench, candidate, trial)
     finally:
         for copy in copies:

@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from tools.product.bench import Bench
 from tools.product.errors import ERRORS, MeasureFailed, ProductError
 from tools.product.journal import Journal
+from tools.product.measure import STARVED
 from tools.product.measurement import MeasureResult, QueryBaseline, ShadowJob, ShadowSettings
 from tools.product.search import Progress, search
 
@@ -83,7 +84,7 @@ def _follow(
     job: ShadowJob,
     calls: tuple[OnEvent, Callable[[], bool]],
 ) -> MeasureResult:
-    ends = time.monotonic() + job.settings.budget_seconds * 2 + GRACE
+    ends = time.monotonic() + job.settings.budget_seconds * 2 * STARVED + GRACE
     while True:
         if calls[1]():
             raise MeasureFailed("The measurement was stopped.")

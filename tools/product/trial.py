@@ -64,7 +64,7 @@ class Attempt:
     con: duckdb.DuckDBPyConnection
     apply_ms: float
     until: float
-    """When sampling must end (monotonic seconds)."""
+    """When sampling must end (of the bench's seconds of work)."""
     pairings: list[Pairing] = field(default_factory=list)
     troubles: dict[str, str] = field(default_factory=dict)
     row_groups: dict[str, int | None] = field(default_factory=dict)
@@ -111,11 +111,11 @@ def _applied(
     bench: Bench, candidate: Candidate, path: Path, con: duckdb.DuckDBPyConnection, seconds: float
 ) -> Attempt:
     started = time.monotonic()
-    with bench.watchdog.limit(con, max(bench.remaining, LEAST_SECONDS), time.monotonic):
+    with bench.watchdog.limit(con, max(bench.remaining, LEAST_SECONDS), bench.work):
         apply(con, candidate.id, candidate.change)
         con.execute("CHECKPOINT")
     elapsed = time.monotonic() - started
-    return Attempt(candidate, path, con, elapsed * 1000, time.monotonic() + seconds)
+    return Attempt(candidate, path, con, elapsed * 1000, bench.spent + seconds)
 
 
 def _race(bench: Bench, attempt: Attempt, report: Report) -> tuple[TrialStatus, str]:
@@ -193,7 +193,7 @@ def _sample(bench: Bench, attempt: Attempt, report: Report) -> tuple[TrialStatus
             return "rejected", "a query ran many times longer than before and was stopped"
         total = _total(bench, attempt)
         report(f"×{total.mid:.2f}")
-        late = time.monotonic() > attempt.until
+        late = bench.spent > attempt.until
         if total.high < 1 and not attempt.neutral:
             break
         clear = _clear(total, settings.min_gain, attempt.neutral)

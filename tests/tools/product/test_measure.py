@@ -8,9 +8,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from tools.product import measure
 from tools.product.measure import (
+    STARVED,
     Pairing,
     Watchdog,
+    Work,
     capture_profiled,
     noise_of,
     open_copy,
@@ -32,6 +35,21 @@ def watchdog() -> Iterator[Watchdog]:
 
 def pair(after: str, seconds: float = 30.0) -> Pairing:
     return Pairing("f", "SELECT 1", after, 1.0, seconds)
+
+
+def test_a_budget_runs_with_the_processor_and_hardly_while_others_have_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clocks = {"processor": 7.0, "clock": 100.0}
+    monkeypatch.setattr(measure, "processor", lambda: clocks["processor"])
+    monkeypatch.setattr("tools.product.measure.time.monotonic", lambda: clocks["clock"])
+    work = Work()
+    clocks.update(processor=10.0, clock=103.5)
+    assert work() == 3.0
+    clocks.update(clock=110.0)
+    assert work() == 3.0
+    clocks.update(clock=100.0 + 4 * STARVED)
+    assert work() == 4.0
 
 
 def test_each_round_adds_as_many_runs_to_both_sides(watchdog: Watchdog) -> None:

@@ -24,7 +24,7 @@ def raced(monkeypatch: pytest.MonkeyPatch, later_ms: float) -> tuple[str, str, i
     job = SimpleNamespace(settings=ShadowSettings(max_loser_share=0.25))
     bench = SimpleNamespace(
         job=job, base=None, watchdog=None, noise=[], total=20.0, queries={"a": query, "b": query},
-        constant=lambda _: 0.0,
+        constant=lambda _: 0.0, spent=1.0,
     )  # fmt: skip
     pairings = [Pairing(f, "SELECT 1", "SELECT 1", 1.0, 1.0) for f in ("a", "b")]
     attempt = SimpleNamespace(
@@ -67,7 +67,7 @@ def test_what_more_rounds_would_prove_gets_them(
     monkeypatch.setattr(trial, "_losers", lambda *args: [])
     monkeypatch.setattr(trial, "_verdict", lambda *args: ("rejected", ""))
     job = SimpleNamespace(settings=ShadowSettings())
-    bench = SimpleNamespace(job=job, base=None, watchdog=None)
+    bench = SimpleNamespace(job=job, base=None, watchdog=None, spent=1.0)
     attempt = SimpleNamespace(con=None, pairings=[], neutral=False, until=math.inf)
     _sample(cast(Bench, bench), cast(Attempt, attempt), lambda text: None)
     assert len(ran) == rounds
