@@ -104,6 +104,14 @@ def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path: Path, store: Workl
     assert import_path(log, store) == Imported(1, 0)
 
 
+@pytest.mark.parametrize("at", ["9999-12-31T00:00:00", "9999-12-31T23:00:00-09:00", "99999999999"])
+def test_a_time_that_is_yet_to_come_is_none(at: str, tmp_path: Path, store: WorkloadStore) -> None:
+    log = written(tmp_path / "log.csv", f"at,sql\n{at},SELECT 1\n2026-01-02,SELECT 2\n")
+    assert import_path(log, store) == Imported(2, 0)
+    with store.transaction() as con:
+        assert con.execute("SELECT day, runs FROM days").fetchall() == [("2026-01-02", 1)]
+
+
 @pytest.mark.parametrize("mark", [";", "\t"])
 def test_a_log_as_spreadsheets_write_it_is_read(
     mark: str, tmp_path: Path, store: WorkloadStore
