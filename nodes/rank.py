@@ -23,6 +23,7 @@ from tools.messages import (
     Trial,
     change_target,
 )
+from tools.numbers import counted
 from tools.slm.facts import certain_saving, possible_saving
 from tools.slm.judge import Opinion
 
@@ -83,7 +84,7 @@ def _told(held: int) -> str:
     """Say that not everything is asked; what was held back is kept with its reason."""
     if not held:
         return ""
-    what = "1 proposal" if held == 1 else f"{held} proposals"
+    what = counted(held, "proposal")
     return f"The judge held back {what}; `pillion run --show-rejected` shows what and why."
 
 

@@ -45,7 +45,7 @@ def write_generated(
             benchmark,
             (
                 f"CREATE TABLE {quoted(table)} AS SELECT * FROM"
-                f" read_parquet('{generated}/{table}.parquet') {rest}"
+                f" {quoted(f'{generated}/{table}.parquet')} {rest}"
                 for table, rest in tables.items()
             ),
         )

@@ -154,7 +154,7 @@ def read_catalog(con: duckdb.DuckDBPyConnection) -> Catalog:
 
 def read_table(con: duckdb.DuckDBPyConnection, name: TableName) -> Table | None:
     """Read the structure and the row count of one table, and nothing of the others."""
-    called = {"schema": name.schema_name.lower(), "table": name.name.lower()}
+    called = {"schema": name.schema_name, "table": name.name}
     return next(_read(con, lambda sql: con.execute(_one(sql), called).fetchall()), None)
 
 
@@ -182,7 +182,7 @@ def _columns_sql(con: duckdb.DuckDBPyConnection) -> str:
 
 def _one(sql: str) -> str:
     """Return a query about all tables as one about a single table."""
-    only = "lower(schema_name) = $schema AND lower(table_name) = $table"
+    only = "lower(schema_name) = lower($schema) AND lower(table_name) = lower($table)"
     return sql.replace(" ORDER BY ", f" AND {only} ORDER BY ")
 
 

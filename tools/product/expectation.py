@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tools.messages import Expected
+from tools.numbers import counted
 from tools.product.statistics import RESAMPLES, SEED, Floats, Step, quotient
 from tools.product.workload import QueryPattern, Windows
 
@@ -38,10 +39,11 @@ FEWEST_WINDOWS = 7
 
 
 class Asked(NamedTuple):
-    """One query: its step, none where the change leaves it alone, and how it is asked."""
+    """One query: how it is asked, and its step."""
 
     pattern: QueryPattern
     step: Step
+    """`steady` where the change leaves it alone."""
 
 
 def steady(ms: float) -> Step:
@@ -53,6 +55,9 @@ def expected(queries: Sequence[Asked], windows: Windows | None) -> Expected:
     """Return the 95 % interval of the workload's gain in a time as long as the recorded one."""
     random = np.random.default_rng(SEED)
     weights = [float(q.pattern.weight) for q in queries]
+    if not any(q.pattern.windows for q in queries):
+        # What has times may be writes, or queries that could not be measured.
+        windows = None
     told = windows is not None and windows.count >= FEWEST_WINDOWS
     times = _times_asked(random, queries) if told else np.ones((RESAMPLES, len(queries)))
     spread = UNSEEN if told else UNKNOWN
@@ -91,7 +96,6 @@ def _note(windows: Windows | None) -> str:
     if windows is None:
         return "the recorded runs have no times, so how the workload varies is unknown"
     if windows.count < FEWEST_WINDOWS:
-        days = _days(windows)
-        span = "1 day" if days == 1 else f"{days} days"
+        span = counted(_days(windows), "day")
         return f"the runs of {span} do not show how the workload varies"
     return ""

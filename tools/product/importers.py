@@ -11,7 +11,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,6 +36,8 @@ MS_COLUMNS = {
     "seconds": 1000.0, "duration_s": 1000.0, "elapsed_s": 1000.0,
 }  # fmt: skip
 MAX_FIELD = 10_000_000
+CLOCKS_APART = timedelta(days=1)
+"""How far ahead a log's clock may be; a time beyond it is a mistake that would outdate the rest."""
 PROGRESS_EVERY = 5000
 NO_QUERIES = frozenset({"duckdb_log_contexts.csv"})
 """Written by DuckDB beside its log of queries."""
@@ -219,6 +221,12 @@ def _run(row: dict[str | None, Any], columns: _Columns) -> Observation | None:
 
 
 def _moment(text: str) -> datetime:
+    """Return when a run was; `UNDATED` where that is not said, or is yet to come."""
+    found = _time(text)
+    return found if found < datetime.now(UTC) + CLOCKS_APART else UNDATED
+
+
+def _time(text: str) -> datetime:
     with suppress(ValueError, OverflowError):
         found = datetime.fromisoformat(text.strip())
         return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)

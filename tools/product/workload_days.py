@@ -35,6 +35,8 @@ class Recorded(NamedTuple):
 
     windows: Windows | None
     runs: Mapping[str, tuple[int, ...]]
+    heard: tuple[bool, ...]
+    """Whether anything at all was recorded in each window."""
 
 
 def add_days(con: sqlite3.Connection, runs: DayRuns) -> None:
@@ -57,7 +59,7 @@ def recorded(con: sqlite3.Connection) -> Recorded:
     """
     rows = con.execute("SELECT mask, day, runs FROM days").fetchall()
     if not rows:
-        return Recorded(None, {})
+        return Recorded(None, {}, ())
     days = [date.fromisoformat(day) for _, day, _ in rows]
     last, span = max(days), (max(days) - min(days)).days + 1
     width = -(-span // MOST_WINDOWS)
@@ -69,7 +71,8 @@ def recorded(con: sqlite3.Connection) -> Recorded:
             counted.setdefault(mask, [0] * count)[at] += runs
     first = last - timedelta(days=width * count - 1)
     windows = Windows(first=first.isoformat(), days=width, count=count)
-    return Recorded(windows, {mask: tuple(runs) for mask, runs in counted.items()})
+    heard = tuple(map(any, zip(*counted.values(), strict=True)))
+    return Recorded(windows, {mask: tuple(runs) for mask, runs in counted.items()}, heard)
 
 
 def together(parts: Iterable[Sequence[int]]) -> tuple[int, ...]:
@@ -77,25 +80,28 @@ def together(parts: Iterable[Sequence[int]]) -> tuple[int, ...]:
     return tuple(map(sum, zip(*(p for p in parts if p), strict=True)))
 
 
-def ceased(runs: Sequence[int], windows: Windows | None) -> str:
+def ceased(runs: Sequence[int], windows: Windows | None, heard: Sequence[bool]) -> str:
     """Say why a query seems to be asked no more, or nothing where it is or cannot be told.
 
     It was asked with a rhythm, for at least as long as it is silent now, and never paused a third
     as long: a report of every week or month, or of some days at a month's end, is not taken for it.
+    Windows in which nothing at all was recorded (`heard`) are no silence: nobody listened.
     """
     asked = [at for at, count in enumerate(runs) if count]
     if windows is None or len(asked) < RUNS_FOR_RHYTHM:
         return ""
-    silent = len(runs) - 1 - asked[-1]
+    since = len(runs) - 1 - asked[-1]
+    silent = sum(heard[asked[-1] + 1 :])
     longest = max(b - a for a, b in pairwise(asked))
     if silent <= max(SILENT_WINDOWS, SILENT_TIMES * longest):
         return ""
-    if silent > asked[-1] - asked[0] + 1 and silent * windows.days <= SILENT_DAYS:
+    if since > asked[-1] - asked[0] + 1 and silent * windows.days <= SILENT_DAYS:
         return ""
     last = date.fromisoformat(windows.first) + timedelta(days=(asked[-1] + 1) * windows.days - 1)
+    days = f"{silent * windows.days}{' recorded' if silent < since else ''} days"
     return (
         f"asked until {last.isoformat()} at least every {_days(longest * windows.days)}"
-        f" and not in the {_days(silent * windows.days)} since"
+        f" and not in the {days} since"
     )
 
 

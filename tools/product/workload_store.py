@@ -133,7 +133,7 @@ class WorkloadStore:
         known_of = {
             f: {
                 "callers": _most(callers[f]), "windows": windows[f],
-                "ceased": ceased(windows[f], seen.windows),
+                "ceased": ceased(windows[f], seen.windows, seen.heard),
             }
             for f in patterns
         }  # fmt: skip

@@ -56,6 +56,20 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Scenario]
     return cache(lambda family: families()[family](1, tmp_path_factory.mktemp(family)))
 
 
+def test_generated_tables_are_read_from_a_folder_of_any_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def generate(benchmark: str, into: Path, scale: float, tables: Any) -> None:
+        duckdb.sql("SELECT 1 AS i").write_parquet(str(into / "t.parquet"))
+
+    monkeypatch.setattr(building, "generate", generate)
+    folder = tmp_path / "o'brien's"
+    folder.mkdir()
+    path = building.write_generated(folder, "tpch", 1, {"t": "WHERE i = 1"})
+    with duckdb.connect(str(path)) as con:
+        assert con.execute("FROM t").fetchall() == [(1,)]
+
+
 def contents(scenario: Scenario) -> dict[str, list[tuple[object, ...]]]:
     with duckdb.connect(str(scenario.database), read_only=True) as con:
         tables = con.execute("SELECT table_name FROM duckdb_tables() ORDER BY ALL").fetchall()

@@ -13,6 +13,7 @@ from mcp_servers.product.service import ProductService
 from mcp_servers.product.settings import ProductSettings
 from tests.mcp_servers.product.test_service import INDEX, asked
 from tests.products import make_product
+from tools.product.counterproof import Turns
 from tools.product.errors import DiskFull
 from tools.product.live import LiveSamples
 
@@ -64,3 +65,13 @@ def test_without_room_for_a_copy_it_is_timed_twice(
     check = service.verify("p1")
     assert check.ratio is not None and check.ratio.high < 0.9
     assert "No room" in caplog.text
+
+
+def test_what_cannot_be_timed_on_the_copy_is_timed_twice(
+    service: ProductService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_proof, "by_turns", lambda *args: Turns({}, {}))
+    timed_before(service, 0.001)
+    check = service.verify("p1")
+    assert check.ratio is not None and check.ratio.high < 0.9
+    assert "copy" not in check.detail

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +50,21 @@ def test_registering_twice_gives_the_same_workload(tmp_path: Path) -> None:
     more = ("--queries", tmp_path / "q.sql")
     first, again = [init(tmp_path, *more, database=database)[1][-1] for _ in range(2)]
     assert first == again
+
+
+@pytest.mark.crash
+def test_a_kill_before_the_descriptor_registers_nothing_and_the_next_try_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "q.sql").write_text(QUERIES)
+    database = make_database(tmp_path / "sales.duckdb", 100)
+    call = (tmp_path, "--queries", tmp_path / "q.sql")
+    with monkeypatch.context() as environment:
+        environment.setenv("PILLION_CRASH_AT", "setup.before_descriptor")
+        assert init(*call, database=database)[0] == -signal.SIGKILL
+    assert not (tmp_path / "home" / "product.odps.yaml").exists()
+    code, events, _ = init(*call, database=database)
+    assert (code, events[-1]["patterns"]) == (0, 5)
 
 
 def no_tables(directory: Path) -> tuple[str | Path, ...]:

@@ -13,10 +13,11 @@ CREATE TABLE a (id INTEGER PRIMARY KEY, twice INTEGER GENERATED ALWAYS AS (id * 
 CREATE TABLE "B b" (id INTEGER REFERENCES a (id), "x.y" VARCHAR NOT NULL, CHECK (id > 0));
 CREATE INDEX b_index ON "B b" ("x.y"); COMMENT ON COLUMN a.id IS 'key';
 CREATE SCHEMA other; CREATE TABLE other.a AS SELECT 1 AS z; INSERT INTO a VALUES (1), (2);
+CREATE TABLE "İl" (a INTEGER); CREATE TABLE "ΠΕΛΑΤΕΣ" (a INTEGER);
 """
 
 
-@pytest.mark.parametrize("name", ["a", "B b", "b B", "other.a"])
+@pytest.mark.parametrize("name", ["a", "B b", "b B", "other.a", "İl", "ΠΕΛΑΤΕΣ"])
 def test_a_table_by_itself_is_the_one_of_the_catalog(name: str) -> None:
     with duckdb.connect() as con:
         con.execute(MADE)

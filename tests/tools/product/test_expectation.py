@@ -90,6 +90,14 @@ def test_what_was_recorded_without_times_keeps_its_weight() -> None:
     assert found.mid == pytest.approx((9 + 6) / (3 + 6), rel=0.01)
 
 
+def test_times_of_other_statements_say_nothing_of_queries_without_any() -> None:
+    """Writes of a log beside a script of queries: the days are there, and none of a query."""
+    asked = [Asked(pattern((), runs=300), step(9, 3)), Asked(pattern((), runs=300), steady(6))]
+    found = expected(asked, MONTH)
+    assert found == expected(asked, None)
+    assert (found.days, found.note.partition(",")[0]) == (0, "the recorded runs have no times")
+
+
 def test_a_query_that_is_asked_no_more_brings_nothing() -> None:
     gone = Asked(pattern(EVEN, ceased="asked until 2026-03-18"), step(9, 3))
     found = expected([gone, Asked(pattern(EVEN), steady(6))], MONTH).ratio

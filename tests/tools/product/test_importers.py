@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
+import signal
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
@@ -12,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tools import failpoints
 from tools.product import importers
 from tools.product.errors import ImportFailed
 from tools.product.importers import Imported, import_path
@@ -30,6 +34,11 @@ def store(tmp_path: Path) -> Iterator[WorkloadStore]:
 def texts(store: WorkloadStore, columns: str = "sql, runs") -> list[tuple]:
     with store.transaction() as con:
         return con.execute(f"SELECT {columns} FROM texts ORDER BY sql").fetchall()
+
+
+def days(store: WorkloadStore) -> list[tuple]:
+    with store.transaction() as con:
+        return con.execute("SELECT day, runs FROM days").fetchall()
 
 
 def written(path: Path, text: str | bytes) -> Path:
@@ -102,6 +111,29 @@ def test_line_separators_of_unicode_end_no_row(tmp_path: Path, store: WorkloadSt
 def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path: Path, store: WorkloadStore) -> None:
     log = written(tmp_path / "log.csv", "\ufeffsql\nSELECT 1\n")
     assert import_path(log, store) == Imported(1, 0)
+
+
+@pytest.mark.crash
+def test_a_kill_in_an_import_leaves_nothing_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = written(tmp_path / "log.csv", "at,sql\n2026-01-02,SELECT 1\n")
+    child = os.fork()
+    if child == 0:
+        monkeypatch.setattr(failpoints, "_AT", "import.before_commit")
+        import_path(log, WorkloadStore(tmp_path / "w.db"))
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    with closing(WorkloadStore(tmp_path / "w.db")) as store:
+        assert import_path(log, store) == Imported(1, 0)
+        assert texts(store) == [("SELECT 1", 1)] and days(store) == [("2026-01-02", 1)]
+
+
+@pytest.mark.parametrize("at", ["9999-12-31T00:00:00", "9999-12-31T23:00:00-09:00", "99999999999"])
+def test_a_time_that_is_yet_to_come_is_none(at: str, tmp_path: Path, store: WorkloadStore) -> None:
+    log = written(tmp_path / "log.csv", f"at,sql\n{at},SELECT 1\n2026-01-02,SELECT 2\n")
+    assert import_path(log, store) == Imported(2, 0)
+    assert days(store) == [("2026-01-02", 1)]
 
 
 @pytest.mark.parametrize("mark", [";", "\t"])

@@ -99,7 +99,7 @@ def test_what_was_asked_with_a_rhythm_and_fell_silent_has_ceased(
     days: Sequence[int], count: int
 ) -> None:
     windows = DAYS_30.model_copy(update={"count": count})
-    assert ceased(windows_of(list(days), count), windows)
+    assert ceased(windows_of(list(days), count), windows, (True,) * count)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_report_of_every_week_or_month_or_of_a_months_end_has_not(
     days: Sequence[int], count: int
 ) -> None:
     windows = DAYS_30.model_copy(update={"count": count})
-    assert ceased(windows_of(list(days), count), windows) == ""
+    assert ceased(windows_of(list(days), count), windows, (True,) * count) == ""
 
 
 def test_what_has_ceased_weighs_nothing_and_says_since_when(
@@ -125,6 +125,23 @@ def test_what_has_ceased_weighs_nothing_and_says_since_when(
     gone, kept = found["SELECT i FROM t"], found["SELECT s FROM t"]
     assert (gone.runs, gone.weight, kept.weight) == (18, 0, 30)
     assert gone.ceased == "asked until 2026-03-18 at least every day and not in the 12 days since"
+
+
+def test_time_in_which_nothing_was_recorded_is_no_silence(
+    store: WorkloadStore, catalog: Catalog
+) -> None:
+    """A log of a month, and one query that was asked through the product half a year later."""
+    store.record(asked(range(30)) + asked([210], "SELECT s FROM t"))
+    assert [p.ceased for p in store.workload(catalog).patterns] == ["", ""]
+
+
+def test_of_a_silence_only_recorded_days_count_and_are_told() -> None:
+    runs = windows_of(list(range(18)), 34)
+    heard = tuple(at < 18 or at % 2 == 0 for at in range(34))
+    assert ceased(runs, DAYS_30, heard) == (
+        "asked until 2026-03-18 at least every day and not in the 8 recorded days since"
+    )
+    assert ceased(runs, DAYS_30, tuple(h and at < 32 for at, h in enumerate(heard))) == ""
 
 
 @given(st.lists(st.lists(st.integers(0, 9), min_size=5, max_size=5), max_size=4))
