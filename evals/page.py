@@ -199,10 +199,12 @@ def _agreement(scenarios: Scenarios) -> str:
 
 
 def _scenario(result: ScenarioResult) -> str:
-    missed = [k for k in result.known if k not in result.found]
+    spare = result.superseded or ()
+    missed = [k for k in result.known if k not in (*result.found, *spare)]
     about = [
         f"expects {result.expects}",
         f"missed: {', '.join(missed)}" if missed else "",
+        f"nothing left to gain by: {', '.join(spare)}" if spare else "",
         f"reached ×{result.reached.value:.2f}" if result.reached else "",
         f"reachable ×{result.reachable.value:.2f}" if result.reachable else "",
         f"failed: {result.failure}" if result.failure else "",

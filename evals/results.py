@@ -101,6 +101,9 @@ class ScenarioResult(Result):
     known: tuple[str, ...] = ()
     found: tuple[str, ...] = ()
     """Known improvements among the proposals."""
+    superseded: tuple[str, ...] | None = None
+    """Known improvements that were not proposed and gain nothing beside what was approved; None in
+    results of before, which did not ask."""
     reached: Estimate | None = None
     """Gain of everything that was approved; None where nothing was."""
     reachable: Estimate | None = None
