@@ -15,6 +15,7 @@ import anyio
 
 from evals.options import Options
 from evals.play import play
+from evals.provenance import code_state
 from evals.results import ScenarioResult
 from evals.suites import Place
 
@@ -41,8 +42,15 @@ def read_result(done: subprocess.CompletedProcess[bytes]) -> ScenarioResult:
     return ScenarioResult.model_validate_json(done.stdout.splitlines()[-1])
 
 
+async def play_recorded(place: Place, options: Options, scratch: Path) -> ScenarioResult:
+    """Play a scenario in this process and record with it what was asked and what played it."""
+    told = {"options": options, "code": code_state()}
+    played = await play(*place, options, scratch)
+    return played.model_copy(update=told)
+
+
 async def _main(place: Place, options: Options, scratch: Path) -> None:
-    result = await play(*place, options, scratch)
+    result = await play_recorded(place, options, scratch)
     sys.stdout.write(result.model_dump_json() + "\n")
 
 

@@ -144,17 +144,29 @@ def run(
 
 @app.command()
 def report(
-    result: Annotated[
-        Path | None, typer.Argument(help="A log or a result; the newest run by default.")
+    results: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Logs or results, several as if one run; the newest run by default."),
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Where the page is written.")] = None,
+    pool_different_code: Annotated[
+        bool,
+        typer.Option(
+            "--pool-different-code",
+            help="Pool results even where different states of the code are known to have played.",
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Show a run again and write it as a page with pictures.
 
+    Runs of one suite with other seeds or families, from other machines, too, are pooled into one.
+
     Example: `pillion eval report --html report.html`
+
+    Example: `pillion eval report monday.json tuesday.json --json > both.json`
     """
-    found = commands.result_of(result)
+    found = commands.pooled(results or [], different_code=pool_different_code)
     page = None if json and html is None else commands.write_page(found, html)
     if json:
         _print_json(commands.document(found))

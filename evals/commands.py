@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ from evals import gate, labels, repeats, running
 from evals.approvers import check_approver
 from evals.baselines.asking import UNCONFIGURED
 from evals.baselines.model import configured, load_settings
+from evals.errors import NotComparable
 from evals.options import check_baselines
 from evals.page import page
+from evals.pooling import pool
 from evals.recorded import decisions_in
 from evals.results import SuiteResult
 from evals.suites import places
@@ -64,6 +67,17 @@ def result_of(path: Path | None) -> SuiteResult:
     return running.read_result(run_of(path))
 
 
+def pooled(paths: Sequence[Path], *, different_code: bool) -> SuiteResult:
+    """Return several results as one, the newest run's without any; raises `NotComparable`."""
+    if not paths:
+        return result_of(None)
+    twice = next((path for path in paths if paths.count(path) > 1), None)
+    if twice is not None:
+        raise NotComparable(f"{twice} is named twice: its scenarios would count twice.")
+    found = {str(path): result_of(path) for path in paths}
+    return pool(found, different_code=different_code)
+
+
 def write_page(result: SuiteResult, path: Path | None) -> Path:
     """Write the report as HTML and return where it is."""
     where = path or log_dir() / REPORT
@@ -79,7 +93,6 @@ def against_baseline(result: SuiteResult) -> list[gate.Moved]:
 
 __all__ = [
     "against_baseline", "agreement_document", "agreement_lines", "decisions_in", "document", "gate",
-    "labels",
-    "lines", "log_dir", "moved_document", "moved_lines", "repeats", "result_of", "run", "run_of",
-    "show_progress", "write_page",
+    "labels", "lines", "log_dir", "moved_document", "moved_lines", "pooled", "repeats", "result_of",
+    "run", "run_of", "show_progress", "write_page",
 ]  # fmt: skip

@@ -31,6 +31,7 @@ def metrics() -> dict[str, Metric]:
         "acceptance": Metric("proposals that the oracle calls good", acceptance),
         "harmless": Metric("proposals that the oracle calls good or neutral", harmless),
         "recall": Metric("known improvements that were proposed", recall),
+        "missed": Metric("known improvements that would still have gained", missed, False),
         "reach": Metric("gain reached / best gain that is known", reach),
         "harm": Metric("approved proposals that the oracle calls harmful", harm, False),
         "failures": Metric("scenarios whose product did not come through", failures, False),
@@ -114,6 +115,14 @@ def harmless(scenarios: Scenarios) -> Estimate | None:
 def recall(scenarios: Scenarios) -> Estimate | None:
     """Return the share of known improvements that were proposed."""
     return share_of(name in s.found for s in scenarios for name in s.known)
+
+
+def missed(scenarios: Scenarios) -> Estimate | None:
+    """Return the share of known improvements that gain beside what was approved, or may do."""
+    asked = [s for s in scenarios if s.superseded is not None]
+    return share_of(
+        name not in s.found and name not in (s.superseded or ()) for s in asked for name in s.known
+    )
 
 
 def reach(scenarios: Scenarios) -> Estimate | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal, cast, get_args
 
+from pydantic import BaseModel, ConfigDict
+
 from evals.approvers import ORACLE
 from evals.errors import UnknownName
-from evals.results import Result
 
 BaselineName = Literal[
     "silent", "rules", "random", "model", "unmeasured", "ungated", "forgetful"
@@ -15,8 +16,10 @@ BaselineName = Literal[
 """Doing nothing, three others who could advise, and three ways to take a part out of Pillion."""
 
 
-class Options(Result):
+class Options(BaseModel):
     """Who answers, what stands beside Pillion, and whether the slow numbers are taken."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     approver: str = ORACLE
     baselines: tuple[BaselineName, ...] = ()
@@ -24,6 +27,8 @@ class Options(Result):
     """Also run a second time after the answers, and do the same work by hand."""
     exhaustive: bool = False
     """Also judge every set of the ideas known, for the best that is reachable."""
+    model: str = ""
+    """Which language model the baseline `model` is; empty with none."""
 
 
 def check_baselines(given: Iterable[str]) -> tuple[BaselineName, ...]:

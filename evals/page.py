@@ -11,6 +11,7 @@ from evals.confidence import points
 from evals.duplication import ANSWERED, FORGETFUL, REMEMBERING
 from evals.metrics import acceptance_by, agreement, by_approver, measured, metrics
 from evals.pictures import calibration_picture, shares_picture
+from evals.pooling import provenance
 from evals.results import Effort, Judged, ScenarioResult, SuiteResult
 from evals.statistics import Estimate
 
@@ -40,11 +41,13 @@ def page(result: SuiteResult) -> str:
     found = measured(result.scenarios)
     shares = {n: e for n, e in found.items() if e.count is not None and not _of_baseline(n)}
     title = f"Suggestions judged: the {result.suite} suite"
+    origin = provenance(result)
     parts = [
         f"<h1>{title}</h1>",
         f"<p>{len(result.scenarios)} scenarios, answered by {escape(result.approver)}."
         f"{'' if result.complete else ' <b>The run was not finished.</b>'} Bars are 95 % intervals."
         "</p>",
+        f'<p class="note">{escape(origin)}</p>' if origin else "",
         shares_picture(shares),
         _metric_table(found),
         _calibration(result.scenarios),
@@ -196,10 +199,12 @@ def _agreement(scenarios: Scenarios) -> str:
 
 
 def _scenario(result: ScenarioResult) -> str:
-    missed = [k for k in result.known if k not in result.found]
+    spare = result.superseded or ()
+    missed = [k for k in result.known if k not in (*result.found, *spare)]
     about = [
         f"expects {result.expects}",
         f"missed: {', '.join(missed)}" if missed else "",
+        f"nothing left to gain by: {', '.join(spare)}" if spare else "",
         f"reached ×{result.reached.value:.2f}" if result.reached else "",
         f"reachable ×{result.reachable.value:.2f}" if result.reachable else "",
         f"failed: {result.failure}" if result.failure else "",

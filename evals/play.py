@@ -6,7 +6,7 @@ import resource
 import sqlite3
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,7 @@ from evals.exhaustive import beats, search_product
 from evals.homes import copied, decide, working
 from evals.ideas import IN_PLACE
 from evals.judging import Judgements, changes_of, given_of, judged_change, judged_offer
+from evals.missing import found_among, superseded
 from evals.options import BaselineName, Options
 from evals.oracle.case import Judgement
 from evals.products import (
@@ -35,7 +36,7 @@ from evals.products import (
 )
 from evals.results import BaselineResult, Effort, Judged, ScenarioResult, SecondRun
 from evals.scenarios.families import families
-from evals.scenarios.scenario import Best, Known, Scenario, ScenarioFailed
+from evals.scenarios.scenario import Best, Scenario, ScenarioFailed
 from graph.errors import GraphError
 from graph.ledger import Offer
 from mcp_servers.product.client import connect
@@ -60,6 +61,9 @@ class _Stage:
     proposals: list[Judged] = field(default_factory=list)
     changes: dict[str, Change] = field(default_factory=dict)
     trials: list[Trial] = field(default_factory=list)
+    ideas: list[Change] = field(default_factory=list)
+    """What the advisor tried and what baselines would change."""
+    superseded: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
     authors: dict[str, str] = field(default_factory=dict)
     log_runs: int = 0
@@ -136,6 +140,7 @@ async def _advance(stage: _Stage, folder: Path) -> None:
     await _advise(stage, product, judgements)
     await _ask_baselines(stage, product, judgements)
     await _answer(stage, product, judgements)
+    await _look_for_missed(stage, judgements)
     await _compare_with_best(stage, product)
     if fresh is not None:
         await _run_again(stage, product)
@@ -150,6 +155,7 @@ async def _advise(stage: _Stage, product: Product, judgements: Judgements) -> No
         stage.trials = steward.ledger.trials(thread_id)
         stage.notes = list(steward.ledger.report(thread_id).get("notes", ()))
         stage.offers = steward.ledger.offers(thread_id=thread_id, waiting=True)
+    stage.ideas = [t.candidate.change for t in stage.trials]
     changes = changes_of(stage.offers)
     found = await judgements.offered(stage.offers)
     asked = policies(stage.options.approver)
@@ -173,10 +179,11 @@ async def _baseline(
     stage: _Stage, asked: Asked, judgements: Judgements, name: BaselineName
 ) -> BaselineResult:
     changes, note = await asked.advice(name)
+    stage.ideas += changes.values()
     found = await judgements.of(changes)
     return BaselineResult(
         changes=tuple(judged_change(i, c, found[i]) for i, c in changes.items()),
-        found=_found(stage.scenario.known, changes.values()),
+        found=found_among(stage.scenario.known, changes.values()),
         note=note,
     )
 
@@ -212,6 +219,14 @@ async def _answer(stage: _Stage, product: Product, judgements: Judgements) -> No
     outcomes = {o.proposal.id: o.outcomes[-1].status if o.outcomes else "" for o in stage.offers}
     stage.proposals = [p.model_copy(update={"outcome": outcomes[p.id]}) for p in stage.proposals]
     stage.changes = {i: c for i, c in changes_of(stage.offers).items() if outcomes[i] in IN_PLACE}
+
+
+async def _look_for_missed(stage: _Stage, judgements: Judgements) -> None:
+    """Judge what was known and not proposed on top of what was approved."""
+    known = stage.scenario.known
+    found = found_among(known, changes_of(stage.offers).values())
+    missed = [k for k in known if k.name not in found]
+    stage.superseded = await superseded(missed, stage.ideas, stage.changes, judgements)
 
 
 async def _compare_with_best(stage: _Stage, product: Product) -> None:
@@ -265,12 +280,6 @@ async def _measure_effort(
     stage.by_hand = await by_hand(product, queries, stage.scratch / "by-hand")
 
 
-def _found(known: Sequence[Known], changes: Iterable[Change]) -> tuple[str, ...]:
-    """Return the known improvements that changes bring."""
-    given = list(changes)
-    return tuple(k.name for k in known if any(k.is_brought_by(c) for c in given))
-
-
 def texts_of(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
     """Return pairs of texts as the oracle looks them up."""
     return {" ".join(old.split()).rstrip("; "): new for old, new in pairs}
@@ -287,7 +296,8 @@ def _result(stage: _Stage, failure: str, seconds: float) -> ScenarioResult:
         proposals=tuple(stage.proposals),
         baselines=stage.baselines,
         known=tuple(k.name for k in scenario.known),
-        found=_found(scenario.known, changes_of(stage.offers).values()),
+        found=found_among(scenario.known, changes_of(stage.offers).values()),
+        superseded=stage.superseded,
         reached=stage.reached.gain if stage.reached else None,
         reachable=stage.best.gain if stage.best else None,
         reachable_by=stage.best_by,

@@ -6,7 +6,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from evals.options import Options
 from evals.oracle.case import Judgement, OracleVerdict
+from evals.provenance import CodeState
 from evals.scenarios.scenario import Expectation
 from evals.statistics import Estimate
 from tools.messages import Interval
@@ -99,6 +101,9 @@ class ScenarioResult(Result):
     known: tuple[str, ...] = ()
     found: tuple[str, ...] = ()
     """Known improvements among the proposals."""
+    superseded: tuple[str, ...] | None = None
+    """Known improvements that were not proposed and gain nothing beside what was approved; None in
+    results of before, which did not ask."""
     reached: Estimate | None = None
     """Gain of everything that was approved; None where nothing was."""
     reachable: Estimate | None = None
@@ -121,6 +126,10 @@ class ScenarioResult(Result):
     by_hand: Effort | None = None
     failure: str = ""
     """Why the product did not come through, or what all proposals do to it together."""
+    options: Options | None = None
+    """What was asked of it; missing in results of before, and where its process died."""
+    code: CodeState | None = None
+    """What played it; missing where `options` are."""
 
     @model_validator(mode="before")
     @classmethod
@@ -141,13 +150,15 @@ class ScenarioResult(Result):
 
 
 class SuiteResult(Result):
-    """All scenarios of one run."""
+    """All scenarios of one run, or of several that were pooled."""
 
     format: int = FORMAT
     suite: Literal["smoke", "dev", "full"]
     approver: str
     complete: bool = True
     """Whether every scenario that was asked for is in it."""
+    runs: int = 1
+    """How many runs it was pooled from."""
     scenarios: tuple[ScenarioResult, ...]
 
     @property

@@ -72,7 +72,8 @@ def read_result(path: Path) -> SuiteResult:
         if path.suffix == ".eval":
             return from_log(read_eval_log(str(path)))
         held = json.loads(path.read_bytes())
-        return SuiteResult.model_validate({key: held[key] for key in SuiteResult.model_fields})
+        kept = {key: held[key] for key in SuiteResult.model_fields if key in held}
+        return SuiteResult.model_validate(kept)
     except UNREADABLE as exc:
         raise NoResult(f"{path} holds no result of `pillion eval run`.") from exc
 

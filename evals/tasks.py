@@ -16,6 +16,7 @@ from inspect_ai.util import concurrency
 from evals import metrics
 from evals.apart import play_apart
 from evals.approvers import ORACLE, check_approver
+from evals.baselines.model import load_settings, model_name
 from evals.options import Options, check_baselines
 from evals.results import ScenarioResult
 from evals.scenarios.families import described
@@ -70,12 +71,14 @@ def full(
 def _options(
     approver: str, baseline: str | list[str], thorough: bool, exhaustive: bool = False
 ) -> Options:
-    """Return checked options; raises `UnknownName`. Inspect makes a list of what has commas."""
+    """Return checked options; raises `EvalError`. Inspect makes a list of what has commas."""
+    baselines = check_baselines([baseline] if isinstance(baseline, str) else baseline)
     return Options(
         approver=check_approver(approver),
-        baselines=check_baselines([baseline] if isinstance(baseline, str) else baseline),
+        baselines=baselines,
         thorough=thorough,
         exhaustive=exhaustive,
+        model=model_name(load_settings()) if "model" in baselines else "",
     )
 
 

@@ -10,8 +10,9 @@ from evals.comparison import leads, notes
 from evals.gate import Moved
 from evals.metrics import acceptance_by, agreement, by_approver, measured, metrics
 from evals.page import chance, written
+from evals.pooling import played_by, provenance
 from evals.repeats import Agreement
-from evals.results import SuiteResult
+from evals.results import ScenarioResult, SuiteResult
 from evals.statistics import Estimate
 
 WIDE = 24
@@ -22,7 +23,8 @@ def document(result: SuiteResult) -> dict[str, Any]:
     scenarios = result.scenarios
     pairs = [{**pair, "same": pair["same"].model_dump()} for pair in agreement(scenarios)]
     return {
-        **result.model_dump(mode="json", exclude={"scenarios"}),
+        **result.model_dump(mode="json", exclude={"scenarios", "runs"}),
+        **_provenance(result),
         "metrics": _plain(measured(scenarios)),
         "acceptance_by_kind": _plain(acceptance_by(scenarios, "kind")),
         "acceptance_by_family": _plain(acceptance_by(scenarios, "family")),
@@ -32,8 +34,26 @@ def document(result: SuiteResult) -> dict[str, Any]:
         ],
         "approvers": {name: _plain(found) for name, found in by_approver(scenarios).items()},
         "agreement": pairs,
-        "scenarios": [s.model_dump(mode="json") for s in scenarios],
+        "scenarios": [_scenario(s) for s in scenarios],
     }
+
+
+def _provenance(result: SuiteResult) -> dict[str, Any]:
+    """Return how many runs were pooled and what played them, where there is something to say."""
+    if not provenance(result):
+        return {}
+    played = [
+        {"scenarios": p.scenarios, "state": p.code and p.code.model_dump()}
+        for p in played_by(result)
+    ]
+    return {"runs": result.runs, "code": played}
+
+
+def _scenario(scenario: ScenarioResult) -> dict[str, Any]:
+    """Return a scenario; one of before is written as it was then."""
+    recorded = ("options", "code")
+    missing = {name for name in recorded if getattr(scenario, name) is None}
+    return scenario.model_dump(mode="json", exclude=missing)
 
 
 def _plain(found: dict[str, Estimate]) -> dict[str, Any]:
@@ -47,6 +67,8 @@ def lines(result: SuiteResult) -> Iterator[str]:
         f"{result.suite} suite: {len(result.scenarios)} scenarios, answered by"
         f" {result.approver}{unfinished}"
     )
+    if origin := provenance(result):
+        yield f"  {origin}"
     about = metrics()
     for name, estimate in measured(result.scenarios).items():
         yield f"  {name:<{WIDE}} {written(estimate):<34} {about[name].says}"

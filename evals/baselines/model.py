@@ -56,6 +56,14 @@ def load_settings() -> EvalSettings:
         ) from exc
 
 
+def model_name(settings: EvalSettings) -> str:
+    """Return which model is configured, empty with none; only its name, as others are secrets."""
+    if not settings.model:
+        return ""
+    named = (str(settings.model_arguments.get(key, "")) for key in ("model", "model_name"))
+    return " ".join(filter(None, (settings.model, *named)))
+
+
 def configured(settings: EvalSettings) -> BaseChatModel | None:
     """Return the configured chat model, or None; raises `ModelFailed`."""
     if not settings.model:

@@ -132,6 +132,20 @@ def test_results_of_different_suites_are_not_compared(home: Path, tmp_path: Path
     assert "smoke" in said and "full" in said
 
 
+def test_results_are_pooled_into_one_that_compare_takes(home: Path, tmp_path: Path) -> None:
+    parts = [
+        saved(tmp_path / f"{seed}.json", make_result(make_scenario("good", seed=seed)))
+        for seed in (1, 2)
+    ]
+    both, page = tmp_path / "both.json", tmp_path / "both.html"
+    both.write_text(invoke(home, "eval", "report", *parts, "--html", page, "--json").stdout)
+    assert json.loads(both.read_text())["metrics"]["acceptance"]["of"] == 2
+    assert "Pooled from 2 runs." in page.read_text()
+    assert invoke(home, "eval", "compare", both, both).exit_code == 0
+    assert "named twice" in refusal(invoke(home, "eval", "report", parts[0], parts[0]))
+    assert "raw_text:1 is in" in refusal(invoke(home, "eval", "report", parts[0], both))
+
+
 def test_a_loss_between_two_results_is_an_exit_code(home: Path, tmp_path: Path) -> None:
     scenarios = [make_scenario("good", "good", seed=s) for s in range(12)]
     worse = [make_scenario("good", "harmful", seed=s) for s in range(12)]
@@ -152,6 +166,7 @@ def test_a_file_without_a_result_is_refused_by_name(text: str, home: Path, tmp_p
 
 
 def test_help_shows_an_example_and_does_not_wait_for_inspect(home: Path) -> None:
+    assert "--json > both.json" in invoke(home, "eval", "report", "--help").stdout
     for command in ("list", "run", "report", "compare", "repeat"):
         assert f"pillion eval {command}" in invoke(home, "eval", command, "--help").stdout
     check = "import sys, api.cli.main; sys.exit('inspect_ai' in sys.modules)"

@@ -16,6 +16,15 @@ def test_recall_counts_what_was_known_and_missed() -> None:
     assert (found["recall"].count, found["recall"].of) == (1, 2)
 
 
+def test_what_gains_nothing_beside_what_was_approved_was_not_missed() -> None:
+    scenario = make_scenario(known=("a", "b", "c"), found=("a",), superseded=("b",))
+    assert (measured([scenario])["missed"].count, measured([scenario])["missed"].of) == (1, 3)
+
+
+def test_results_that_did_not_ask_what_was_missed_do_not_say_it() -> None:
+    assert "missed" not in measured([make_scenario(known=("a", "b"), found=("a",))])
+
+
 def test_harm_is_what_the_acting_approver_let_through() -> None:
     careless = make_scenario("harmful", "good", approver="impatient")
     assert measured([careless])["harm"].count == 1

@@ -30,6 +30,7 @@ async def test_a_scenario_is_played_from_nothing_to_its_result(tmp_path: Path) -
     assert found.failure == ""
     assert {p.kind for p in found.proposals} >= {"change_type"}
     assert found.found and set(found.found) <= set(found.known)
+    assert found.superseded is not None and not set(found.superseded) & set(found.found)
     assert all(p.outcome == "verified" for p in found.proposals if p.approvals["oracle"])
     rules = found.baselines["rules"].changes
     assert {p.id for p in found.proposals} <= {r.id for r in rules}

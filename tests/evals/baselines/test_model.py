@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 
-from evals.baselines.model import MOST, ModelFailed, advise, configured, read_advice
+from evals.baselines.model import (
+    MOST,
+    ModelFailed,
+    advise,
+    configured,
+    model_name,
+    read_advice,
+)
 from evals.settings import EvalSettings
 from mcp_servers.product.contract import ProductDescription, WorkloadReport
 from tools.product.workload import Workload
@@ -35,6 +42,11 @@ async def test_a_configured_model_is_asked_and_its_changes_are_read() -> None:
 
 def test_none_is_configured_by_default() -> None:
     assert configured(settings("")) is None
+    assert model_name(settings("", model="small")) == ""
+
+
+def test_a_model_is_named_without_its_secrets() -> None:
+    assert model_name(settings("a:B", model="small", api_key="secret")) == "a:B small"
 
 
 @pytest.mark.parametrize(
