@@ -223,7 +223,7 @@ def decisions(
 ) -> None:
     """Write what an approver answered in runs, for `pillion model train --decisions`.
 
-    Nothing may learn from test seeds, but from those that are spent: 1000 to 1058.
+    Nothing may learn from test seeds, but from those before the full suite's: they are spent.
 
     Example: `pillion eval decisions --approver strict_dba > answers.json`
     """
