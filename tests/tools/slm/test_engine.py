@@ -100,6 +100,24 @@ def test_a_converted_model_computes_what_its_weights_say(place: Path, engine: En
     assert list(found.values()) == pytest.approx(wanted.tolist(), abs=2e-3)
 
 
+def test_what_turns_positions_is_read_in_the_newer_form_too(
+    name: Any, files: Files, tmp_path: Path
+) -> None:
+    config = json.loads((files.place / "config.json").read_text())
+    del config["rope_theta"]
+
+    def found(key: str, value: object) -> dict[str, float]:
+        place = Path(shutil.copytree(files.place, tmp_path / key))
+        (place / "config.json").write_text(json.dumps(config | {key: value}))
+        if name == "llama":
+            pack(place, place / "packed.gguf")
+        engine = load(name, Files(place, place / "packed.gguf"))
+        return dict(engine.score(Prompt("the ", "then and then", " on"), CHOICES, never))
+
+    newer = found("rope_parameters", {"rope_theta": 500.0, "rope_type": "default"})
+    assert newer == pytest.approx(found("rope_theta", 500.0), abs=1e-6)
+
+
 def test_a_cached_prefix_changes_no_probability(name: Any, files: Files, engine: Engine) -> None:
     prompts = [Prompt("the same beginning ", text, "\nanswer: ") for text in ("one", "two", "one")]
     found = [engine.score(p, CHOICES, never) for p in prompts]
