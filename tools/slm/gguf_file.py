@@ -13,14 +13,15 @@ from gguf import GGUFReader, dequantize
 
 from tools.slm.errors import BadModel, ModelError
 from tools.slm.family import MOST_LAYERS, Shape, check_possible, expected
+from tools.slm.gguf_head import check_head
 
 LARGEST = 4_000_000_000
 """Bytes of a file: ten times the default model, and far above what fits beside a product."""
 MOST_WEIGHTS = 1_000_000_000
 MOST_TOKENS = 500_000
 UNREADABLE = (
-    ValueError, IndexError, KeyError, TypeError, OverflowError, MemoryError, AssertionError,
-    AttributeError, RecursionError, struct.error,
+    ValueError, IndexError, KeyError, TypeError, OverflowError, AssertionError, AttributeError,
+    struct.error,
 )  # fmt: skip
 """What the reader raises of a file that is cut off or something else."""
 LAYER = {
@@ -166,7 +167,7 @@ class GgufFile:
                 " read here; take a file with another type of weights."
             ) from exc
         except MemoryError as exc:
-            raise ModelError(f"There is not enough memory to read {self.path}.") from exc
+            raise _too_large(self.path) from exc
         except UNREADABLE as exc:
             raise BadModel(f"{self.path}: the tensor {tensor.name} cannot be read.") from exc
 
@@ -176,13 +177,17 @@ def _open(path: Path) -> Any:
         raise BadModel(f"There is no file {path}; check the path.")
     if path.stat().st_size > LARGEST:
         raise BadModel(f"{path} is larger than {LARGEST} bytes; take a smaller model.")
-    with path.open("rb") as file:
-        if file.read(4) != b"GGUF":
-            raise BadModel(f"{path} is no GGUF file.")
+    check_head(path)
     try:
         return GGUFReader(path)
+    except MemoryError as exc:
+        raise _too_large(path) from exc
     except UNREADABLE as exc:
         raise BadModel(f"{path} is cut off or damaged: {exc}; fetch it again.") from exc
+
+
+def _too_large(path: Path) -> ModelError:
+    return ModelError(f"There is not enough memory to read {path}.")
 
 
 def _name(name: str) -> str | None:
