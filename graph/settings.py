@@ -7,8 +7,20 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _sendable(key: SecretStr) -> SecretStr:
+    """Return a key without what stands around it: a line's end would end the header it goes in."""
+    bare = key.get_secret_value().strip()
+    if not (bare.isascii() and bare.isprintable()) or " " in bare:
+        raise ValueError("a key has no blanks and no characters beyond ASCII")
+    return SecretStr(bare)
+
+
+Key = Annotated[SecretStr, AfterValidator(_sendable)]
+"""A key of the service."""
 
 
 class Settings(BaseSettings):
@@ -21,6 +33,7 @@ class Settings(BaseSettings):
         frozen=True,
         extra="ignore",
         allow_inf_nan=False,
+        hide_input_in_errors=True,
     )
 
     home: Annotated[Path, Field(description="Directory of all state.")] = Path(".pillion")
@@ -93,7 +106,7 @@ class Settings(BaseSettings):
     ] = ""
 
     key: Annotated[
-        SecretStr | None,
+        Key | None,
         Field(description="Key that commands show a running service, in place of that name."),
     ] = None
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gguf import GGUFWriter, TokenType
+from gguf import GGUFValueType, GGUFWriter, TokenType
 from safetensors.numpy import load_file, save_file
 from tokenizers.pre_tokenizers import ByteLevel
 
@@ -61,6 +61,8 @@ def make_gguf(
     heads: int = HEADS,
     context: int = 256,
     merges: Sequence[str] = MERGES,
+    epsilon: Any = 1e-5,
+    rope_base: Any = 10_000.0,
 ) -> Path:
     """Write a GGUF file."""
     writer = GGUFWriter(path, architecture)
@@ -70,8 +72,11 @@ def make_gguf(
     writer.add_feed_forward_length(HIDDEN)
     writer.add_head_count(heads)
     writer.add_head_count_kv(HEADS_KV)
-    writer.add_rope_freq_base(10_000.0)
-    writer.add_layer_norm_rms_eps(1e-5)
+    for field, value in (
+        ("attention.layer_norm_rms_epsilon", epsilon), ("rope.freq_base", rope_base)
+    ):  # fmt: skip
+        kind = GGUFValueType.FLOAT32 if isinstance(value, float) else GGUFValueType.get_type(value)
+        writer.add_key_value(f"{architecture}.{field}", value, kind)
     tokens = vocabulary(merges)
     kinds = [TokenType.CONTROL] * len(SPECIAL) + [TokenType.NORMAL] * (len(tokens) - len(SPECIAL))
     writer.add_tokenizer_model("gpt2")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, cast, get_args
 
 import typer
@@ -142,12 +143,7 @@ def decide(
         record(Beside(settings, ledger))
         return _Answered.read(ledger, [proposal])
 
-    try:
-        answered = with_queue(work, settings=settings, quiet=json)
-    except Busy:
-        # The command that works here now carries the answer out, or the next one.
-        answered = with_ledger(beside, settings)
-    _show_answers(answered, json=json)
+    _show_answers(_or_beside(settings, work, beside, quiet=json), json=json)
 
 
 def undo(
@@ -235,8 +231,25 @@ def ask_all(
             save_report(settings, queue.ledger, thread)
         return _Answered.read(queue.ledger, [o.proposal.id for o in answered])
 
+    def beside(ledger: Ledger) -> _Answered:
+        return _Answered.read(ledger, [o.proposal.id for o in answered])
+
     if answered:
-        _show_answers(with_queue(deliver, settings=settings), json=False)
+        _show_answers(_or_beside(settings, deliver, beside), json=False)
+
+
+def _or_beside(
+    settings: Settings,
+    work: Callable[[Queue], Coroutine[Any, Any, _Answered]],
+    beside: Callable[[Ledger], _Answered],
+    *,
+    quiet: bool = False,
+) -> _Answered:
+    """Do work on the queue; beside another command, which carries answers out, or the next one."""
+    try:
+        return with_queue(work, settings=settings, quiet=quiet)
+    except Busy:
+        return with_ledger(beside, settings)
 
 
 def _ask(settings: Settings, offer: Offer) -> bool:
@@ -270,10 +283,10 @@ def _take(settings: Settings, offer: Offer, choice: str) -> None:
     edited = merge_change(offer.proposal.change, text) if choice == "e" else None
     verdict = {"a": "approve", "r": "reject", "e": "edit"}[choice]
 
-    async def work(queue: Queue) -> None:
-        answer(queue, offer.proposal.id, verdict, reason, edited)
+    def record(ledger: Ledger) -> None:
+        answer(Beside(settings, ledger), offer.proposal.id, verdict, reason, edited)
 
-    with_queue(work, settings=settings, quiet=True)
+    with_ledger(record, settings)
 
 
 def _show_answers(answered: _Answered, *, json: bool) -> None:

@@ -49,8 +49,8 @@ EXIT_CODES = {
     STOPPED: "stopped by Ctrl-C or SIGTERM; the next command continues",
     READER_LEFT: "whoever read the output left, as under `| head`",
 }
-TOKEN = "PILLION_PRODUCT_TOKEN"
-"""The one setting that is never shown."""
+SECRETS = ("PILLION_PRODUCT_TOKEN", "PILLION_KEY", "PILLION_MCP_KEY")
+"""Settings that are never shown."""
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 
@@ -116,7 +116,7 @@ def _checked(kind: type[S]) -> S:
         prefix = kind.model_config.get("env_prefix", "")
         for problem in exc.errors():
             name = prefix + "_".join(str(p) for p in problem["loc"]).upper()
-            given = f"={problem['input']}" if problem["loc"] and name != TOKEN else ""
+            given = f"={problem['input']}" if problem["loc"] and name not in SECRETS else ""
             tell(f"The setting {name}{given} is not valid: {problem['msg']}.", to=err)
         raise typer.Exit(2) from exc
     except (OSError, UnicodeDecodeError) as exc:

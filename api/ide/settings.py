@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from graph.settings import Key
 
 
 class McpSettings(BaseSettings):
@@ -17,9 +19,10 @@ class McpSettings(BaseSettings):
         env_ignore_empty=True,
         frozen=True,
         extra="ignore",
+        hide_input_in_errors=True,
     )
 
     key: Annotated[
-        SecretStr | None,
+        Key | None,
         Field(description="Key shown to the service; the person at this machine without one."),
     ] = None

@@ -101,6 +101,25 @@ def test_a_secret_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         assert SECRET not in shown
 
 
+@pytest.mark.parametrize("around", ["\r", " ", "\n"])
+def test_what_stands_around_a_key_is_no_part_of_it(
+    around: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PILLION_KEY", f"{SECRET}{around}")
+    key = Settings().key
+    assert key is not None and key.get_secret_value() == SECRET
+
+
+@pytest.mark.parametrize("inside", ["\n", "\x1b", " ", "\u00fc"])
+def test_a_key_that_no_header_carries_is_refused_and_not_shown(
+    inside: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PILLION_KEY", f"{SECRET}{inside}x")
+    with pytest.raises(ValidationError, match="a key has no blanks") as caught:
+        Settings()
+    assert SECRET not in str(caught.value)
+
+
 @pytest.mark.parametrize("kind", [Settings, ProductSettings])
 def test_what_is_named_like_a_secret_is_one(kind: type[Settings] | type[ProductSettings]) -> None:
     for name, field in kind.model_fields.items():

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from tools.slm.decoding import Read, decode, shares
 from tools.slm.engine import Prompt, Schema, Stop, Stopped
-from tools.slm.errors import BadModel, ModelError
+from tools.slm.errors import BadModel
 from tools.slm.vocabulary import Laid, Vocabulary
 
 PIECE = 64
@@ -32,8 +32,6 @@ class Sizes(NamedTuple):
 
 class Context(Protocol):
     """A loaded model with room for one sequence of tokens; raises `ModelError`."""
-
-    vocabulary: int
 
     def read(self, tokens: Sequence[int]) -> Any:
         """Read tokens, a batch at most, and return the logits of the next, as float32."""
@@ -91,8 +89,6 @@ class ContextEngine:
         turn = self._turn
 
         def read(tokens: Sequence[int]) -> Any:
-            if not all(0 <= t < self._context.vocabulary for t in tokens):
-                raise ModelError("A token is not one of this model's; its tokenizer is another's.")
             for start in range(0, len(tokens), PIECE):
                 if stop() or turn != self._turn:
                     raise Stopped("The answer was not wanted any more.")

@@ -10,7 +10,7 @@ import numpy as np
 from llguidance import LLMatcher
 
 from tools.slm.engine import Schema, TooFewTokens
-from tools.slm.errors import ModelError
+from tools.slm.errors import BadModel, ModelError
 from tools.slm.vocabulary import Vocabulary
 
 Read = Callable[[Sequence[int]], Any]
@@ -18,10 +18,20 @@ Read = Callable[[Sequence[int]], Any]
 
 
 def shares(logits: Any, tokens: Sequence[int], choices: Sequence[str]) -> dict[str, float]:
-    """Return the probability of each choice among them, by the logit of its first token."""
-    found = np.array([logits[token] for token in tokens], np.float64)
+    """Return the probability of each choice among them, by the logit of its first token.
+
+    Raises `BadModel` for logits that are no numbers.
+    """
+    numbers = _numbers(logits)
+    found = np.array([numbers[token] for token in tokens], np.float64)
     parts = np.exp(found - found.max())
     return dict(zip(choices, (parts / parts.sum()).tolist(), strict=True))
+
+
+def _numbers(logits: Any) -> Any:
+    if not np.isfinite(logits).all():
+        raise BadModel("The model computes what is no number; fetch or convert it again.")
+    return logits
 
 
 def decode(
@@ -46,7 +56,7 @@ def _free(
 ) -> Iterator[list[int]]:
     unread = list(rest)
     for _ in range(limit):
-        token = int(np.argmax(read(unread)))
+        token = int(np.argmax(_numbers(read(unread))))
         if vocabulary.ends(token):
             return
         yield (unread := [token])
@@ -66,7 +76,7 @@ def _bounded(
             yield forced
         if bounds.is_stopped():
             return
-        token = likeliest(read(unread), bounds)
+        token = likeliest(_numbers(read(unread)), bounds)
         if vocabulary.ends(token):
             return
         left -= 1

@@ -9,6 +9,7 @@ import json
 import math
 import struct
 from collections.abc import Iterator, Mapping
+from operator import index
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -24,6 +25,8 @@ UNFIT = (
 )  # fmt: skip
 """Keys of a config that say the model computes in a way that is not written here."""
 MOST_LAYERS = 200
+WRONG = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What is raised by reading somebody's JSON that holds something else."""
 
 
 class Shape(NamedTuple):
@@ -92,7 +95,8 @@ def shape_of(place: Path) -> Shape:
     """Return the sizes in a directory's config; raises `BadModel` for a model of another family."""
     try:
         config = dict(json.loads((place / "config.json").read_bytes()))
-    except (OSError, ValueError, TypeError) as exc:
+        config |= turned(config)
+    except (OSError, *WRONG) as exc:
         raise BadModel(f"{place}: its config cannot be read: {exc}.") from exc
     unfit = [k for k in UNFIT if config.get(k)]
     if config.get("model_type") != "llama" or unfit:
@@ -105,27 +109,47 @@ def shape_of(place: Path) -> Shape:
             width=int(config["hidden_size"]),
             hidden=int(config["intermediate_size"]),
             heads=heads,
-            heads_kv=int(config.get("num_key_value_heads", heads)),
+            heads_kv=int(config.get("num_key_value_heads") or heads),
             context=int(config["max_position_embeddings"]),
-            rope_base=float(_rope(config)),
+            rope_base=float(config.get("rope_theta") or 10_000.0),
             epsilon=float(config["rms_norm_eps"]),
             tokens=int(config["vocab_size"]),
         )
-    except (KeyError, TypeError, ValueError) as exc:
+    except WRONG as exc:
         raise BadModel(f"{place}: its config lacks a size or holds a wrong one: {exc}.") from exc
-    fits = min(found.heads, found.heads_kv) > 0 and found.width % found.heads == 0
-    divides = fits and found.heads % found.heads_kv == 0
-    if not divides or config.get("head_dim", found.head) != found.head:
+    check_possible(found, place)
+    if (config.get("head_dim") or found.head) != found.head:
         raise BadModel(f"{place}: its attention heads do not divide its width.")
-    if min(found.width, found.hidden, found.context, found.tokens) < 1:
-        raise BadModel(f"{place}: its config holds a size that no model can have.")
-    if not 0 < found.layers <= MOST_LAYERS:
-        raise BadModel(f"{place}: it has {found.layers} layers, not between 1 and {MOST_LAYERS}.")
     return found
 
 
-def _rope(config: Mapping[str, Any]) -> Any:
-    return config.get("rope_theta") or config.get("rope_parameters", {}).get("rope_theta", 10_000.0)
+def turned(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a config says of the rotary embedding, by the names that are read here.
+
+    Transformers 5 keeps all of it in `rope_parameters`, which mlx-lm does not know of this family.
+    """
+    told = config.get("rope_parameters")
+    if not isinstance(told, Mapping):
+        return {}
+    found = {"rope_theta": told.get("rope_theta")}
+    if told.get("rope_type", "default") != "default":
+        found["rope_scaling"] = dict(told)
+    return {k: v for k, v in found.items() if v is not None and config.get(k) is None}
+
+
+def check_possible(shape: Shape, place: Path) -> None:
+    """Raise `BadModel` for sizes that no model can have."""
+    if min(shape.width, shape.hidden, shape.context, shape.tokens) < 1:
+        raise BadModel(f"{place}: its config holds a size that no model can have.")
+    if not 0 < shape.layers <= MOST_LAYERS:
+        raise BadModel(f"{place}: it has {shape.layers} layers, not between 1 and {MOST_LAYERS}.")
+    fits = min(shape.heads, shape.heads_kv) > 0 and shape.width % shape.heads == 0
+    if not fits or shape.heads % shape.heads_kv:
+        raise BadModel(f"{place}: its attention heads do not divide its width.")
+    if shape.head % 2:
+        raise BadModel(f"{place}: its attention heads have no two halves, which are turned.")
+    if not all(math.isfinite(n) and n > 0 for n in (shape.rope_base, shape.epsilon)):
+        raise BadModel(f"{place}: it holds a number of its embedding or norms that cannot be.")
 
 
 def stored(place: Path, shape: Shape) -> dict[str, Stored]:
@@ -159,21 +183,20 @@ def _header(path: Path) -> Iterator[tuple[str, Stored]]:
         size = path.stat().st_size
         with path.open("rb") as file:
             start = 8 + struct.unpack("<Q", file.read(8))[0]
-            told = json.loads(file.read(start - 8))
+            # Looked at first: room is made for as much as is asked for.
+            told = json.loads(file.read(start - 8 if start <= size else 0))
         for name, tensor in told.items():
             if name != "__metadata__":
                 yield name, _stored(path, name, start, size, tensor)
-    except (
-        ValueError, KeyError, TypeError, AttributeError, OverflowError, OSError, struct.error
-    ) as exc:  # fmt: skip
+    except (*WRONG, OSError, struct.error) as exc:
         raise BadModel(f"{path} does not hold what its header says: {exc}.") from exc
 
 
 def _stored(path: Path, name: str, start: int, size: int, told: Mapping[str, Any]) -> Stored:
-    kind, shape = told["dtype"], tuple(told["shape"])
+    kind, shape = told["dtype"], tuple(map(index, told["shape"]))
     if kind not in get_args(Kind):
         raise BadModel(f"{path}: {name} is kept as {kind}, which is not computed here.")
-    begin, end = told["data_offsets"]
+    begin, end = map(index, told["data_offsets"])
     length = math.prod(shape) * np.dtype(DTYPES[kind]).itemsize
     if end - begin != length or begin < 0 or start + end > size:
         raise BadModel(f"{path}: {name} does not lie where its header says.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,16 +11,17 @@ from typing import Any
 import numpy as np
 from gguf import GGUFReader, dequantize
 
-from tools.slm.errors import BadModel
-from tools.slm.family import MOST_LAYERS, Shape, expected
+from tools.slm.errors import BadModel, ModelError
+from tools.slm.family import MOST_LAYERS, Shape, check_possible, expected
+from tools.slm.gguf_head import check_head
 
 LARGEST = 4_000_000_000
 """Bytes of a file: ten times the default model, and far above what fits beside a product."""
 MOST_WEIGHTS = 1_000_000_000
 MOST_TOKENS = 500_000
 UNREADABLE = (
-    ValueError, IndexError, KeyError, TypeError, OverflowError, MemoryError, AssertionError,
-    AttributeError, struct.error,
+    ValueError, IndexError, KeyError, TypeError, OverflowError, AssertionError, AttributeError,
+    struct.error,
 )  # fmt: skip
 """What the reader raises of a file that is cut off or something else."""
 LAYER = {
@@ -33,6 +35,7 @@ LAYER = {
     "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj",
 }
+LAYER_NUMBER = re.compile(r"[0-9]{1,3}")
 OUTER = {
     "token_embd": "model.embed_tokens",
     "output_norm": "model.norm",
@@ -65,13 +68,12 @@ class GgufFile:
             heads=self._whole(key + "attention.head_count", 1024),
             heads_kv=self._whole(key + "attention.head_count_kv", 1024),
             context=self._whole(key + "context_length", 10_000_000),
-            rope_base=float(self.value(key + "rope.freq_base", 10_000.0)),
-            epsilon=float(self.value(key + "attention.layer_norm_rms_epsilon")),
+            rope_base=self._real(key + "rope.freq_base", 10_000.0),
+            epsilon=self._real(key + "attention.layer_norm_rms_epsilon"),
             tokens=len(self.tokens),
         )
-        if found.width % found.heads or found.heads % found.heads_kv:
-            raise BadModel(f"{self.path}: its attention heads do not divide its width.")
-        if not 0 < found.tokens <= MOST_TOKENS:
+        check_possible(found, self.path)
+        if found.tokens > MOST_TOKENS:
             raise BadModel(f"{self.path}: a vocabulary of {found.tokens} tokens is not possible.")
         return found
 
@@ -118,6 +120,12 @@ class GgufFile:
             raise BadModel(f"{self.path}: {name} is {found!r}, not between 1 and {most}.")
         return found
 
+    def _real(self, name: str, default: float | None = None) -> float:
+        found = self.value(name, default)
+        if not isinstance(found, int | float):
+            raise BadModel(f"{self.path}: {name} is no number.")
+        return float(found)
+
     def weights(self) -> Iterator[tuple[str, Any]]:
         """Yield each tensor by its Hugging Face name, in half precision.
 
@@ -137,19 +145,31 @@ class GgufFile:
             raise BadModel(f"{self.path} is not whole: {missing[0]} is missing.")
 
     def _array(self, tensor: Any, shape: tuple[int, ...], name: str) -> Any:
-        try:
-            found = dequantize(tensor.data, tensor.tensor_type)
-        except (*UNREADABLE, NotImplementedError) as exc:
-            raise BadModel(f"{self.path}: the tensor {tensor.name} cannot be read.") from exc
-        if found.shape != shape:
-            raise BadModel(f"{self.path}: {tensor.name} has the shape {found.shape}, not {shape}.")
+        told = tuple(tensor.shape[::-1].tolist())
+        if told != shape:
+            raise BadModel(f"{self.path}: {tensor.name} has the shape {told}, not {shape}.")
+        with np.errstate(over="ignore"):
+            found = self._dequantized(tensor).astype(np.float16)
         if not np.isfinite(found).all():
             raise BadModel(f"{self.path}: {tensor.name} holds something that is no number.")
         heads = {"q_proj": self.shape.heads, "k_proj": self.shape.heads_kv}
         for part, count in heads.items():
             if f".{part}." in name:
                 found = _unrotated(found, count)
-        return found.astype(np.float16)
+        return found
+
+    def _dequantized(self, tensor: Any) -> Any:
+        try:
+            return dequantize(tensor.data, tensor.tensor_type)
+        except NotImplementedError as exc:
+            raise BadModel(
+                f"{self.path}: {tensor.name} is kept as {tensor.tensor_type.name}, which is not"
+                " read here; take a file with another type of weights."
+            ) from exc
+        except MemoryError as exc:
+            raise _too_large(self.path) from exc
+        except UNREADABLE as exc:
+            raise BadModel(f"{self.path}: the tensor {tensor.name} cannot be read.") from exc
 
 
 def _open(path: Path) -> Any:
@@ -157,19 +177,23 @@ def _open(path: Path) -> Any:
         raise BadModel(f"There is no file {path}; check the path.")
     if path.stat().st_size > LARGEST:
         raise BadModel(f"{path} is larger than {LARGEST} bytes; take a smaller model.")
-    with path.open("rb") as file:
-        if file.read(4) != b"GGUF":
-            raise BadModel(f"{path} is no GGUF file.")
+    check_head(path)
     try:
         return GGUFReader(path)
+    except MemoryError as exc:
+        raise _too_large(path) from exc
     except UNREADABLE as exc:
         raise BadModel(f"{path} is cut off or damaged: {exc}; fetch it again.") from exc
+
+
+def _too_large(path: Path) -> ModelError:
+    return ModelError(f"There is not enough memory to read {path}.")
 
 
 def _name(name: str) -> str | None:
     """Return the Hugging Face name of a tensor of GGUF's, or None."""
     match name.split("."):
-        case ["blk", number, part, "weight"] if part in LAYER and number.isdecimal():
+        case ["blk", number, part, "weight"] if part in LAYER and LAYER_NUMBER.fullmatch(number):
             return f"model.layers.{int(number)}.{LAYER[part]}.weight"
         case [part, "weight"] if part in OUTER:
             return f"{OUTER[part]}.weight"

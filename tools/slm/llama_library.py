@@ -141,9 +141,7 @@ class Context:
             self._c.llama_model_free(self._model)
             raise ModelError(f"There is not enough memory for {path}.")
         self._memory = self._c.llama_get_memory(self._context)
-        self.vocabulary: int = self._c.llama_vocab_n_tokens(
-            self._c.llama_model_get_vocab(self._model)
-        )
+        self._tokens: int = self._c.llama_vocab_n_tokens(self._c.llama_model_get_vocab(self._model))
 
     def close(self) -> None:
         """Give the memory back."""
@@ -156,7 +154,7 @@ class Context:
         if self._c.llama_decode(self._context, self._c.llama_batch_get_one(array, len(tokens))):
             raise ModelError(f"llama.cpp could not read on: {self._library.said}.")
         logits = self._c.llama_get_logits_ith(self._context, -1)
-        return np.ctypeslib.as_array(logits, (self.vocabulary,)).copy()
+        return np.ctypeslib.as_array(logits, (self._tokens,)).copy()
 
     def forget(self, position: int) -> None:
         """Forget what was read from a position on."""

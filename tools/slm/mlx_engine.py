@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from mlx_lm.utils import load_model
 from tools.slm.decoding import decode, shares
 from tools.slm.engine import Prompt, Schema, Stop, Stopped
 from tools.slm.errors import BadModel, ModelError
+from tools.slm.family import turned
 from tools.slm.tuning import layers
 from tools.slm.vocabulary import Laid, Vocabulary
 
@@ -34,7 +36,8 @@ class MlxEngine:
     def __init__(self, place: Path, adapter: Path | None = None) -> None:
         self.blas = LOADED
         try:
-            self._model, config = load_model(place)
+            config = json.loads((place / "config.json").read_bytes())
+            self._model, config = load_model(place, model_config=turned(config))
             self._vocabulary = Vocabulary(place / "tokenizer.json", config)
         except MemoryError as exc:
             raise ModelError(f"There is not enough memory for {place}.") from exc

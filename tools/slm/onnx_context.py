@@ -13,7 +13,7 @@ import numpy as np
 import onnxruntime
 
 from tools.slm.context_engine import Sizes
-from tools.slm.errors import BadModel, ModelError, Unavailable
+from tools.slm.errors import ModelError, Unavailable
 from tools.slm.memory import give_back
 from tools.slm.onnx_graph import graph_of
 from tools.slm.onnx_library import readable
@@ -27,7 +27,6 @@ class Context:
 
     def __init__(self, place: Path, sizes: Sizes) -> None:
         shape, found = readable(place)
-        self.vocabulary = shape.tokens
         # Behind links, as in a download cache; ONNX Runtime reads nothing outside the folder.
         folder = Path(os.path.commonpath([weight.file.parent for weight in found.values()]))
         graph = graph_of(shape, found, folder, sizes.tokens)
@@ -65,8 +64,6 @@ class Context:
             self._session.run_with_iobinding(self._bound)
         except Exception as exc:
             raise ModelError(f"ONNX Runtime could not read on: {exc}") from exc
-        if not np.isfinite(self._logits).all():
-            raise BadModel("The model computes what is no number; fetch or convert it again.")
         self._at = total
         return self._logits[0, 0].copy()
 

@@ -12,7 +12,7 @@ from llguidance import LLMatcher, LLTokenizer
 from tokenizers import Tokenizer
 
 from tools.slm.engine import MOST_CHARACTERS, MOST_TOKENS, Prompt, PromptTooLong, Schema
-from tools.slm.errors import ModelError
+from tools.slm.errors import BadModel, ModelError
 
 SPELLING: Any = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 """How JSON is written, so that no model can fill its answer with blanks."""
@@ -38,15 +38,24 @@ class Vocabulary:
 
     @cached_property
     def _guide(self) -> LLTokenizer:
-        return LLTokenizer(self._text, n_vocab=self.size, eos_token=self._ends or None)
+        try:
+            return LLTokenizer(self._text, n_vocab=self.size, eos_token=self._ends or None)
+        except ValueError as exc:
+            raise BadModel(f"This model's tokenizer and its config do not fit: {exc}.") from exc
 
     def tokens(self, text: str, *, trusted: bool) -> list[int]:
-        """Return a text's tokens; only trusted text may hold special ones."""
+        """Return a text's tokens; only trusted text may hold special ones.
+
+        Raises `ModelError` for a token that the model has no row for: what reads it looks no more.
+        """
         if len(text) > self.context * MOST_CHARACTERS:
             raise PromptTooLong(f"A text of {len(text)} characters is too long for this model.")
         # Foreign text that spells a special token stays text.
         self._tokenizer.encode_special_tokens = not trusted
-        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+        found = list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+        if max(found, default=0) >= self.size:
+            raise ModelError("A token is not one of this model's; its tokenizer is another's.")
+        return found
 
     def firsts(self, choices: Sequence[str]) -> list[int]:
         """Return the first token of each choice; raises `ModelError` unless they are different."""

@@ -14,6 +14,7 @@ import duckdb
 import pytest
 from filelock import FileLock
 
+from api.cli import answering
 from api.cli.answering import merge_change
 from graph import steward
 from graph.errors import InvalidAnswer
@@ -210,6 +211,28 @@ def test_an_approval_after_expiry_is_refused_and_the_proposal_expires(
     assert "`pillion run`" in said
     assert "Nothing waits" in invoke(home, "review").stdout
     assert type_of_amount(home) == "VARCHAR"
+
+
+def test_an_answer_given_in_a_review_outlasts_a_command_that_begins_meanwhile(
+    asked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = FileLock(asked / "steward.lock")
+    given = iter(["r", "not now"])
+
+    def ask(*question: object, **options: object) -> str:
+        other.acquire()
+        return next(given, "s")
+
+    monkeypatch.setattr(answering.Prompt, "ask", ask)
+    monkeypatch.setattr(steward, "LOCK_SECONDS", 0.1)
+    try:
+        said = invoke(asked, "review")
+    finally:
+        other.release(force=True)
+    assert (said.exit_code, said.stderr) == (0, "")
+    assert "rejected; it is not offered again" in said.stdout
+    (proposal,) = document(asked, "status")["undelivered"]
+    assert "was already answered" in refusal(invoke(asked, "decide", proposal, "approve"), 3)
 
 
 def review_in_a_terminal(home: Path, answers: list[tuple[str, str]]) -> tuple[int, str]:

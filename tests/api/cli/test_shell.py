@@ -38,6 +38,14 @@ def test_a_bad_setting_is_named_with_its_value_and_exit_code_2(
     assert f"{name}={value} is not valid" in said
 
 
+@pytest.mark.parametrize(
+    ("name", "command"), [("PILLION_KEY", ["status"]), ("PILLION_MCP_KEY", ["mcp"])]
+)
+def test_a_bad_key_is_named_and_not_shown(name: str, command: list[str], home: Path) -> None:
+    said = refusal(invoke(home, *command, **{name: "pil_hers and more"}), 2)
+    assert f"The setting {name} is not valid" in said and "pil_hers" not in said
+
+
 def test_an_empty_setting_means_its_default(home: Path) -> None:
     assert invoke(home, "status", PILLION_BUDGET_SECONDS="").exit_code == 0
 

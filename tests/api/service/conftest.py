@@ -1,8 +1,9 @@
-"""The service in this process without a socket, and a served one with a client of it."""
+"""The service in this process without a socket, a served one with a client, an issuer of tokens."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,13 @@ import pytest
 from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
 
+from api.service.access import Access
 from api.service.app import build_app
+from api.service.keys import Keys
 from api.service.service import Service, open_service
 from api.service.settings import ServiceSettings
 from graph.settings import Settings
+from tests.api.service.issuer import Issuer, publishing
 
 HOST = "http://127.0.0.1"
 
@@ -42,3 +46,22 @@ def url(tmp_path_factory: pytest.TempPathFactory, serve: Any) -> Iterator[str]:
 @pytest.fixture
 def client(url: str) -> LangGraphClient:
     return get_client(url=url, api_key=None)
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    with publishing() as publisher:
+        yield publisher
+
+
+@pytest.fixture
+def more() -> dict[str, Any]:
+    """Settings beside the issuer's."""
+    return {}
+
+
+@pytest.fixture
+def access(tmp_path: Path, issuer: Issuer, more: dict[str, Any]) -> Iterator[Access]:
+    limits = ServiceSettings(**{**issuer.settings, **more})
+    with closing(Keys(tmp_path / "keys.db")) as keys:
+        yield Access.of("local", keys, limits)

@@ -15,7 +15,13 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
+from api.service.access import Access
+from api.service.problems import Refused
+
 AUDIENCE = "https://pillion.example"
+ADA = (200, "ada")
+INVALID = (401, "invalid_token")
+"""What becomes of a token of ada's, and of one that is none."""
 
 
 @cache
@@ -97,3 +103,16 @@ def publishing() -> Iterator[Issuer]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def bearer(token: str) -> dict[str, str]:
+    """Return the header that shows a token."""
+    return {"authorization": f"Bearer {token}"}
+
+
+async def told(access: Access, token: str) -> tuple[int, str]:
+    """Return status and code of what becomes of a token; 200 with its holder's name."""
+    try:
+        return 200, (await access.authenticate(bearer(token))).principal.name
+    except Refused as exc:
+        return exc.status, exc.code

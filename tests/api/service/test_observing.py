@@ -15,7 +15,7 @@ import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.api.service.issuer import Issuer, publishing
+from tests.api.service.issuer import Issuer
 from tests.commands import make_home
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -108,12 +108,6 @@ def test_a_trace_goes_from_the_request_to_the_product_server(
         "pillion: run",
         "pillion: POST /v1/products/{product}/runs",
     ]
-
-
-@pytest.fixture
-def issuer() -> Iterator[Issuer]:
-    with publishing() as publisher:
-        yield publisher
 
 
 PRODUCT_TOKEN = "planted-product-token-0123456789"

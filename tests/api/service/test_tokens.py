@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import closing
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -19,30 +18,14 @@ from pydantic import ValidationError
 
 from api.service import jwks
 from api.service.access import Access
-from api.service.app import build_app
-from api.service.jwks import MAX_BYTES, PAUSE_SECONDS
-from api.service.keys import Keys
 from api.service.problems import Refused
 from api.service.service import Service, open_service
 from api.service.settings import ServiceSettings
 from api.service.tokens import MAX_TOKEN
 from graph.settings import Settings
-from tests.api.service.conftest import HOST
-from tests.api.service.issuer import AUDIENCE, Issuer, key_of, public_jwk, publishing
+from tests.api.service.issuer import ADA, AUDIENCE, INVALID, Issuer, bearer, key_of, told
 from tests.api.service.test_guard import problem_of
 from tests.commands import invoke, refusal
-
-
-@pytest.fixture
-def issuer() -> Iterator[Issuer]:
-    with publishing() as publisher:
-        yield publisher
-
-
-@pytest.fixture
-def more() -> dict[str, Any]:
-    """Settings beside the issuer's."""
-    return {}
 
 
 @pytest.fixture
@@ -53,50 +36,8 @@ async def service(tmp_path: Path, issuer: Issuer, more: dict[str, Any]) -> Async
         yield opened
 
 
-@pytest.fixture
-async def http(service: Service) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(build_app(service), raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url=HOST) as client:
-        yield client
-
-
-@pytest.fixture
-def later(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Let the service believe that time passed."""
-    real, passed = time.monotonic, [0.0]
-
-    def sleep(seconds: float) -> None:
-        passed[0] += seconds
-
-    monkeypatch.setattr(jwks.time, "monotonic", lambda: real() + passed[0])
-    return sleep
-
-
-@pytest.fixture
-def access(tmp_path: Path, issuer: Issuer, more: dict[str, Any]) -> Iterator[Access]:
-    limits = ServiceSettings(**{**issuer.settings, **more})
-    with closing(Keys(tmp_path / "keys.db")) as keys:
-        yield Access.of("local", keys, limits)
-
-
-def bearer(token: str) -> dict[str, str]:
-    return {"authorization": f"Bearer {token}"}
-
-
 async def ask(http: httpx.AsyncClient, token: str, path: str = "/info") -> httpx.Response:
     return await http.get(path, headers=bearer(token))
-
-
-async def told(access: Access, token: str) -> tuple[int, str]:
-    """Return status and code of what becomes of a token; 200 with its holder's name."""
-    try:
-        return 200, (await access.authenticate(bearer(token))).principal.name
-    except Refused as exc:
-        return exc.status, exc.code
-
-
-ADA = (200, "ada")
-INVALID = (401, "invalid_token")
 
 
 async def test_a_token_of_the_issuer_is_its_holder_with_the_roles_it_names(
@@ -110,14 +51,6 @@ async def test_a_token_of_the_issuer_is_its_holder_with_the_roles_it_names(
     assert problem_of(await ask(http, token, "/metrics")) == (403, "forbidden")
     assert service.access.identify(bearer(token)) == caller
     assert issuer.asked == 1
-
-
-@pytest.mark.parametrize("kid, algorithm", [("ec", "ES256"), ("ed", "EdDSA"), ("one", "PS256")])
-async def test_every_kind_of_key_is_taken(
-    access: Access, issuer: Issuer, kid: str, algorithm: str
-) -> None:
-    issuer.keys = [public_jwk(kid)]
-    assert await told(access, issuer.token(kid, algorithm)) == ADA
 
 
 def unsigned(issuer: Issuer) -> str:
@@ -202,80 +135,9 @@ async def test_what_is_wrong_with_a_token_is_told_in_the_header_too(
     assert answer.headers["www-authenticate"].startswith(f'Bearer realm="pillion", {challenge}')
 
 
-async def test_a_key_is_not_used_with_an_algorithm_that_is_not_its_own(
-    access: Access, issuer: Issuer
-) -> None:
-    issuer.keys = [public_jwk("one", alg="RS256")]
-    assert await told(access, issuer.token(algorithm="PS256")) == INVALID
-    elliptic = jwt.encode({"sub": "x"}, key_of("ec"), "ES256", headers={"kid": "one"})
-    assert await told(access, elliptic) == INVALID
-
-
-@pytest.mark.parametrize(
-    "key",
-    [
-        {"kty": "oct", "kid": "one", "k": "c2VjcmV0"},
-        public_jwk("one", use="enc"),
-        {**public_jwk("small"), "kid": "one"},
-        {"kty": "RSA", "kid": "one"},
-        "one",
-    ],
-)
-async def test_only_public_keys_for_signatures_are_kept(
-    access: Access, issuer: Issuer, key: Any
-) -> None:
-    issuer.keys = [key, public_jwk("two")]
-    assert await told(access, issuer.token("one")) == INVALID
-    assert await told(access, issuer.token("two")) == ADA
-
-
 async def test_the_clock_of_the_issuer_may_be_a_little_off(access: Access, issuer: Issuer) -> None:
     now = int(time.time())
     assert await told(access, issuer.token(exp=now - 20, nbf=now + 20)) == ADA
-
-
-async def test_a_rotated_key_is_found_and_made_up_ones_do_not_flood_the_issuer(
-    access: Access, issuer: Issuer, later: Any
-) -> None:
-    assert await told(access, issuer.token()) == ADA
-    later(PAUSE_SECONDS + 1)
-    issuer.keys = [public_jwk("two")]
-    assert await told(access, issuer.token("two")) == ADA
-    assert issuer.asked == 2
-    for name in ("x", "y", "z"):
-        forged = jwt.encode({}, key_of("one"), "RS256", headers={"kid": name})
-        assert await told(access, forged) == INVALID
-    assert await told(access, issuer.token()) == INVALID
-    assert issuer.asked == 2
-
-
-@pytest.mark.parametrize(
-    "fault",
-    [
-        {"status": 500}, {"status": 302}, {"body": b"<html>"}, {"body": b'{"keys": {}}'},
-        {"body": b'{"keys": []}'}, {"body": b" " * (MAX_BYTES + 1)}, {"body": b"[" * 100_000},
-    ],
-)  # fmt: skip
-async def test_known_keys_hold_while_the_issuer_is_down_but_not_for_ever(
-    access: Access, issuer: Issuer, later: Any, fault: dict[str, Any]
-) -> None:
-    token = issuer.token(exp=int(time.time()) + 1_000_000)
-    assert await told(access, token) == ADA
-    vars(issuer).update(fault)
-    later(jwks.FRESH_SECONDS + 1)
-    assert await told(access, token) == ADA
-    assert issuer.asked == 2
-    later(jwks.KEPT_SECONDS)
-    assert await told(access, token) == (503, "issuer_unavailable")
-
-
-async def test_a_key_that_was_taken_back_is_forgotten_within_the_hour(
-    access: Access, issuer: Issuer, later: Any
-) -> None:
-    assert await told(access, issuer.token()) == ADA
-    issuer.keys = [public_jwk("two")]
-    later(jwks.FRESH_SECONDS + 1)
-    assert await told(access, issuer.token()) == INVALID
 
 
 async def test_an_issuer_that_never_answers_is_given_up(
@@ -286,18 +148,6 @@ async def test_an_issuer_that_never_answers_is_given_up(
     answer = await ask(http, issuer.token())
     assert problem_of(answer) == (503, "issuer_unavailable")
     assert answer.headers["retry-after"] == "30"
-
-
-async def test_keys_come_from_a_file_as_well(tmp_path: Path, issuer: Issuer) -> None:
-    file = tmp_path / "jwks.json"
-    limits = ServiceSettings(**{**issuer.settings, "oidc_jwks": str(file)})
-    with closing(Keys(tmp_path / "keys.db")) as keys:
-        missing = Access.of("local", keys, limits)
-        assert await told(missing, issuer.token()) == (503, "issuer_unavailable")
-        file.write_bytes(issuer.published)
-        found = Access.of("local", keys, limits)
-        assert await told(found, issuer.token()) == ADA
-    assert issuer.asked == 0
 
 
 @pytest.mark.parametrize(

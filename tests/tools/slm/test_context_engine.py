@@ -18,8 +18,6 @@ from tools.slm.engine import Prompt
 class Counting:
     """Knows what it was given to read; every token is as likely."""
 
-    vocabulary = 264
-
     def __init__(self) -> None:
         self.held: list[int] = []
         self.read_tokens = 0
@@ -28,7 +26,7 @@ class Counting:
         assert len(tokens) <= PIECE
         self.held += tokens
         self.read_tokens += len(tokens)
-        return np.zeros(self.vocabulary, np.float32)
+        return np.zeros(264, np.float32)
 
     def forget(self, position: int) -> None:
         del self.held[position:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ import pytest
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
-from tests.models import HEADS_KV, LAYERS, make_gguf, make_weights
+from tests.models import HEADS_KV, LAYERS, WIDTH, make_gguf, make_weights
+from tools.slm import gguf_file
 from tools.slm.conversion import CONFIG, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, convert
-from tools.slm.errors import BadModel
+from tools.slm.errors import BadModel, ModelError
 from tools.slm.languages import check_directory
 
 
@@ -69,11 +71,18 @@ def with_a(name: str, array: Any) -> dict[str, Any]:
         ({"architecture": "mamba"}, "family 'mamba'"),
         ({"pre": "llama-bpe"}, "gpt2/llama-bpe"),
         ({"heads": 5}, "do not divide"),
+        ({"heads": WIDTH}, "no two halves"),
+        ({"epsilon": "small"}, "epsilon is no number"),
+        ({"epsilon": math.nan}, "cannot be"),
+        ({"rope_base": [1.0, 2.0]}, "freq_base is no number"),
+        ({"rope_base": -1.0}, "cannot be"),
         ({"weights": without("blk.1.ffn_up.weight")}, "layers.1.mlp.up_proj.weight is missing"),
         ({"weights": with_a("evil.weight", [1.0])}, "'evil.weight' that does not belong"),
         ({"weights": with_a("blk.9.attn_v.weight", [1.0])}, "does not belong"),
+        ({"weights": with_a(f"blk.{'9' * 5000}.attn_v.weight", [1.0])}, "does not belong"),
         ({"weights": with_a("output_norm.weight", np.ones(31))}, "shape"),
         ({"weights": with_a("output_norm.weight", np.full(32, np.nan))}, "no number"),
+        ({"weights": with_a("output_norm.weight", np.full(32, 1e9))}, "no number"),
     ],
 )
 def test_a_file_that_holds_something_else_is_refused_and_leaves_nothing(
@@ -82,6 +91,26 @@ def test_a_file_that_holds_something_else_is_refused_and_leaves_nothing(
     with pytest.raises(BadModel, match=said):
         convert(make_gguf(tmp_path / "bad.gguf", **fields), tmp_path / "model")
     assert [p.name for p in tmp_path.iterdir()] == ["bad.gguf"]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (NotImplementedError(), "is kept as F32, which is not read here"),
+        (MemoryError(), "not enough memory to read"),
+        (ValueError(), "token_embd.weight cannot be read"),
+    ],
+)
+def test_a_tensor_that_is_not_read_is_told_with_the_reason(
+    error: Exception, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*given: object) -> None:
+        raise error
+
+    monkeypatch.setattr(gguf_file, "dequantize", failing)
+    with pytest.raises(ModelError, match=said) as caught:
+        convert(make_gguf(tmp_path / "small.gguf"), tmp_path / "model")
+    assert isinstance(caught.value, BadModel) != isinstance(error, MemoryError)
 
 
 def cut(body: bytes, share: float) -> bytes:

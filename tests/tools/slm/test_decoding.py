@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from tests.models import make_gguf, vocabulary
 from tools.slm.conversion import make_tokenizer
 from tools.slm.decoding import decode
 from tools.slm.engine import Schema, TooFewTokens
-from tools.slm.errors import ModelError
+from tools.slm.errors import BadModel, ModelError
 from tools.slm.gguf_file import GgufFile
 from tools.slm.vocabulary import Vocabulary
 
@@ -30,6 +31,18 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Vocabulary:
     path = folder / "tokenizer.json"
     make_tokenizer(GgufFile(make_gguf(folder / "small.gguf"))).save(str(path))
     return Vocabulary(path, CONFIG)
+
+
+@pytest.mark.parametrize("told", [{"vocab_size": 10}, {"eos_token_id": 999}])
+def test_a_config_that_does_not_fit_the_tokenizer_is_told(
+    told: dict[str, int], tmp_path: Path
+) -> None:
+    path = tmp_path / "tokenizer.json"
+    make_tokenizer(GgufFile(make_gguf(tmp_path / "small.gguf"))).save(str(path))
+    found = Vocabulary(path, CONFIG | told)
+    for asked in (lambda: found.ends(5), lambda: found.spelled([70]), lambda: found.bounds({})):
+        with pytest.raises(BadModel, match="do not fit"):
+            asked()
 
 
 def dice(seed: int) -> Callable[[Sequence[int]], Any]:

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
-from tests.models import HEADS, HEADS_KV, LAYERS, WIDTH, make_gguf
+from tests.models import HEADS, HEADS_KV, LAYERS, WIDTH, make_gguf, weights_with
 from tools.slm.conversion import convert
 from tools.slm.engine import Engine, Prompt, PromptTooLong, Stopped, TooFewTokens
 from tools.slm.engines import Files, load
@@ -98,6 +98,24 @@ def test_a_converted_model_computes_what_its_weights_say(place: Path, engine: En
     wanted = np.exp(chosen - chosen.max()) / np.exp(chosen - chosen.max()).sum()
     found = engine.score(Prompt(*parts), CHOICES, never)
     assert list(found.values()) == pytest.approx(wanted.tolist(), abs=2e-3)
+
+
+def test_what_turns_positions_is_read_in_the_newer_form_too(
+    name: Any, files: Files, tmp_path: Path
+) -> None:
+    config = json.loads((files.place / "config.json").read_text())
+    del config["rope_theta"]
+
+    def found(key: str, value: object) -> dict[str, float]:
+        place = Path(shutil.copytree(files.place, tmp_path / key))
+        (place / "config.json").write_text(json.dumps(config | {key: value}))
+        if name == "llama":
+            pack(place, place / "packed.gguf")
+        engine = load(name, Files(place, place / "packed.gguf"))
+        return dict(engine.score(Prompt("the ", "then and then", " on"), CHOICES, never))
+
+    newer = found("rope_parameters", {"rope_theta": 500.0, "rope_type": "default"})
+    assert newer == pytest.approx(found("rope_theta", 500.0), abs=1e-6)
 
 
 def test_a_cached_prefix_changes_no_probability(name: Any, files: Files, engine: Engine) -> None:
@@ -249,12 +267,28 @@ def test_what_is_no_packed_file_is_refused(body: bytes, files: Files, tmp_path: 
         load("llama", Files(files.place, tmp_path / "packed.gguf"))
 
 
-def test_a_tokenizer_of_another_model_is_refused(files: Files, tmp_path: Path) -> None:
+def test_a_tokenizer_of_another_model_is_refused(name: Any, files: Files, tmp_path: Path) -> None:
     other = Path(shutil.copytree(files.place, tmp_path / "other"))
     tokenizer = json.loads((other / "tokenizer.json").read_text())
     tokenizer["model"]["vocab"]["a"] = 9999
     (other / "tokenizer.json").write_text(json.dumps(tokenizer))
-    for name in ("onnx", "llama"):
-        engine = load(name, Files(other, files.packed))
+    engine = load(name, Files(other, files.packed))
+    for prompt, choices in ((Prompt("a"), ("b", "c")), (Prompt("b"), ("a", "c"))):
         with pytest.raises(ModelError, match="tokenizer is another's"):
-            engine.score(Prompt("a"), CHOICES, never)
+            engine.score(prompt, choices, never)
+
+
+def test_a_model_that_computes_no_numbers_gives_no_answer(
+    name: Any, files: Files, tmp_path: Path
+) -> None:
+    other = Path(shutil.copytree(files.place, tmp_path / "other"))
+    huge = np.full(WIDTH, 3e38, np.float32)
+    weights_with(other, lambda w: w.update({"model.norm.weight": huge}))
+    if name == "llama":
+        pack(other, other / "packed.gguf")
+    engine = load(name, Files(other, other / "packed.gguf"))
+    with pytest.raises(BadModel, match="no number"):
+        engine.score(Prompt("a"), CHOICES, never)
+    for schema in (None, SCHEMA):
+        with pytest.raises(BadModel, match="no number"):
+            list(engine.complete(Prompt("a"), schema, 60, never))

@@ -71,6 +71,7 @@ def header_with(place: Path, **told: object) -> None:
         {"shape": [33]}, {"shape": [-1, 7]}, {"shape": "wide"}, {"shape": {}},
         {"data_offsets": [5]}, {"data_offsets": [9, 2]}, {"data_offsets": "ab"},
         {"data_offsets": [0, 10**30]}, {"data_offsets": [-7, 10**9]}, {"dtype": ["F16"]},
+        {"shape": [32.0]}, {"data_offsets": [0.0, 64.0]},
     ],
 )  # fmt: skip
 def test_a_header_that_lies_is_refused(
@@ -85,12 +86,28 @@ def test_a_header_that_lies_is_refused(
 
 
 @pytest.mark.parametrize(
+    "body",
+    [b"", b"[", (2**62).to_bytes(8, "little") + b"{}", b"\xa0\x86\1" + bytes(5) + b"[" * 99_999],
+)
+def test_a_file_without_a_header_is_refused(body: bytes, place: Path) -> None:
+    (place / "model.safetensors").write_bytes(body)
+    with pytest.raises(BadModel, match="header"):
+        readable(place)
+
+
+@pytest.mark.parametrize(
     ("damage", "said"),
     [
         (lambda p: config_with(p, model_type="mamba"), "family 'mamba'"),
         (lambda p: config_with(p, quantization={"bits": 4}), "uses quantization"),
         (lambda p: config_with(p, rope_scaling={"factor": 8}), "uses rope_scaling"),
+        (lambda p: config_with(p, rope_parameters={"rope_type": "llama3"}), "uses rope_scaling"),
         (lambda p: config_with(p, num_attention_heads=5), "divide"),
+        (lambda p: config_with(p, num_attention_heads=float("inf")), "wrong one"),
+        (lambda p: config_with(p, num_attention_heads=32, head_dim=1), "no two halves"),
+        (lambda p: config_with(p, rope_theta=10**400), "wrong one"),
+        (lambda p: config_with(p, rope_theta=float("nan")), "cannot be"),
+        (lambda p: config_with(p, rms_norm_eps=-1), "cannot be"),
         (lambda p: config_with(p, head_dim=4), "divide"),
         (lambda p: config_with(p, hidden_size="wide"), "wrong one"),
         (lambda p: config_with(p, vocab_size=99), "does not belong"),
@@ -98,6 +115,7 @@ def test_a_header_that_lies_is_refused(
         (lambda p: config_with(p, num_hidden_layers=10**9), "layers, not between"),
         (lambda p: config_with(p, max_position_embeddings=-5), "no model can have"),
         (lambda p: (p / "config.json").write_text("[5]"), "cannot be read"),
+        (lambda p: (p / "config.json").write_text("[" * 100_000), "cannot be read"),
         (lambda p: weights_with(p, lambda w: w.pop("model.norm.weight")), "is missing"),
         (lambda p: weights_with(p, lambda w: w.update(x=w["model.norm.weight"])), "not belong"),
         (

@@ -6,7 +6,7 @@ import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from tools.slm.evaluation import Evaluation, evaluate
 from tools.slm.fitting import Candidate, candidates
 from tools.slm.judge import Judge
 from tools.slm.steps import Steps
-from tools.slm.training import FOLDS, rules, table, train
+from tools.slm.training import FOLDS, logistic, rules, table, train
 from tools.slm.tuning.bench import Said, calibrated, lent, said
 from tools.slm.tuning.comparison import (
     JUDGE,
@@ -100,14 +100,15 @@ def tune(
     rounds = rounds_of(dataset, plan.rounds) if plan.rounds else []
     lessons = [*unanswered, *blended(parts.known, 2 * len(parts.known))][:MOST]
     ways = plan.ways or candidates()
-    plan.on_plan(_steps(parts, lessons, (len(ways) * FOLDS + 1) * (1 + len(rounds)) + len(rounds)))
+    fits = (len(ways) * FOLDS + 1) * (1 + len(rounds)) + (len(rounds) + 1 if rounds else 0)
+    plan.on_plan(_steps(parts, lessons, fits))
     tuner = Tuner(place, folder, plan.shape, plan.pace, {}, plan.seconds, plan.on_progress)
     wide = in_rounds(rounds, tuner, steps.within, ways) if rounds else None
     work = _Work(parts, tuner, plan, steps)
     fitted, tuned, odds = work.tuned(lessons)
     said_by = {RULES: rules([*parts.known, *parts.valid], parts.held_out), **work.untuned()}
     facts = _Facts(dataset, parts, steps, ways)
-    taught_by = [float(p) for p in _probability(tuned, np.array(odds))]
+    taught_by = logistic(tuned.slope * np.array(odds) + tuned.offset).tolist()
     student = facts.student(lessons, taught_by)
     said_by |= {TUNED: tuned.probabilities, JUDGE: facts.said, STACKED: facts.stacked(tuned)}
     said_by[TAUGHT] = _said_by(student, parts.held_out)
@@ -124,10 +125,6 @@ def tune(
 def _steps(parts: Parts, lessons: Sequence[Example], fits: int) -> int:
     read = 3 * (steps_of(len(parts.valid)) + steps_of(len(parts.held_out)))
     return read + steps_of(len(lessons)) + fits
-
-
-def _probability(by: Said, odds: Any) -> Any:
-    return 1 / (1 + np.exp(-np.clip(by.slope * odds + by.offset, -50, 50)))
 
 
 def _said_by(judge: Judge, asked: Sequence[Example]) -> list[float]:

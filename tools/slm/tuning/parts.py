@@ -44,10 +44,16 @@ def rounds_of(dataset: Dataset, count: int) -> list[Parts]:
     """
     check_enough(dataset)
     examples = list(dataset.examples)[-LATEST:]
-    if len({e.product for e in examples}) < PRODUCTS:
+    products = len({e.product for e in examples})
+    if products < PRODUCTS:
         raise TooLittle(
             f"There are answers about fewer than {PRODUCTS} products, so no round could hold out"
             " whole ones; leave --rounds out."
+        )
+    if count > products:
+        raise TooLittle(
+            f"There are answers about only {products} products, so {count} rounds cannot each hold"
+            f" one out; give --rounds {products} or less."
         )
     found = []
     for fold in folds_of(examples, count):

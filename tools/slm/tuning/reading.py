@@ -36,12 +36,14 @@ def read(
     """Return the log odds for each example; the engine is made only where some are not kept yet."""
     found: list[float] = []
     for start in range(0, len(examples), AT_ONCE):
-        some = examples[start : start + AT_ONCE]
+        some = [prompt_of(e, shots) for e in examples[start : start + AT_ONCE]]
 
-        def compute(some: Sequence[Example] = some) -> list[float]:
-            return [log_odds(engine(), prompt_of(e, shots)) for e in some]
+        def compute(some: Sequence[Prompt] = some) -> list[float]:
+            return [log_odds(engine(), prompt) for prompt in some]
 
-        found += steps.of(f"{name}: {start + 1} to {start + len(some)}", compute)
+        # What is read under the same name may be another after a kill: new proposals.
+        kept = steps.within(repr(some))
+        found += kept.of(f"{name}: {start + 1} to {start + len(some)}", compute)
     return found
 
 

@@ -29,7 +29,8 @@ def in_rounds(
     `steps_of` gives the steps of a round by its name. Raises `ModelError`.
     """
     asked = [e for parts in rounds for e in parts.held_out]
-    odds = steps_of(UNTUNED).of(UNTUNED, lambda: tuner.untuned(asked))
+    # Kept in the order of these rounds, which that of others is not.
+    odds = steps_of(f"{UNTUNED} in {len(rounds)}").of(UNTUNED, lambda: tuner.untuned(asked))
     untuned = dict(zip(asked, odds, strict=True))
     said: dict[str, list[float]] = {}
     for number, parts in enumerate(rounds, start=1):

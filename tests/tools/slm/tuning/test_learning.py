@@ -47,9 +47,22 @@ def dataset() -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def tuned(place: Path, dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Tuned:
+def told() -> list[object]:
+    """How many steps there are, and each as it is done."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def tuned(
+    place: Path, dataset: Dataset, told: list[object], tmp_path_factory: pytest.TempPathFactory
+) -> Tuned:
     folder = tmp_path_factory.mktemp("work")
-    return tune(dataset, place, folder, PLAN, Steps(folder / "steps"))
+    plan = PLAN._replace(on_plan=told.append)
+    return tune(dataset, place, folder, plan, Steps(folder / "steps", told.append))
+
+
+def test_as_many_steps_are_done_as_were_told(tuned: Tuned, told: list[object]) -> None:
+    assert told[0] == len(told[1:])
 
 
 def test_everybody_is_compared_on_what_nobody_learned_from(tuned: Tuned, dataset: Dataset) -> None:
