@@ -46,6 +46,12 @@ def _absolute(approver: str) -> str:
     return f"{kind}{given}{Path(path).absolute()}" if given and path else approver
 
 
+def _told(context: typer.Context, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return those arguments that were typed."""
+    sources = {name: context.get_parameter_source(name) for name in arguments}
+    return {n: v for n, v in arguments.items() if (s := sources[n]) and s.name == "COMMANDLINE"}
+
+
 @app.command("list")
 def list_suites(json: Json = False) -> None:
     """List the suites, the families of scenarios, who can answer and who is judged beside.
@@ -75,6 +81,7 @@ def list_suites(json: Json = False) -> None:
 
 @app.command()
 def run(
+    context: typer.Context,
     suite: Annotated[str, typer.Option(help="smoke, dev or full.")] = "smoke",
     family: Annotated[str | None, typer.Option(help="Only this family.")] = None,
     seed: Annotated[
@@ -105,7 +112,11 @@ def run(
         ),
     ] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the newest run that was interrupted.")
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with the newest run that was interrupted, and asked for as told beside it.",
+        ),
     ] = False,
     json: Json = False,
 ) -> None:
@@ -125,7 +136,8 @@ def run(
     if exhaustive:
         arguments["exhaustive"] = True
     try:
-        log, result = commands.run(suite, arguments, again=resume)
+        again = _told(context, {"suite": suite, **arguments}) if resume else None
+        log, result = commands.run(suite, arguments, again=again)
     except UnknownName as exc:
         _refuse(str(exc))
     moved = commands.against_baseline(result) if gate else []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +44,10 @@ def show_progress() -> None:
     LOG.propagate = False
 
 
-def run(suite: str, arguments: dict[str, Any], *, again: bool) -> tuple[Path, SuiteResult]:
-    """Run a suite, or go on with the newest run, and return its log and result."""
+def run(
+    suite: str, arguments: dict[str, Any], *, again: Mapping[str, Any] | None = None
+) -> tuple[Path, SuiteResult]:
+    """Run a suite, or go on with the interrupted run that `again` tells; return log and result."""
     where = log_dir()
     places(suite, arguments["family"], arguments["seed"])
     check_approver(arguments["approver"])
@@ -53,7 +55,10 @@ def run(suite: str, arguments: dict[str, Any], *, again: bool) -> tuple[Path, Su
     show_progress()
     if "model" in baselines and configured(load_settings()) is None:
         LOG.warning("The baseline model is left out: %s.", UNCONFIGURED)
-    log = running.resume(where) if again else running.run(suite, arguments, where)
+    if again is None:
+        log = running.run(suite, arguments, where)
+    else:
+        log = running.resume(where, again)
     return log, running.read_result(log)
 
 

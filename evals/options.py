@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 from pydantic import BaseModel, ConfigDict
 
@@ -29,6 +29,8 @@ class Options(BaseModel):
     """Also judge every set of the ideas known, for the best that is reachable."""
     model: str = ""
     """Which language model the baseline `model` is; empty with none."""
+    settings: dict[str, Any] = {}
+    """What is set otherwise than by default where it is played."""
 
 
 def check_baselines(given: Iterable[str]) -> tuple[BaselineName, ...]:

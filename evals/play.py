@@ -48,6 +48,8 @@ FAILURES = (
     OSError, subprocess.SubprocessError,
 )  # fmt: skip
 """What a scenario may meet without taking the suite down with it."""
+MOST_SECONDS = 7_200.0
+"""Far more than any takes: a server that answers no more ends its scenario, not the suite."""
 
 
 @dataclass
@@ -106,7 +108,10 @@ async def play(family: str, seed: int, options: Options, scratch: Path) -> Scena
     stage = _Stage(scenario, options, scratch)
     failure = ""
     try:
-        await _advance(stage, folder)
+        with anyio.move_on_after(MOST_SECONDS) as limit:
+            await _advance(stage, folder)
+        if limit.cancelled_caught:
+            failure = f"it was not done within {MOST_SECONDS:.0f} s"
     except* FAILURES as group:
         failure = "; ".join(f"{type(e).__name__}: {e}" for e in leaves(group))
     return _result(stage, failure, time.monotonic() - started)

@@ -83,6 +83,7 @@ def _recorded(options: Options) -> dict[str, str | None]:
         "search": "--exhaustive" if options.exhaustive else "not exhaustive",
         "baselines": _listed(options.baselines),
         "model": options.model or "none",
+        "settings": ", ".join(f"{n}={v}" for n, v in options.settings.items()) or "of the defaults",
     }
 
 

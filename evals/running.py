@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import logging
 import zipfile
+from collections.abc import Mapping
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
 from inspect_ai import eval as inspect_eval
 from inspect_ai import eval_retry
-from inspect_ai.log import EvalLog, EvalSample, list_eval_logs, read_eval_log
+from inspect_ai.log import EvalLog, EvalLogInfo, EvalSample, list_eval_logs, read_eval_log
 from pydantic import ValidationError
 
 from evals import tasks
 from evals.errors import EvalError, NoResult
+from evals.options import check_baselines
 from evals.results import ScenarioResult, SuiteResult
 
 QUIET: dict[str, Any] = {
@@ -24,6 +28,7 @@ QUIET: dict[str, Any] = {
 UNREADABLE = (ValidationError, ValueError, KeyError, TypeError, zipfile.BadZipFile)
 """What Inspect and JSON raise of a file that is cut off or something else."""
 SCORER = "oracle_verdict"
+LOG = logging.getLogger("evals")
 
 
 def run(suite: str, arguments: dict[str, Any], log_dir: Path) -> Path:
@@ -34,16 +39,54 @@ def run(suite: str, arguments: dict[str, Any], log_dir: Path) -> Path:
     )
 
 
-def resume(log_dir: Path) -> Path:
-    """Go on with the newest run; raises `NoResult` when it is finished already."""
-    newest = newest_log(log_dir)
+def resume(log_dir: Path, asked: Mapping[str, Any] | None = None) -> Path:
+    """Go on with the newest run that was interrupted, and asked for so; raises `NoResult`."""
+    log = interrupted(log_dir, asked or {})
+    LOG.info("Going on with %s.", _path(log.location))
+    with chdir(_started_in(log)):
+        return _finished(eval_retry(log.location, log_dir=str(log_dir), **QUIET))
+
+
+def interrupted(log_dir: Path, asked: Mapping[str, Any]) -> EvalLog:
+    """Return what is at the head of that run's log; raises `NoResult`."""
+    finished: set[str] = set()
+    for info in _logs(log_dir):
+        log = _head(info)
+        if log.status == "success":
+            finished.add(log.eval.task_id)
+        elif log.eval.task_id not in finished and _asked_for(log, asked):
+            return log
+    told = "".join(f" of {name} {value}" for name, value in asked.items())
+    raise NoResult(f"There is nothing to resume: no run{told} in {log_dir} was interrupted.")
+
+
+def _head(info: EvalLogInfo) -> EvalLog:
     try:
-        log = read_eval_log(str(newest), header_only=True)
+        return read_eval_log(info, header_only=True)
     except UNREADABLE as exc:
-        raise NoResult(f"{newest} cannot be read; move it away and run again.") from exc
-    if log.status == "success":
-        raise NoResult(f"{newest} is finished; there is nothing to resume.")
-    return _finished(eval_retry(str(newest), log_dir=str(log_dir), **QUIET))
+        told = f"{_path(info.name)} cannot be read; move it away and run again."
+        raise NoResult(told) from exc
+
+
+def _asked_for(log: EvalLog, asked: Mapping[str, Any]) -> bool:
+    """Return whether a run of ours was asked for so; Inspect makes numbers and lists of texts."""
+    about = log.eval.metadata or {}
+    recorded = {"suite": about.get("suite"), "exhaustive": False, **log.eval.task_args}
+    return "suite" in about and all(
+        _spelt(name, recorded.get(name)) == _spelt(name, value) for name, value in asked.items()
+    )
+
+
+def _spelt(name: str, value: Any) -> str:
+    if name == "baseline":
+        return ",".join(check_baselines([value] if isinstance(value, str) else value))
+    return str(value)
+
+
+def _started_in(log: EvalLog) -> Path:
+    """Return where a run was started: Inspect keeps where the tasks lie as seen from there."""
+    here, seen = Path(tasks.__file__).parts, Path(log.eval.task_file or "").parts
+    return Path(*here[: -len(seen)]) if seen and here[-len(seen) :] == seen else Path.cwd()
 
 
 def _finished(logs: list[EvalLog]) -> Path:
@@ -53,15 +96,24 @@ def _finished(logs: list[EvalLog]) -> Path:
     (log,) = logs
     if log.status != "success":
         raise EvalError(f"The run ended early: {log.error.message if log.error else log.status}")
-    return Path(log.location.removeprefix("file://"))
+    return _path(log.location)
 
 
 def newest_log(log_dir: Path) -> Path:
     """Return the newest log; raises `NoResult`."""
-    found = list_eval_logs(str(log_dir)) if log_dir.is_dir() else []
+    return _path(_logs(log_dir)[0].name)
+
+
+def _logs(log_dir: Path) -> list[EvalLogInfo]:
+    """Return all logs, the newest first; raises `NoResult`. Grades lie beside them as JSON."""
+    found = list_eval_logs(str(log_dir), formats=["eval"]) if log_dir.is_dir() else []
     if not found:
         raise NoResult(f"There is no run in {log_dir} yet; `pillion eval run` makes one.")
-    return Path(found[0].name.removeprefix("file://"))
+    return found
+
+
+def _path(location: str) -> Path:
+    return Path(location.removeprefix("file://"))
 
 
 def read_result(path: Path) -> SuiteResult:

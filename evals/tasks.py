@@ -20,6 +20,7 @@ from evals.baselines.model import load_settings, model_name
 from evals.options import Options, check_baselines
 from evals.results import ScenarioResult
 from evals.scenarios.families import described
+from evals.settings import changed_settings
 from evals.statistics import Estimate
 from evals.suites import Place, SuiteName, places
 
@@ -79,6 +80,7 @@ def _options(
         thorough=thorough,
         exhaustive=exhaustive,
         model=model_name(load_settings()) if "model" in baselines else "",
+        settings=changed_settings(),
     )
 
 

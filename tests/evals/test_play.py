@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import anyio
 import pytest
 
 from evals import play as module
@@ -22,6 +23,19 @@ async def test_a_product_that_does_not_come_through_is_a_result(
     found = await play("tiny", 1, Options(), tmp_path)
     assert found.failure == "ProductFailed: the file is damaged"
     assert (found.name, found.proposals) == ("tiny:1", ())
+
+
+async def test_a_product_that_answers_no_more_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def silent(scenario: Scenario, folder: Path, scratch: Path) -> Product:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    monkeypatch.setattr(module, "register", silent)
+    monkeypatch.setattr(module, "MOST_SECONDS", 0.1)
+    found = await play("tiny", 1, Options(), tmp_path)
+    assert found.failure == "it was not done within 0 s"
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from evals.running import read_result
 from evals.views import document, lines
 from tests.evals.factories import make_gain, make_judged, make_result, make_scenario
 
+RULES = ("rules",)
 NOTHING = SecondRun(offered=(), repeats=(), refused=0)
 
 
@@ -29,7 +30,7 @@ def played(seed: int, **fields: Any) -> ScenarioResult:
     values: dict[str, Any] = {
         "seed": seed, "family": "tiny" if seed % 2 else "raw_text", "cpu_seconds": 1.0 + seed,
         "reached": make_gain(1.0 + seed / 7), "reachable": make_gain(3.0), "log_runs": 200 * seed,
-        "known": ("a", "b"), "found": ("a",), "options": Options(baselines=("rules",)),
+        "known": ("a", "b"), "found": ("a",), "options": Options(baselines=RULES),
         "code": make_code(),
         "baselines": {"rules": BaselineResult(changes=(make_judged("harmful"),), found=("b",))},
     }  # fmt: skip
@@ -77,10 +78,11 @@ def test_what_was_pooled_is_kept_and_can_be_pooled_again(tmp_path: Path) -> None
     [
         (make_result(played(2), suite="full"), "suite dev in a, full in b"),
         (make_result(played(2), suite="dev", approver="impatient"), "approver oracle in a"),
-        (as_run(2, options=Options(baselines=("rules",), thorough=True)), "--thorough in b"),
-        (as_run(2, options=Options(baselines=("rules",), exhaustive=True)), "--exhaustive in b"),
+        (as_run(2, options=Options(baselines=RULES, thorough=True)), "--thorough in b"),
+        (as_run(2, options=Options(baselines=RULES, exhaustive=True)), "--exhaustive in b"),
         (as_run(2, options=Options()), "baselines rules in a, none in b"),
-        (as_run(2, options=Options(baselines=("rules",), model="x:Y z")), "model none in a, x:Y z"),
+        (as_run(2, options=Options(baselines=RULES, model="x:Y z")), "model none in a, x:Y z"),
+        (as_run(2, options=Options(baselines=RULES, settings={"min_gain": 2})), "min_gain=2 in b"),
         (as_run(2, 1), "tiny:1 is in a and in b"),
         (as_run(2, code=make_code("bbbb")), "1 by 1 (sources bbbb, DuckDB 2)"),
         (as_run(2, options=None, code=None, baselines={}), "baselines rules in a, none in b"),

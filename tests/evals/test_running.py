@@ -13,6 +13,7 @@ import pytest
 from evals import apart, running
 from evals.apart import SuiteBroken, read_result
 from evals.errors import NoResult
+from evals.labels import labels_path
 from evals.options import Options
 from evals.results import ScenarioResult
 from evals.suites import Place
@@ -70,8 +71,8 @@ def test_a_run_is_read_back_and_what_broke_down_is_a_failure_not_a_gap(
         running.resume(tmp_path)
 
 
-def test_a_killed_run_goes_on_without_playing_again_what_was_finished(
-    tmp_path: Path, played: list[int]
+def test_a_killed_run_goes_on_from_anywhere_without_playing_again_what_was_finished(
+    tmp_path: Path, played: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script = KILLED.replace("{arguments!r}", repr(TINY))
     ended = subprocess.run(
@@ -80,10 +81,26 @@ def test_a_killed_run_goes_on_without_playing_again_what_was_finished(
     assert ended.returncode == -9, ended.stderr
     half = running.read_result(running.newest_log(tmp_path))
     assert (half.complete, len(half.scenarios)) == (False, 2)
-    result = running.read_result(running.resume(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    one = TINY | {"seed": 4}
+    running.run("dev", one, tmp_path)
+    for other in ({"suite": "full"}, {"seed": "4"}, {"baseline": "rules"}):
+        with pytest.raises(NoResult, match="nothing to resume"):
+            running.resume(tmp_path, other)
+    played.clear()
+    alike = {"suite": "dev", "family": "tiny", "baseline": "", "exhaustive": False}
+    result = running.read_result(running.resume(tmp_path, alike))
     assert played == [3]
     assert result.complete
     assert result.covers == ("tiny:1", "tiny:2", "tiny:3")
+    with pytest.raises(NoResult, match="nothing to resume"):
+        running.resume(tmp_path)
+
+
+def test_grades_beside_a_run_are_no_run(tmp_path: Path, played: list[int]) -> None:
+    log = running.run("dev", TINY | {"seed": 1}, tmp_path)
+    labels_path(log, "ada").write_text("{}")
+    assert running.newest_log(tmp_path) == log
 
 
 def test_there_is_no_newest_run_where_there_was_none(tmp_path: Path) -> None:
