@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shutil
 import socket
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from tests.commands import (
     started,
     waiting,
 )
+from tests.disks import fill, small_disk
 from tests.factories import make_change
 
 DATABASE = "products/sales/sales.duckdb"
@@ -168,6 +170,23 @@ def test_an_answer_outlasts_another_program_that_holds_the_database(asked: Path)
         assert f"not carried out yet: {proposal}" in invoke(asked, "status").stdout
     assert f"{proposal}, approved before, is verified" in invoke(asked, "review").stderr
     assert type_of_amount(asked) == "INTEGER"
+
+
+def test_an_answer_outlasts_a_full_disk(asked: Path, tmp_path: Path) -> None:
+    proposal = type_change(asked)
+    with small_disk(tmp_path / "disk", 24) as disk:
+        shutil.copytree(asked / "products", disk / "products")
+        shutil.rmtree(asked / "products")
+        (asked / "products").symlink_to(disk / "products")
+        filler = fill(disk)
+        said = refusal(invoke(asked, "decide", proposal, "approve"))
+        assert "has 0 B free. Free some" in said and "The answer is kept" in said
+        assert document(asked, "status")["undelivered"] == [proposal]
+        assert type_of_amount(asked) == "VARCHAR"
+        filler.unlink()
+        assert f"{proposal}, approved before, is verified" in invoke(asked, "review").stderr
+        assert type_of_amount(asked) == "INTEGER"
+        assert [r["action"] for r in document(asked, "log")].count("change.applied") == 1
 
 
 def test_an_answer_is_taken_while_another_command_works_here(
