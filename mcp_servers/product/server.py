@@ -88,9 +88,7 @@ def _add_reading_tools(server: MCPServer, service: ProductService) -> None:
         limit: Annotated[int, Field(ge=1, le=10_000, description="Most patterns to return.")] = 100,
     ) -> WorkloadReport:
         """Return the heaviest query patterns: runs, times, tables and column roles."""
-        workload = await _blocking(service, "read_workload", service.workload)
-        cut = workload.model_copy(update={"patterns": workload.patterns[:limit]})
-        return WorkloadReport(workload=cut, patterns_total=len(workload.patterns))
+        return await _blocking(service, "read_workload", partial(_workload, service, limit))
 
     @server.tool(annotations=READ)
     async def profile_table(table: TableName) -> TableProfile:
@@ -171,6 +169,13 @@ def _add_changing_tools(server: MCPServer, service: ProductService) -> None:
         """Undo one change in one transaction, also after new rows arrived; twice is once."""
         call = partial(service.undo, proposal_id, rolled_back=rolled_back)
         return await _blocking(service, "undo_change", call)
+
+
+def _workload(service: ProductService, limit: int) -> WorkloadReport:
+    workload = service.workload()
+    cut = workload.model_copy(update={"patterns": workload.patterns[:limit]})
+    unread = service.owner.store.unread()
+    return WorkloadReport(workload=cut, patterns_total=len(workload.patterns), unread=unread)
 
 
 def _query(service: ProductService, sql: str, limits: Limits) -> QueryResult:
