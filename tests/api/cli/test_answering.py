@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import shutil
 import socket
 import subprocess
@@ -131,6 +132,24 @@ def test_unknown_names_are_refused_with_what_there_is(
     arguments: list[str], code: int, words: str, home_of_a_run: Path
 ) -> None:
     assert words in refusal(invoke(home_of_a_run, *arguments), code)
+
+
+def test_what_was_taken_back_is_taken_back_once(asked: Path) -> None:
+    proposal = type_change(asked)
+    invoke(asked, "decide", proposal, "approve")
+    with duckdb.connect(str(asked / DATABASE)):
+        said = refusal(invoke(asked, "undo", proposal))
+        assert "is locked by another process" in said and "The request is kept" in said
+        assert document(asked, "status")["to_undo"] == [proposal]
+    assert f"not carried out yet: {proposal}" in invoke(asked, "status").stdout
+    # The same command again carries out what was kept, and that is no second time.
+    assert document(asked, "undo", proposal)["outcomes"][-1]["status"] == "undone"
+    assert type_of_amount(asked) == "VARCHAR"
+    trail, since = document(asked, "log"), r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00"
+    said = refusal(invoke(asked, "undo", proposal), 3)
+    assert re.fullmatch(rf"{proposal} was undone already, at {since}; nothing was changed.\n", said)
+    assert document(asked, "log") == trail
+    assert [r["action"] for r in trail].count("undo.requested") == 1
 
 
 def test_undo_of_what_was_never_applied_is_refused(asked: Path) -> None:
