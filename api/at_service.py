@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -17,7 +18,7 @@ import httpx2
 from api.presence import Serving
 from api.service.settings import ServiceSettings
 from api.service.terminal import said_to_be
-from graph.errors import GraphError
+from graph.errors import AlreadyUndone, GraphError
 from graph.steward import OnEvent
 from tools.messages import AgentName
 
@@ -96,8 +97,16 @@ class AtService:
         return str(begun["thread"])
 
     async def undo(self, proposal_id: str) -> None:
-        """Take an applied change back."""
-        await self.post(f"/v1/proposals/{quote(proposal_id, safe='')}/undo", {})
+        """Take an applied change back; raises `AlreadyUndone` where it was before."""
+        where = f"/v1/proposals/{quote(proposal_id, safe='')}/undo"
+        async with self._http() as http:
+            answer = await http.post(where, json={})
+        with suppress(ValueError, KeyError, TypeError):
+            said = answer.json()
+            if said["title"] == "already_undone":
+                since = datetime.fromisoformat(said["since"])
+                raise AlreadyUndone(proposal_id, said["how"], since)
+        _document(answer)
 
     @asynccontextmanager
     async def _http(self) -> AsyncIterator[httpx2.AsyncClient]:

@@ -232,13 +232,16 @@ def decisions(
         list[Path] | None, typer.Argument(help="Logs or results; the newest run by default.")
     ] = None,
     approver: Annotated[str, typer.Option(help="Whose answers; see `eval list`.")] = "oracle",
+    json: Json = False,
 ) -> None:
-    """Write what an approver answered in runs, for `pillion model train --decisions`.
+    """Write what an approver answered in runs, for `pillion model train --decisions`, as JSON.
 
     Nothing may learn from test seeds, but from those before the full suite's: they are spent.
 
     Example: `pillion eval decisions --approver strict_dba > answers.json`
     """
+    # It writes nothing else; the option is there as with every command.
+    del json
     runs: list[Path | None] = [*results] if results else [None]
     found = [commands.result_of(path) for path in runs]
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 from tools.messages import Decision
@@ -47,6 +48,19 @@ class AlreadyDecided(GraphError):
             f"{standing.proposal_id} was already answered: {standing.verdict} by {who} at {when}."
         )
         self.standing = standing
+
+
+class AlreadyUndone(GraphError):
+    """The change was taken back before."""
+
+    def __init__(self, proposal_id: str, how: str, since: datetime) -> None:
+        super().__init__(
+            f"{proposal_id} was {how} already, at {since.isoformat(timespec='seconds')}; nothing"
+            " was changed."
+        )
+        self.proposal_id = proposal_id
+        self.how = how
+        self.since = since
 
 
 class AlreadyApproved(GraphError):

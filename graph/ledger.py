@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from graph import approvals, audit
+from graph import approvals, audit, undos
 from graph.errors import (
     AlreadyDecided,
     InvalidAnswer,
@@ -22,6 +22,7 @@ from graph.errors import (
 )
 from graph.policy import Needed, PolicyFile, PolicyUnusable
 from graph.run_store import RunStore, Thread, now
+from graph.undos import UndoRequest
 from nodes.refusal import Refusal
 from tools.failpoints import crash_point
 from tools.messages import PROPOSAL, Decision, Outcome, Principal, Proposal
@@ -76,13 +77,6 @@ class Offer(NamedTuple):
     def waiting(self) -> bool:
         """Whether nobody has answered yet."""
         return self.decision is None
-
-
-class UndoRequest(NamedTuple):
-    """A change that a person wants taken back."""
-
-    proposal_id: str
-    actor: str
 
 
 class Ledger(RunStore):
@@ -297,28 +291,26 @@ class Ledger(RunStore):
             )
 
     def request_undo(self, proposal_id: str, actor: str) -> None:
-        """Write down that a change is to be taken back, so that a crash cannot forget it."""
-        at = now().isoformat()
+        """Write down that a change is to be taken back, so that a crash cannot forget it.
+
+        Raises `UnknownProposal` or `AlreadyUndone`; then nothing is written.
+        """
         with self._transaction() as con:
             self.offer_of(proposal_id)
-            con.execute(
-                "INSERT OR IGNORE INTO undo_requests VALUES (?, ?, ?)", (proposal_id, actor, at)
-            )
-            if con.execute("SELECT changes()").fetchone()[0]:
-                audit.append(con, at, actor, "undo.requested", proposal_id)
+            undos.ask(con, proposal_id, actor, now())
+
+    def check_undoable(self, proposal_id: str) -> None:
+        """Raise `AlreadyUndone` when a change was taken back."""
+        undos.check(self._con, proposal_id)
 
     def drop_undo_request(self, proposal_id: str) -> None:
         """Forget a request that the product refused; nothing was changed."""
         with self._transaction() as con:
-            con.execute("DELETE FROM undo_requests WHERE proposal_id = ?", (proposal_id,))
-            audit.append(con, now().isoformat(), "pillion", "undo.refused", proposal_id)
+            undos.drop(con, proposal_id, now())
 
     def undo_requests(self) -> list[UndoRequest]:
         """Return what is still to be taken back, oldest first."""
-        found = self._con.execute(
-            "SELECT proposal_id, actor FROM undo_requests ORDER BY requested_at, proposal_id"
-        )
-        return [UndoRequest(*row) for row in found]
+        return undos.kept(self._con)
 
     def proposal(self, proposal_id: str) -> Proposal:
         """Return the latest offer's proposal."""

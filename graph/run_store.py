@@ -111,6 +111,17 @@ class RunStore(SqliteFile):
                 "INSERT OR REPLACE INTO reports VALUES (?, ?)", (thread_id, json.dumps(body))
             )
 
+    def measured_before(self, thread: Thread) -> dict[str, Any]:
+        """Return what is kept of the latest earlier run of the same product that measured."""
+        row = self._con.execute(
+            "SELECT r.body FROM threads AS t JOIN reports AS r ON r.thread_id = t.id"
+            " WHERE t.product = ? AND (t.created_at, t.id) < (?, ?)"
+            " AND r.body ->> '$.unmeasured' IS NOT NULL"
+            " ORDER BY t.created_at DESC, t.id DESC LIMIT 1",
+            (thread.product, thread.created_at, thread.id),
+        ).fetchone()
+        return dict(json.loads(row[0])) if row else {}
+
     def report(self, thread_id: str) -> dict[str, Any]:
         """Return the totals and notes of a run; empty when it has none yet."""
         row = self._con.execute(

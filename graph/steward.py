@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from graph.errors import Busy, GraphError
 from graph.ledger import Ledger, UndoRequest, now
 from graph.settings import Settings
-from mcp_servers.product.errors import ToolFailed
+from mcp_servers.product.errors import NotNow, ToolFailed
 from tools.failpoints import crash_point
 from tools.lazy import lazy
 from tools.messages import AgentName, Decision, Outcome, Principal
@@ -31,6 +31,7 @@ LOCK_SECONDS = 10.0
 """How long to wait for another command to leave the home."""
 HOLDER = "steward.pid"
 """Who holds the home, for whoever has to wait; the lock decides, not this file."""
+UNDO_KEPT = "The request is kept: the next command, or the service, takes it back when it can."
 Event = Mapping[str, Any]
 OnEvent = Callable[[Event], None]
 Targets = Callable[[str], Callable[[], Any]]
@@ -112,7 +113,10 @@ class Stewardship:
                 )  # fmt: skip
 
     async def undo(self, proposal_id: str, actor: str) -> None:
-        """Take an applied change back; a crash in between is made good by the next command."""
+        """Take an applied change back; a crash in between is made good by the next command.
+
+        Raises `AlreadyUndone`; then nothing is written.
+        """
         self.ledger.request_undo(proposal_id, actor)
         crash_point("steward.undo.requested")
         await self.take_back(UndoRequest(proposal_id, actor))
@@ -143,12 +147,16 @@ class Stewardship:
             self.on_event({"kind": "note", "text": f"{what} has to wait: {exc}"})
 
     async def take_back(self, request: UndoRequest) -> None:
-        """Carry out what was asked for; a refusal by the product ends the request and raises."""
+        """Carry out what was asked for; a refusal by the product ends the request and raises.
+
+        What passes, such as a lock on the database, keeps the request and raises, too.
+        """
         proposal_id = request.proposal_id
         async with self.product(self.ledger.proposal(proposal_id).product) as client:
             try:
                 done = await client.undo_change(proposal_id)
             except ToolFailed as exc:
+                NotNow.unless_lasting(exc, UNDO_KEPT)
                 self.ledger.drop_undo_request(proposal_id)
                 raise GraphError(exc.message) from exc
         crash_point("steward.undo.done")

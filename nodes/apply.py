@@ -17,7 +17,7 @@ async def apply(state: State, runtime: Runtime[Context]) -> Update:
     """Hand the next approved change, in rank order, to the owner; a drifted schema expires it.
 
     One at a time, so that each is verified before another can blur its effect. Raises `NotNow`
-    while another program holds the product.
+    while another program holds the product or its disk is full.
     """
     context = runtime.context
     proposal_id = next(iter(unapplied(state)), None)
@@ -43,9 +43,8 @@ async def _apply_one(context: Context, proposal_id: str) -> Outcome:
     try:
         applied = await context.client.apply_change(request)
     except ToolFailed as failure:
-        if failure.code == "database_locked":
-            # That passes, and the person need not be asked again.
-            raise NotNow(f"{failure.message} {KEPT}") from failure
+        # What passes is no reason to ask the person again.
+        NotNow.unless_lasting(failure, KEPT)
         status: OutcomeStatus = "expired" if failure.code == "schema_drift" else "failed"
         return Outcome(proposal_id=proposal_id, status=status, detail=failure.message)
     return Outcome(proposal_id=proposal_id, status="applied", detail=applied.detail)

@@ -33,7 +33,7 @@ async def measure(state: State, runtime: Runtime[Context]) -> Update:
             )
             for t in measured.trials
         },
-        "notes": measured.skipped,
+        "unmeasured": measured.skipped,
     }
     if not state.get("edited"):
         update["total"] = measured.total

@@ -9,14 +9,19 @@ from nodes.state import State, Update
 
 
 async def report(state: State, runtime: Runtime[Context]) -> Update:
-    """Store the run's totals and notes beside the ledger's own rows."""
-    total = state.get("total")
+    """Store the run's totals and notes beside the ledger's own rows.
+
+    Among the notes are the statements that could not be measured, which are told apart, too.
+    """
+    total, unmeasured = state.get("total"), state.get("unmeasured")
+    told = {} if unmeasured is None else {"unmeasured": list(unmeasured)}
     runtime.context.records.save_report(
         state["thread_id"],
         {
             "total": total.model_dump() if total else None,
             "queries": state.get("queries", 0),
-            "notes": list(state.get("notes", ())),
+            "notes": [*state.get("notes", ()), *(unmeasured or ())],
+            **told,
             "offered": list(state.get("offered", ())),
         },
     )

@@ -5,14 +5,19 @@ from __future__ import annotations
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from mcp_servers.product.errors import ToolFailed
+from mcp_servers.product.errors import NotNow, ToolFailed
 from nodes.context import Context
 from nodes.state import AfterChange, State, after_change
 from tools.messages import Outcome
 
+KEPT = "It is slower on live: the next command, or the service, rolls it back when it can."
+
 
 async def rollback(state: State, runtime: Runtime[Context]) -> Command[AfterChange]:
-    """Undo every regressed change; undoing twice is undoing once."""
+    """Undo every regressed change; undoing twice is undoing once.
+
+    Raises `NotNow` while another program holds the product or its disk is full.
+    """
     context = runtime.context
     done = set(state.get("rolled_back", ()))
     pending = [p for p in state.get("regressed", ()) if p not in done]
@@ -25,6 +30,7 @@ async def rollback(state: State, runtime: Runtime[Context]) -> Command[AfterChan
             )
             outcome = Outcome(proposal_id=proposal_id, status="rolled_back", detail=detail)
         except ToolFailed as failure:
+            NotNow.unless_lasting(failure, KEPT)
             detail = (
                 "slower on live, but it could not be rolled back and is still in place: "
                 f"{failure.message}"

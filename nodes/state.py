@@ -53,6 +53,7 @@ class State(TypedDict):
     candidates: NotRequired[Annotated[dict[str, Candidate], merge_by_id]]
     edited: NotRequired[Annotated[tuple[str, ...], append_new]]
     notes: NotRequired[Annotated[tuple[str, ...], append_new]]
+    unmeasured: NotRequired[Annotated[tuple[str, ...], append_new]]
     verdicts: NotRequired[Annotated[dict[str, Verdicted], merge_by_id]]
     total: NotRequired[Interval | None]
     queries: NotRequired[int]
@@ -74,6 +75,7 @@ class Update(TypedDict, total=False):
     candidates: dict[str, Candidate]
     edited: tuple[str, ...]
     notes: tuple[str, ...]
+    unmeasured: tuple[str, ...]
     verdicts: dict[str, Verdicted]
     total: Interval | None
     queries: int

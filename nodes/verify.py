@@ -7,16 +7,21 @@ from typing import Literal
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from mcp_servers.product.errors import ToolFailed
+from mcp_servers.product.errors import NotNow, ToolFailed
 from nodes.context import Context
 from nodes.state import State, after_change
 from tools.messages import Outcome
+
+KEPT = "The change is in place: the next command, or the service, times it on live when it can."
 
 
 async def verify(
     state: State, runtime: Runtime[Context]
 ) -> Command[Literal["rollback", "apply", "measure", "report"]]:
-    """Time the applied change on live; a clear regression goes to rollback."""
+    """Time the applied change on live; a clear regression goes to rollback.
+
+    Raises `NotNow` while another program holds the product or its disk is full.
+    """
     context = runtime.context
     seen = {*state.get("verified", ()), *state.get("regressed", ())}
     verified: list[str] = []
@@ -40,6 +45,7 @@ async def _verify_one(context: Context, proposal_id: str) -> Outcome | None:
     try:
         check = await context.client.verify_change(proposal_id)
     except ToolFailed as failure:
+        NotNow.unless_lasting(failure, KEPT)
         detail = f"it is in place, but could not be timed on live: {failure.message}"
         return Outcome(proposal_id=proposal_id, status="failed", detail=detail)
     if check.ratio is not None and check.ratio.high < context.policy.rollback_below:

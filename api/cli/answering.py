@@ -29,7 +29,14 @@ from api.views import offer_view, save_report
 from api.wording import approvals
 from graph.answering import edited_change
 from graph.beside import Beside, Queue
-from graph.errors import AlreadyApproved, AlreadyDecided, Busy, InvalidAnswer, NotAllowed
+from graph.errors import (
+    AlreadyApproved,
+    AlreadyDecided,
+    AlreadyUndone,
+    Busy,
+    InvalidAnswer,
+    NotAllowed,
+)
 from graph.ledger import Ledger, Offer, now
 from graph.policy import PolicyUnusable
 from graph.settings import Settings
@@ -150,16 +157,21 @@ def undo(
     proposal: Annotated[str, typer.Argument(help="The id of an applied proposal.")],
     json: Json = False,
 ) -> None:
-    """Take an applied change back, also after new rows arrived.
+    """Take an applied change back, also after new rows arrived; once is enough (exit code 3).
 
     Example: `pillion undo p1f3a9c2b7e0`
     """
     settings = load_settings()
 
     async def work(steward: Stewardship) -> None:
+        begun = proposal in {r.proposal_id for r in steward.ledger.undo_requests()}
         await steward.recover()
-        steward.ledger.offer_of(proposal)
-        await steward.undo(proposal, f"person:{settings.person}")
+        try:
+            await steward.undo(proposal, f"person:{settings.person}")
+        except AlreadyUndone:
+            # What an earlier command could not carry out was this very request.
+            if not begun:
+                raise
 
     def read(ledger: Ledger) -> _Answered:
         save_report(settings, ledger, ledger.offer_of(proposal).thread_id)

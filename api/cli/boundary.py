@@ -17,7 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
 from api.cli.shell import STOPPED, err, reader_left, tell
-from graph.errors import AlreadyDecided, GraphError, LedgerBroken, RunFailed
+from graph.errors import AlreadyDecided, AlreadyUndone, GraphError, LedgerBroken, RunFailed
 from graph.settings import Settings
 from mcp_servers.product.errors import ServerGone, ToolFailed
 from tools.slm.errors import ModelError
@@ -72,7 +72,7 @@ def explain(error: BaseException, settings: Settings) -> Told:
     match error:
         case KeyboardInterrupt():
             return Told(STOPPED, "Stopped. Nothing is half done; the next command continues.")
-        case AlreadyDecided():
+        case AlreadyDecided() | AlreadyUndone():
             return Told(3, str(error))
         case LedgerBroken():
             return Told(4, str(error))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import json as jsonlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from api.cli.boundary import GuardedGroup
-from api.cli.shell import err, load_mcp_settings, load_service_settings, load_settings, out, tell
+from api.cli.shell import (
+    Json,
+    err,
+    load_mcp_settings,
+    load_service_settings,
+    load_settings,
+    out,
+    print_json,
+    tell,
+)
 from api.ide.clients import CLIENTS, ClientName, entry_for, write
 from tools.lazy import lazy
 
@@ -51,19 +60,29 @@ def install(
     show: Annotated[
         bool, typer.Option("--print", help="Show what would be written; write nothing.")
     ] = False,
+    json: Json = False,
 ) -> None:
     """Write the server into an editor's configuration; everything else in it stays.
+
+    With `--json` the document tells the file, whether it was `written`, and what is or would be
+    in it as `configuration`; with `--print` alone that is all of the document.
 
     Example: `pillion mcp install vscode --print`
     """
     where = file or Path.cwd() / CLIENTS[client].where
     entry = entry_for(client, name, where, load_settings().home)
-    if show:
-        out.print_json(json.dumps(entry.document))
+    writes = entry.changed and not show
+    if writes:
+        write(entry)
+    if json:
+        print_json(
+            {"client": client, "name": name, "file": str(entry.path), "written": writes,
+             "configuration": entry.document}
+        )  # fmt: skip
+    elif show:
+        out.print_json(jsonlib.dumps(entry.document))
         tell(f"This is {entry.path} with the server in it; nothing was written.", to=err)
-        return
-    if not entry.changed:
+    elif writes:
+        tell(f"{entry.path} has the server {name!r} now; start the editor anew, or reload it.")
+    else:
         tell(f"{entry.path} has it already.")
-        return
-    write(entry)
-    tell(f"{entry.path} has the server {name!r} now; start the editor anew, or reload it.")

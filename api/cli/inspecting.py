@@ -54,7 +54,7 @@ def status(json: Json = False) -> None:
     settings = load_settings()
     if not settings.ledger_path.exists():
         view: dict[str, Any] = {"products": _known(settings)}
-        view |= dict.fromkeys(("threads", "waiting", "undelivered"), [])
+        view |= dict.fromkeys(("threads", "waiting", "undelivered", "to_undo"), [])
     else:
         view = _status(settings)
     view["model"] = _words(language.words, settings)
@@ -68,6 +68,11 @@ def status(json: Json = False) -> None:
         tell(
             f"Answered and not carried out yet: {', '.join(view['undelivered'])}. The next"
             " `pillion review` or `run`, or the service, goes on."
+        )
+    if view["to_undo"]:
+        tell(
+            f"Asked to be taken back and not carried out yet: {', '.join(view['to_undo'])}. The"
+            " next command that changes something, or the service, goes on."
         )
     tell(f"Language model: {view['model']}.")
     tell(f"Judge: {view['judge']}.")
@@ -90,6 +95,7 @@ def _status(settings: Settings) -> dict[str, Any]:
             "undelivered": [
                 d.proposal_id for given in ledger.undelivered().values() for d in given
             ],
+            "to_undo": [r.proposal_id for r in ledger.undo_requests()],
         }
 
 

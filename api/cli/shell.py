@@ -44,7 +44,8 @@ EXIT_CODES = {
     0: "done, or stopped at a question that waits for an answer",
     1: "failed; the message says what to do, and nothing is half done",
     2: "the command line or a setting is not valid",
-    3: "the proposal was already answered; the standing answer is printed",
+    3: "the proposal was already answered, or its change already taken back; the standing answer,"
+    " or since when, is printed",
     4: "the audit trail does not verify",
     STOPPED: "stopped by Ctrl-C or SIGTERM; the next command continues",
     READER_LEFT: "whoever read the output left, as under `| head`",

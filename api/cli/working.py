@@ -92,7 +92,10 @@ def run(
     only: Annotated[str | None, typer.Option(help="Agents, by commas: schema,query.")] = None,
     budget: Budget = None,
     show_rejected: Annotated[
-        bool, typer.Option("--show-rejected", help="Also show what was tried and lost, with why.")
+        bool,
+        typer.Option(
+            "--show-rejected", help="Also show what lost or cannot be measured, with why."
+        ),
     ] = False,
     json: Json = False,
 ) -> None:
@@ -187,8 +190,7 @@ def finish(
             out.print(proposal_table([o.proposal for o in offers]))
         else:
             _why_nothing(trials, seconds, shown=rejected)
-        for note in dict.fromkeys(ledger.report(thread_id).get("notes", ())):
-            tell(f"Note: {note.rstrip('.')}.")
+        _tell_notes(ledger, thread_id, all=rejected)
         return sum(o.waiting for o in offers)
 
     waiting = with_ledger(show, settings)
@@ -198,6 +200,21 @@ def finish(
         _how_to_answer(thread_id, waiting)
     saved = with_ledger(lambda ledger: save_report(settings, ledger, thread_id), settings)
     tell(f"Report: {saved}")
+
+
+def _tell_notes(ledger: Ledger, thread_id: str, *, all: bool) -> None:
+    """Tell what the run noted; in one line, what could not be measured the time before, either."""
+    thread, kept = ledger.thread(thread_id), ledger.report(thread_id)
+    before = () if all else ledger.measured_before(thread).get("unmeasured", ())
+    known = set(before) & set(kept.get("unmeasured", ()))
+    for note in dict.fromkeys(kept.get("notes", ())):
+        if note not in known:
+            tell(f"Note: {note.rstrip('.')}.")
+    if known:
+        tell(
+            f"{counted(len(known), 'statement')} could not be measured, as in the run before:"
+            f" pillion run {thread.product} --show-rejected names them, as the report does."
+        )
 
 
 def _why_nothing(trials: list[Trial], seconds: float, *, shown: bool) -> None:

@@ -109,11 +109,13 @@ def _decided(offer: Offer) -> Decided:
 
 async def undo_change(call: Call, proposal_id: ProposalId) -> Decided | InputRequiredResult:
     """Take an applied change back, exactly, also after new rows arrived. Where the client can ask,
-    the person confirms. Never undo on your own.
+    the person confirms; what was taken back before is refused with `already_undone`. Never undo on
+    your own.
     """
     offer = known_offer(call.service, call.caller, proposal_id)
     p = offer.proposal
     check_may_answer(call.caller, p.product)
+    call.service.ledger.check_undoable(proposal_id)
     if can_be_asked(call.context):
         steps = "; ".join(quoted(step, TEXT_WIDTH) for step in p.undo)
         message = (

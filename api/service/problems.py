@@ -30,6 +30,7 @@ from graph.engine.records import UnknownRun
 from graph.errors import (
     AlreadyApproved,
     AlreadyDecided,
+    AlreadyUndone,
     GraphError,
     InvalidAnswer,
     KeyReused,
@@ -69,6 +70,7 @@ KINDS: dict[type[Exception], tuple[int, str]] = {
     Draining: (503, "draining"),
     Conflict: (409, "conflict"),
     AlreadyDecided: (409, "already_decided"),
+    AlreadyUndone: (409, "already_undone"),
     NotWaiting: (409, "not_waiting"),
     GraphError: (409, "refused"),
 }
@@ -99,6 +101,7 @@ def install(app: FastAPI) -> None:
     for kind in KINDS:
         app.add_exception_handler(kind, _known)
     app.add_exception_handler(AlreadyDecided, _already_decided)
+    app.add_exception_handler(AlreadyUndone, _already_undone)
     app.add_exception_handler(ToolFailed, _product_said)
     app.add_exception_handler(InvalidResume, _invalid_answer)
     app.add_exception_handler(NotWaiting, _not_waiting)
@@ -136,6 +139,11 @@ async def _already_decided(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, AlreadyDecided)
     standing = exc.standing.model_dump(mode="json")
     return problem(409, "already_decided", str(exc), standing=standing)
+
+
+async def _already_undone(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, AlreadyUndone)
+    return problem(409, "already_undone", str(exc), how=exc.how, since=exc.since.isoformat())
 
 
 async def _invalid_answer(request: Request, exc: Exception) -> Response:

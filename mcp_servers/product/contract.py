@@ -18,7 +18,7 @@ from tools.messages import (
     Trial,
 )
 from tools.product.profile import TableProfile
-from tools.product.workload import Workload
+from tools.product.workload import Unread, Workload
 
 
 class ColumnDescription(Message):
@@ -63,6 +63,8 @@ class WorkloadReport(Message):
 
     workload: Workload
     patterns_total: int
+    unread: Unread = Unread()
+    """Rows of imported query logs that could not be read."""
 
 
 class QueryResult(Message):

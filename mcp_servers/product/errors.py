@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+PASSING = frozenset({"database_locked", "disk_full"})
 _CODED = re.compile(r"(?s)(?:Error executing tool \w+: )?\[(\w+)\] (.*)")
 
 
@@ -32,4 +33,10 @@ class ServerGone(Exception):
 
 
 class NotNow(ServerGone):
-    """The product cannot be changed at present, such as while another program holds it."""
+    """The product cannot be changed at present: another program holds it, or its disk is full."""
+
+    @classmethod
+    def unless_lasting(cls, failure: ToolFailed, kept: str) -> None:
+        """Raise where the reason passes by itself or with room made; `kept` says what waits."""
+        if failure.code in PASSING:
+            raise cls(f"{failure.message} {kept}") from failure

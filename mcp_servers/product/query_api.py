@@ -20,8 +20,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mcp_servers.problem import problem
+from mcp_servers.product.holding import UNEXPECTED
 from mcp_servers.product.server import as_result
-from mcp_servers.product.service import UNEXPECTED, ProductService, coded
+from mcp_servers.product.service import ProductService
 from tools.product.errors import ParseFailed, ProductError
 from tools.product.owner import Limits
 
@@ -29,7 +30,10 @@ ARROW = "application/vnd.apache.arrow.stream"
 MAX_BODY = 1_000_000
 MAX_MCP_BODY = 64_000_000
 """Candidates travel with the texts of their queries."""
-STATUS = {"forbidden": 403, "parse_failed": 400, "query_failed": 422, "database_locked": 503}
+STATUS = {
+    "forbidden": 403, "parse_failed": 400, "query_failed": 422, "database_locked": 503,
+    "disk_full": 507,
+}  # fmt: skip
 TITLES = {404: "not_found", 405: "method_not_allowed"}
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -108,7 +112,7 @@ async def answer(service: ProductService, request: Request) -> Response:
     except TooLarge:
         return problem(413, "too_large", f"The request is larger than {MAX_BODY} bytes.")
     except (ProductError, *UNEXPECTED) as exc:
-        error = coded(exc)
+        error = service.told(exc)
         return problem(STATUS.get(error.code, 500), error.code, str(error))
 
 

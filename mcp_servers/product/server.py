@@ -34,12 +34,11 @@ from mcp_servers.product.contract import (
     WorkloadReport,
 )
 from mcp_servers.product.errors import ToolFailed
+from mcp_servers.product.holding import UNEXPECTED
 from mcp_servers.product.service import (
     QUERY_KINDS,
     SCHEMA_KINDS,
-    UNEXPECTED,
     ProductService,
-    coded,
 )
 from tools.failpoints import crash_point
 from tools.messages import AgentName, Candidate, Change, Rehearsal, TableName
@@ -57,13 +56,13 @@ WRITE = ToolAnnotations(
 T = TypeVar("T")
 
 
-async def _blocking(tool: str, call: Callable[[], T]) -> T:
+async def _blocking(service: ProductService, tool: str, call: Callable[[], T]) -> T:
     """Run blocking work in a thread and turn its errors into coded tool errors."""
     crash_point(f"server.{tool}.before")
     try:
         result = await anyio.to_thread.run_sync(call, abandon_on_cancel=True)
     except (ProductError, *UNEXPECTED) as exc:
-        error = coded(exc)
+        error = service.told(exc)
         raise ToolError(ToolFailed.encode(error.code, str(error))) from exc
     crash_point(f"server.{tool}.after")
     return result
@@ -82,16 +81,14 @@ def _add_reading_tools(server: MCPServer, service: ProductService) -> None:
     @server.tool(annotations=READ)
     async def describe_product() -> ProductDescription:
         """Describe the product: tables, columns, sizes, contract, and where the two disagree."""
-        return await _blocking("describe_product", service.describe)
+        return await _blocking(service, "describe_product", service.describe)
 
     @server.tool(annotations=READ)
     async def read_workload(
         limit: Annotated[int, Field(ge=1, le=10_000, description="Most patterns to return.")] = 100,
     ) -> WorkloadReport:
         """Return the heaviest query patterns: runs, times, tables and column roles."""
-        workload = await _blocking("read_workload", service.workload)
-        cut = workload.model_copy(update={"patterns": workload.patterns[:limit]})
-        return WorkloadReport(workload=cut, patterns_total=len(workload.patterns))
+        return await _blocking(service, "read_workload", partial(_workload, service, limit))
 
     @server.tool(annotations=READ)
     async def profile_table(table: TableName) -> TableProfile:
@@ -99,7 +96,7 @@ def _add_reading_tools(server: MCPServer, service: ProductService) -> None:
 
         No value of any row is part of it.
         """
-        return await _blocking("profile_table", partial(service.profile, table))
+        return await _blocking(service, "profile_table", partial(service.profile, table))
 
     @server.tool(annotations=READ)
     async def run_query(
@@ -109,17 +106,17 @@ def _add_reading_tools(server: MCPServer, service: ProductService) -> None:
         """Run one read-only query on the product's own tables, with a time and a row limit."""
         limits = Limits(service.settings.query_timeout, min(max_rows, service.settings.max_rows))
         call = partial(_query, service, sql, limits)
-        return await _blocking("run_query", call)
+        return await _blocking(service, "run_query", call)
 
     @server.tool(annotations=READ)
     async def check_change(change: Change) -> ChangeCheck:
         """Check one change against the data contract; say its risks and how undo would work."""
-        return await _blocking("check_change", partial(service.check, change))
+        return await _blocking(service, "check_change", partial(service.check, change))
 
     @server.tool(annotations=READ)
     async def list_changes() -> Changes:
         """List every change Pillion made to this product, with its state."""
-        found = await _blocking("list_changes", service.changes)
+        found = await _blocking(service, "list_changes", service.changes)
         return Changes(changes=found)
 
 
@@ -128,7 +125,7 @@ def _add_measuring_tools(server: MCPServer, service: ProductService) -> None:
     async def find_candidates(agent: AgentName) -> Found:
         """Find ideas worth measuring: `schema` for structure, `query` for rewrites, summaries."""
         kinds = QUERY_KINDS if agent == "query" else SCHEMA_KINDS
-        return await _blocking("find_candidates", partial(service.find, kinds))
+        return await _blocking(service, "find_candidates", partial(service.find, kinds))
 
     @server.tool(annotations=READ)
     async def measure_candidates(
@@ -140,12 +137,12 @@ def _add_measuring_tools(server: MCPServer, service: ProductService) -> None:
             anyio.from_thread.run(ctx.report_progress, done, total, text)
 
         call = partial(service.measure, candidates, limits, report)
-        return await _blocking("measure_candidates", call)
+        return await _blocking(service, "measure_candidates", call)
 
     @server.tool(annotations=READ)
     async def rehearse_change(change: Change) -> Rehearsal:
         """Apply and undo one change on a shadow copy and compare schema and contents."""
-        return await _blocking("rehearse_change", partial(service.rehearse, change))
+        return await _blocking(service, "rehearse_change", partial(service.rehearse, change))
 
 
 def _add_changing_tools(server: MCPServer, service: ProductService) -> None:
@@ -160,18 +157,25 @@ def _add_changing_tools(server: MCPServer, service: ProductService) -> None:
         request = ApplyRequest(
             proposal_id=proposal_id, change=change, schema_hash=schema_hash, queries=queries
         )
-        return await _blocking("apply_change", partial(service.apply, request))
+        return await _blocking(service, "apply_change", partial(service.apply, request))
 
     @server.tool(annotations=READ)
     async def verify_change(proposal_id: str) -> LiveCheck:
         """Time an applied change's queries on live against the times taken just before it."""
-        return await _blocking("verify_change", partial(service.verify, proposal_id))
+        return await _blocking(service, "verify_change", partial(service.verify, proposal_id))
 
     @server.tool(annotations=WRITE)
     async def undo_change(proposal_id: str, rolled_back: bool = False) -> Applied:
         """Undo one change in one transaction, also after new rows arrived; twice is once."""
         call = partial(service.undo, proposal_id, rolled_back=rolled_back)
-        return await _blocking("undo_change", call)
+        return await _blocking(service, "undo_change", call)
+
+
+def _workload(service: ProductService, limit: int) -> WorkloadReport:
+    workload = service.workload()
+    cut = workload.model_copy(update={"patterns": workload.patterns[:limit]})
+    unread = service.owner.store.unread()
+    return WorkloadReport(workload=cut, patterns_total=len(workload.patterns), unread=unread)
 
 
 def _query(service: ProductService, sql: str, limits: Limits) -> QueryResult:

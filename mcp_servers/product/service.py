@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import logging
-import sqlite3
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
-
-import duckdb
 
 from mcp_servers.product.contract import (
     Applied,
@@ -26,6 +22,7 @@ from mcp_servers.product.contract import (
     TableDescription,
     TableProfile,
 )
+from mcp_servers.product.holding import HeldOwner
 from mcp_servers.product.live_proof import LIVE_QUERIES, LIVE_SECONDS, LiveProof
 from mcp_servers.product.settings import ProductSettings
 from tools.failpoints import crash_point
@@ -46,8 +43,8 @@ from tools.product.contract import contradictions, facts, load_contract
 from tools.product.contract_gate import check_change
 from tools.product.contract_risks import risks
 from tools.product.descriptor import Descriptor
-from tools.product.errors import DiskFull, ImportFailed, ProductError, SchemaDrift, UnknownTable
-from tools.product.importers import import_path
+from tools.product.disk_space import need
+from tools.product.errors import ProductError, SchemaDrift, UnknownTable
 from tools.product.live_answers import ask
 from tools.product.measurement import MeasureResult, ShadowJob, ShadowSettings
 from tools.product.owner import Owner
@@ -55,29 +52,13 @@ from tools.product.profile import is_key, profile
 from tools.product.shadow import run_shadow
 from tools.product.snapshot import Snapshot
 from tools.product.workload import Workload
-from tools.product.workload_store import WorkloadStore
 
 SCHEMA_KINDS = (
     "change_type", "create_index", "drop_index", "sort_table",
     "drop_column", "drop_table", "add_not_null", "add_check",
 )  # fmt: skip
 QUERY_KINDS = ("create_summary", "rewrite_query")
-LOG = logging.getLogger(__name__)
-UNEXPECTED = (duckdb.Error, sqlite3.Error, OSError)
-"""What engine, store and disk may raise anywhere."""
 OnEvent = Callable[[float, float, str], None]
-
-
-def coded(exc: Exception) -> ProductError:
-    """Return what a caller is told of an error that no tool expects: one line, and a code."""
-    if isinstance(exc, ProductError):
-        return exc
-    reason = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
-    if isinstance(exc, OSError) and exc.errno == errno.ENOSPC:
-        return DiskFull(
-            f"The disk is full: {reason.rstrip('.')}.", hint="Nothing was changed; free some."
-        )
-    return ProductError(f"The product cannot be used: {reason}")
 
 
 class ProductService:
@@ -87,42 +68,26 @@ class ProductService:
         self.descriptor = descriptor
         self.settings = settings
         self.home = descriptor.home
-        self._opening = threading.Lock()
-        self._owner: Owner | None = None
+        self._held = HeldOwner(descriptor, settings)
         self._writing = threading.Lock()
 
     @property
     def owner(self) -> Owner:
         """The owner, opened at first use so that a failure reaches the caller as an answer."""
-        with self._opening:
-            if self._owner is None:
-                self._owner = self._open()
-            return self._owner
+        return self._held.owner
 
-    def _open(self) -> Owner:
-        Snapshot.sweep(self.home / "shadow")
-        store = WorkloadStore(self.home / "workload.db")
-        for source in self.descriptor.queries:
-            try:
-                import_path(Path(source), store)
-            except ImportFailed as exc:
-                # Registration read it into the store; a file that went is no reason to stop.
-                LOG.warning("A query file is left out: %s", exc)
-        config = self._config(self.settings.memory_limit)
-        return Owner(Path(self.descriptor.database), store, config)
-
-    def _config(self, memory_limit: str) -> dict[str, str]:
-        return {"memory_limit": memory_limit, "threads": str(self.settings.threads)}
+    def told(self, exc: Exception) -> ProductError:
+        """Return what a caller is told of an error."""
+        return self._held.told(exc)
 
     @property
     def _proof(self) -> LiveProof:
-        return LiveProof(self.owner, self.home, self._config(self.settings.shadow_memory_limit))
+        config = self.settings.engine(self.settings.shadow_memory_limit)
+        return LiveProof(self.owner, self.home, config)
 
     def close(self) -> None:
         """Release the database and the workload store."""
-        if self._owner is not None:
-            self._owner.close()
-            self._owner.store.close()
+        self._held.close()
 
     def describe(self) -> ProductDescription:
         """Return tables, columns, size and where the contract disagrees."""
@@ -276,27 +241,40 @@ class ProductService:
 
     def apply(self, request: ApplyRequest) -> Applied:
         """Apply one approved change in one transaction; a repeat finds its ledger row."""
-        owner = self.owner
         with self._writing:
-            with owner.cursor() as con:
-                done = next(
-                    (c for c in executor.list_changes(con)
-                     if c.proposal_id == request.proposal_id and c.status == "applied"),
-                    None,
-                )  # fmt: skip
-            if done is None:
-                self._proof.time_before(request)
-            with owner.lock, owner.cursor() as con:
-                expected = None if done else self._expected(con, request)
-                texts = () if done else request.queries[:LIVE_QUERIES]
-                with owner.cursor() as other:
-                    asked = ask(other, request.change, texts, owner.rewritten, LIVE_SECONDS)
-                row = executor.apply(
-                    con, request.proposal_id, request.change,
-                    expected_schema_hash=expected, check=asked.check,
-                )  # fmt: skip
-            owner.refresh_rewrites()
+            row = self._standing(request.proposal_id)
+            if row is None:
+                with self._room(request.change):
+                    self._proof.time_before(request)
+                    row = self._make(request)
+            self.owner.refresh_rewrites()
         return _applied(row)
+
+    def _standing(self, proposal_id: str) -> executor.AppliedChange | None:
+        with self.owner.cursor() as con:
+            rows = executor.list_changes(con)
+        return next(
+            (r for r in rows if r.proposal_id == proposal_id and r.status == "applied"), None
+        )
+
+    def _room(self, change: Change) -> AbstractContextManager[None]:
+        table = self.owner.table(change.table)
+        if table is None:
+            return nullcontext()
+        with self.owner.cursor() as con:
+            return need(con, self.owner.database, table, change).kept()
+
+    def _make(self, request: ApplyRequest) -> executor.AppliedChange:
+        owner = self.owner
+        with owner.lock, owner.cursor() as con:
+            expected = self._expected(con, request)
+            texts = request.queries[:LIVE_QUERIES]
+            with owner.cursor() as other:
+                asked = ask(other, request.change, texts, owner.rewritten, LIVE_SECONDS)
+            return executor.apply(
+                con, request.proposal_id, request.change,
+                expected_schema_hash=expected, check=asked.check,
+            )  # fmt: skip
 
     def _expected(self, con: Any, request: ApplyRequest) -> str:
         """Return the present hash when only Pillion's own changes led to it from the expected one.

@@ -30,3 +30,7 @@ class ProductSettings(BaseSettings):
         SecretStr | None,
         Field(description="Bearer token of the HTTP server; without one it refuses to listen."),
     ] = None
+
+    def engine(self, memory_limit: str) -> dict[str, str]:
+        """Return what an instance of DuckDB with that much memory is opened with."""
+        return {"memory_limit": memory_limit, "threads": str(self.threads)}

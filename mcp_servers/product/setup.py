@@ -26,9 +26,9 @@ from tools.product.catalog import Catalog, read_catalog
 from tools.product.contract import contradictions, infer_contract, load_contract, save_contract
 from tools.product.descriptor import Descriptor, load_descriptor, save_descriptor
 from tools.product.errors import ContractInvalid, ProductError
-from tools.product.importers import import_path
+from tools.product.importers import import_path, together
 from tools.product.opening import open_database
-from tools.product.workload import Workload
+from tools.product.workload import Unread, Workload
 from tools.product.workload_store import WorkloadStore
 
 
@@ -67,7 +67,7 @@ def register(arguments: argparse.Namespace) -> dict[str, Any]:
         else:
             contract = infer_contract(arguments.name, catalog, probe)
     emit("progress", done=2, total=3, message="reading the queries")
-    workload, malformed = _read_queries(home, queries, catalog)
+    workload, unread = _read_queries(home, queries, catalog)
     path = Path(arguments.contract).resolve() if arguments.contract else home / "contract.odcs.yaml"
     if not arguments.contract:
         save_contract(contract, path)
@@ -77,12 +77,12 @@ def register(arguments: argparse.Namespace) -> dict[str, Any]:
     )
     save_descriptor(descriptor, home / "product.odps.yaml")
     return _registered(
-        descriptor, catalog, workload, malformed, inferred=not arguments.contract, added=False
+        descriptor, catalog, workload, unread, inferred=not arguments.contract, added=False
     )
 
 
 def _registered(
-    descriptor: Descriptor, catalog: Catalog, workload: Workload, malformed: int, **how: bool
+    descriptor: Descriptor, catalog: Catalog, workload: Workload, unread: Unread, **how: bool
 ) -> dict[str, Any]:
     return {
         "product": descriptor.name,
@@ -92,7 +92,8 @@ def _registered(
         "tables": len(catalog.tables),
         "patterns": len(workload.patterns),
         "skipped": [s.model_dump() for s in workload.skipped[:20]],
-        "malformed": malformed,
+        "malformed": unread.total,
+        "unread": [row.model_dump() for row in unread.first],
     }
 
 
@@ -104,7 +105,7 @@ def add_queries(arguments: argparse.Namespace) -> dict[str, Any]:
     with open_database(descriptor.database, read_only=True) as con:
         catalog = read_catalog(con)
     with TemporaryDirectory() as aside, closing(WorkloadStore(Path(aside) / "trial.db")) as trial:
-        malformed = sum(import_path(Path(source), trial).malformed for source in given)
+        unread = together([import_path(Path(source), trial).unread for source in given])
     known = tuple(dict.fromkeys((*descriptor.queries, *given)))
     save_descriptor(descriptor.model_copy(update={"queries": known}), path)
     crash_point("setup.before_import")
@@ -113,15 +114,18 @@ def add_queries(arguments: argparse.Namespace) -> dict[str, Any]:
         for source in given:
             import_path(Path(source), store)
         workload = store.workload(catalog)
-    return _registered(descriptor, catalog, workload, malformed, inferred=False, added=True)
+    return _registered(descriptor, catalog, workload, unread, inferred=False, added=True)
 
 
-def _read_queries(home: Path, queries: list[str], catalog: Catalog) -> tuple[Workload, int]:
-    """Read the queries into a new store and count unreadable rows; a failure leaves nothing."""
+def _read_queries(home: Path, queries: list[str], catalog: Catalog) -> tuple[Workload, Unread]:
+    """Read the queries into a new store; returns the rows, too, that could not be read.
+
+    A failure leaves nothing.
+    """
     _forget(home)
     store = WorkloadStore(home / "workload.db")
     try:
-        malformed = sum(import_path(Path(source), store).malformed for source in queries)
+        unread = together([import_path(Path(source), store).unread for source in queries])
         workload = store.workload(catalog)
     except BaseException:
         store.close()
@@ -130,7 +134,7 @@ def _read_queries(home: Path, queries: list[str], catalog: Catalog) -> tuple[Wor
             home.rmdir()
         raise
     store.close()
-    return workload, malformed
+    return workload, unread
 
 
 def _forget(home: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.main
@@ -61,6 +63,31 @@ def test_every_command_of_a_group_is_documented_and_shows_an_example(command: st
     group, name = command.split()
     assert f"`pillion {command}`" in REFERENCE
     assert f"`pillion {command}" in (COMMANDS[group].commands[name].help or "")
+
+
+def commands_below(name: str, command: Any) -> Iterator[tuple[str, Any]]:
+    """Yield every command that can be called, with those of groups."""
+    below = getattr(command, "commands", {})
+    if not below or command.invoke_without_command:
+        yield name, command
+    for part, found in below.items():
+        yield from commands_below(f"{name} {part}".strip(), found)
+
+
+CALLED = dict(c for name, found in COMMANDS.items() for c in commands_below(name, found))
+STREAMS = {"mcp": "speaks MCP on standard output until the editor leaves"}
+"""Commands whose standard output is no document by nature, and what it is."""
+
+
+@pytest.mark.parametrize("command", sorted(CALLED))
+def test_every_command_prints_json_when_it_is_asked_to(command: str) -> None:
+    options = {o for p in CALLED[command].params for o in getattr(p, "opts", ())}
+    assert ("--json" in options) is (command not in STREAMS)
+
+
+def test_commands_of_groups_of_groups_are_found() -> None:
+    assert {"run", "mcp", "mcp install", "eval decisions", "model train"} <= CALLED.keys()
+    assert STREAMS.keys() <= CALLED.keys()
 
 
 @pytest.mark.parametrize("setting", EVERY)

@@ -26,7 +26,7 @@ from evals.scenarios import tiny
 from evals.scenarios.scenario import Scenario
 from evals.suites import Place
 from tests.commands import UNPRIVILEGED, environment, invoke, refusal
-from tests.disks import small_disk
+from tests.disks import fill, small_disk
 from tests.evals.factories import make_scenario
 
 
@@ -36,14 +36,6 @@ def played(monkeypatch: pytest.MonkeyPatch) -> None:
         return make_scenario("good", family=place.family, seed=place.seed)
 
     monkeypatch.setattr(apart, "play_apart", pretend)
-
-
-def fill(disk: Path, leaving: int = 0) -> None:
-    with (disk / "filler").open("wb") as filler, pytest.raises(OSError, match="No space"):
-        while True:
-            filler.write(bytes(65536))
-            filler.flush()
-    os.truncate(disk / "filler", max(0, (disk / "filler").stat().st_size - leaving))
 
 
 @pytest.fixture

@@ -54,5 +54,7 @@ def test_the_command_writes_what_training_reads(tmp_path: Path) -> None:
     path.write_text(json.dumps(document_of(run_of(2))))
     said = invoke(tmp_path / "home", "eval", "decisions", path, "--approver", "strict_dba")
     assert len(RECORDED.validate_json(said.stdout)) == 2
+    call = ("eval", "decisions", path, "--approver", "strict_dba", "--json")
+    assert invoke(tmp_path / "home", *call).stdout == said.stdout
     unknown = invoke(tmp_path / "home", "eval", "decisions", path, "--approver", "nobody")
     assert "strict_dba" in refusal(unknown, code=2)

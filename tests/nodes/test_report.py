@@ -24,6 +24,14 @@ async def test_totals_notes_and_offers_are_kept_as_plain_json() -> None:
     }  # fmt: skip
 
 
+async def test_statements_that_cannot_be_measured_are_notes_and_told_apart() -> None:
+    records = MemoryRecords()
+    state = State(product="sales", thread_id="t1", notes=("a",), unmeasured=("SELEC: no SQL",))
+    await report(state, make_runtime(FakeProduct(), records))
+    kept = records.reports["t1"]
+    assert (kept["notes"], kept["unmeasured"]) == (["a", "SELEC: no SQL"], ["SELEC: no SQL"])
+
+
 async def test_a_run_that_measured_nothing_says_so() -> None:
     records = MemoryRecords()
     await report(State(product="sales", thread_id="t1"), make_runtime(FakeProduct(), records))

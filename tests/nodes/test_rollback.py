@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from mcp_servers.product.errors import NotNow
 from nodes.rollback import rollback
 from nodes.state import State
 from tests.fakes import FakeProduct, MemoryRecords, failure, make_runtime
@@ -33,6 +36,14 @@ async def test_a_rollback_that_fails_is_recorded_and_not_hidden() -> None:
     assert "the product said undo_conflict" in records.outcomes[0].detail
     assert "still in place" in records.outcomes[0].detail
     assert command.update["rolled_back"] == ("p1", "p2")
+
+
+async def test_what_passes_leaves_the_rollback_to_the_next_try() -> None:
+    product, records = FakeProduct(), MemoryRecords()
+    product.failing["undo", "p1"] = failure("disk_full")
+    with pytest.raises(NotNow, match="said disk_full It is slower on live"):
+        await rolled_back(product, records)
+    assert records.outcomes == []
 
 
 async def test_what_was_taken_back_is_not_taken_back_again() -> None:

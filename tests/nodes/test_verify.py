@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from mcp_servers.product.errors import NotNow
 from nodes.state import State
 from nodes.verify import verify
 from tests.factories import make_interval
@@ -53,6 +54,14 @@ async def test_a_proof_that_cannot_be_made_is_said_and_does_not_stop_the_run() -
     assert [(o.status, o.detail) for o in records.outcomes] == [
         ("failed", "it is in place, but could not be timed on live: the product said query_failed")
     ]
+
+
+async def test_what_passes_leaves_the_proof_to_the_next_try() -> None:
+    product, records = FakeProduct(), MemoryRecords()
+    product.failing["verify", "p1"] = failure("database_locked")
+    with pytest.raises(NotNow, match="said database_locked The change is in place"):
+        await verified(product, records)
+    assert records.outcomes == []
 
 
 async def test_what_was_looked_at_is_not_looked_at_again() -> None:

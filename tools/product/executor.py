@@ -23,6 +23,7 @@ from tools.product.change_ledger import (
     record,
 )
 from tools.product.changes import plan, plan_undo, stands_on
+from tools.product.disk_space import checkpoint, ran_out
 from tools.product.dropped_columns import CONFLICT
 from tools.product.errors import DiskFull, ProductError, Refused, SchemaDrift, UndoConflict
 
@@ -34,8 +35,6 @@ __all__ = [
     "list_changes",
     "undo",
 ]
-
-_FULL = ("No space left", "Could not write", "disk space", "space on disk")
 
 
 def apply(
@@ -69,7 +68,7 @@ def apply(
         record(con, proposal_id, change, before, present)
         crash_point("apply.before_commit")
     crash_point("apply.after_commit")
-    _checkpoint(con)
+    checkpoint(con)
     return get_change(con, proposal_id)
 
 
@@ -96,7 +95,7 @@ def undo(
         end(con, row, status)
         crash_point("undo.before_commit")
     crash_point("undo.after_commit")
-    _checkpoint(con)
+    checkpoint(con)
     return get_change(con, proposal_id)
 
 
@@ -189,7 +188,7 @@ def _translated(exc: duckdb.Error, change: Change, doing: str) -> ProductError:
     text = str(exc)
     if CONFLICT in text:
         return UndoConflict(text.split(CONFLICT, 1)[1])
-    if any(sign in text for sign in _FULL):
+    if ran_out(exc):
         return DiskFull(
             f"The disk is full: {text.rstrip('.')}.", hint="Nothing was changed; free some."
         )
@@ -197,9 +196,3 @@ def _translated(exc: duckdb.Error, change: Change, doing: str) -> ProductError:
     if doing == "undo":
         return UndoConflict(f"The engine refused to take back {what}: {text}")
     return Refused(f"The engine refused {what}: {text}")
-
-
-def _checkpoint(con: duckdb.DuckDBPyConnection) -> None:
-    # Readers of other connections may hold it off; the next checkpoint catches up.
-    with suppress(duckdb.Error):
-        con.execute("CHECKPOINT")

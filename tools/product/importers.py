@@ -9,7 +9,7 @@ import math
 import os
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from tools.failpoints import crash_point
 from tools.product.errors import ImportFailed
 from tools.product.fingerprint import split_text
-from tools.product.workload import Source
+from tools.product.workload import Source, Unread, UnreadRow
 from tools.product.workload_store import (
     UNDATED,
     Observation,
@@ -27,6 +27,7 @@ from tools.product.workload_store import (
     add,
     forget_script,
     note_script,
+    note_unread,
 )
 
 SQL_COLUMNS = ("sql", "query", "statement", "query_text", "message")
@@ -38,6 +39,8 @@ MS_COLUMNS = {
 MAX_FIELD = 10_000_000
 CLOCKS_APART = timedelta(days=1)
 """How far ahead a log's clock may be; a time beyond it is a mistake that would outdate the rest."""
+FIRST_UNREAD = 5
+"""Most rows that could not be read that are named."""
 PROGRESS_EVERY = 5000
 NO_QUERIES = frozenset({"duckdb_log_contexts.csv"})
 """Written by DuckDB beside its log of queries."""
@@ -48,10 +51,10 @@ OnProgress = Callable[[int, int], None]
 
 
 class Imported(NamedTuple):
-    """How many runs were read, and how many rows could not be."""
+    """How many runs were read, and the rows that could not be."""
 
     runs: int
-    malformed: int
+    unread: Unread = Unread()
     already: bool = False
 
 
@@ -66,13 +69,13 @@ def import_path(
     """
     if os.path.isdir(path):
         parts = [import_path(p, store, on_progress) for p in _files(path)]
-        return Imported(sum(p.runs for p in parts), sum(p.malformed for p in parts))
+        return Imported(sum(p.runs for p in parts), together(p.unread for p in parts))
     data = _text(path)
     digest = _digest(data)
     with store.transaction() as con:
         if con.execute("SELECT 1 FROM imports WHERE hash = ?", (digest,)).fetchone():
-            return Imported(0, 0, already=True)
-        counter = _Counter(on_progress, data.count("\n") + 1)
+            return Imported(0, already=True)
+        counter = _Counter(path, on_progress, data.count("\n") + 1)
         script = path.suffix.lower() == ".sql"
         read = _sql_file if script else _log_file
         taken = _taken(con, path, data)
@@ -82,12 +85,20 @@ def import_path(
         runs = _add_script(con, path, fresh) if script else add(con, fresh)
         if not runs and not taken:
             raise ImportFailed(f"{path} holds no statement.")
+        note_unread(con, str(path), counter.unread)
         crash_point("import.before_commit")
         con.execute(
             "INSERT INTO imports VALUES (?, ?, ?, ?, ?)",
             (digest, str(path), len(data), taken + runs, datetime.now(UTC).isoformat()),
         )
-    return Imported(runs, counter.malformed)
+    return Imported(runs, counter.unread)
+
+
+def together(parts: Iterable[Unread]) -> Unread:
+    """Return what several imports could not read, as one."""
+    parts = list(parts)
+    first = tuple(row for part in parts for row in part.first)
+    return Unread(total=sum(p.total for p in parts), first=first[:FIRST_UNREAD])
 
 
 def _add_script(con: sqlite3.Connection, path: Path, statements: Iterator[Observation]) -> int:
@@ -121,9 +132,20 @@ def _files(directory: Path) -> list[Path]:
 
 
 class _Counter:
-    def __init__(self, on_progress: OnProgress | None, total: int) -> None:
-        self.malformed = 0
+    def __init__(self, path: Path, on_progress: OnProgress | None, total: int) -> None:
+        self._path, self._unread = str(path), 0
+        self._first: list[UnreadRow] = []
         self._on_progress, self._total = on_progress, total
+
+    @property
+    def unread(self) -> Unread:
+        return Unread(total=self._unread, first=tuple(self._first))
+
+    def leave_out(self, line: int, reason: str) -> None:
+        """Note a row that could not be read."""
+        self._unread += 1
+        if len(self._first) < FIRST_UNREAD:
+            self._first.append(UnreadRow(file=self._path, line=line, reason=reason))
 
     def watch(self, observations: Iterator[Observation]) -> Iterator[Observation]:
         for done, observation in enumerate(observations):
@@ -159,9 +181,34 @@ def _sql_file(path: Path, data: str, counter: _Counter) -> Iterator[Observation]
             yield Observation(sql=statement, at=at, ms=None, source="sql_file")
 
 
+class _Lines:
+    """The lines of a file, and on which one a row began: it may go over several."""
+
+    def __init__(self, data: str) -> None:
+        self._lines = io.StringIO(data, newline="")
+        self._number = 0
+        self._between = True
+        self.began = 0
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self._number += 1
+        if self._between and line.strip("\r\n"):
+            self.began, self._between = self._number, False
+        return line
+
+    def end_row(self) -> None:
+        """Say that the next line begins a row."""
+        self._between = True
+
+
 def _log_file(path: Path, data: str, counter: _Counter) -> Iterator[Observation]:
     csv.field_size_limit(MAX_FIELD)
-    reader = csv.DictReader(io.StringIO(data, newline=""), delimiter=_delimiter(data))
+    lines = _Lines(data)
+    reader = csv.DictReader(lines, delimiter=_delimiter(data))
     try:
         names = {(n or "").strip().lower(): n for n in reader.fieldnames or ()}
     except csv.Error as exc:
@@ -179,18 +226,17 @@ def _log_file(path: Path, data: str, counter: _Counter) -> Iterator[Observation]
         names.get("type") if sql.lower() == "message" else None,
     )
     while True:
+        lines.end_row()
         try:
-            row = next(reader)
+            read = _run(next(reader), columns)
         except StopIteration:
             return
-        except csv.Error:
-            counter.malformed += 1
-            continue
-        observation = _run(row, columns)
-        if observation is None:
-            counter.malformed += 1
+        except csv.Error as exc:
+            read = f"not CSV: {exc}"
+        if isinstance(read, str):
+            counter.leave_out(lines.began, read)
         else:
-            yield observation
+            yield read
 
 
 def _delimiter(data: str) -> str:
@@ -206,14 +252,17 @@ class _Columns(NamedTuple):
     kind: str | None
 
 
-def _run(row: dict[str | None, Any], columns: _Columns) -> Observation | None:
+def _run(row: dict[str | None, Any], columns: _Columns) -> Observation | str:
+    """Return the run a row tells of, or why it tells of none, without a word of the row."""
     text = row.get(columns.sql)
-    if not isinstance(text, str) or not _clean(text):
-        return None
+    if not isinstance(text, str):
+        return f"it ends before its field {columns.sql.strip()}"
+    if not _clean(text):
+        return "it holds no SQL" if not text.strip() else "its SQL is a comment and nothing else"
     if columns.kind is not None and row.get(columns.kind) != "QueryLog":
-        return None
+        return "it is no entry of DuckDB's QueryLog"
     if columns.kind is not None and MADE_BY_DUCKDB in text:
-        return None
+        return "DuckDB made its SQL of a PIVOT, and it runs nowhere else"
     at = _moment(str(row.get(columns.at) or "")) if columns.at else UNDATED
     ms = _milliseconds(row.get(columns.ms[0]), columns.ms[1]) if columns.ms else None
     source: Source = "duckdb_log" if columns.kind is not None else "query_log"

@@ -12,7 +12,8 @@ import duckdb
 
 from tools.messages import quoted
 from tools.product.database_file import Short, check_header
-from tools.product.errors import DatabaseLocked, DatabaseUnusable, ProductError
+from tools.product.disk_space import ran_out
+from tools.product.errors import DatabaseLocked, DatabaseUnusable, DiskFull, ProductError
 
 LOCKED_DOWN = {"enable_external_access": "false", "lock_configuration": "true"}
 LOCK_HOLDER = re.compile(r"lock is held in (?:(?P<program>.+?) \()?PID (?P<pid>\d+)", re.DOTALL)
@@ -20,6 +21,7 @@ WAYS_IN = (
     "Stop that program, or point Pillion at the product server it runs, or work on a copy that"
     " it made, or hand over a log of its queries (`--queries`)."
 )
+INVALIDATED = "database has been invalidated"
 RESTORE = "Restore it from a backup; Pillion changed nothing."
 
 
@@ -40,11 +42,32 @@ def open_database(
     try:
         con = duckdb.connect(str(path), read_only=read_only, config=settings)
     except duckdb.Error as exc:
+        if ran_out(exc):
+            raise DiskFull(
+                f"{path} cannot be opened, its disk is full: {_first_line(str(exc))}.",
+                hint="Free some there; the database and its log are whole.",
+            ) from exc
         raise _translated(path, str(exc)) from exc
     if short is not None and not _holds_all_blocks(con, short):
         con.close()
         raise short.error(path)
     return con
+
+
+def given_up(exc: BaseException) -> BaseException | None:
+    """Return the error behind `exc` by which the engine gave its instance up, if it did.
+
+    No connection of that instance answers any more; opened anew, the file is as committed.
+    """
+    found: BaseException | None = exc
+    while found is not None:
+        # Arrow wraps DuckDB's errors into OSError and keeps only their text.
+        if isinstance(found, duckdb.FatalException):
+            return found
+        if isinstance(found, OSError) and INVALIDATED in str(found):
+            return found
+        found = found.__cause__ or found.__context__
+    return None
 
 
 def _holds_all_blocks(con: duckdb.DuckDBPyConnection, short: Short) -> bool:
@@ -88,6 +111,11 @@ def _check_file(path: Path) -> bool:
     if not stat.S_ISREG(found.st_mode):
         raise DatabaseUnusable(f"{path} is a device, pipe or socket, not a DuckDB file.")
     return _open_here(found)
+
+
+def is_open_here(path: Path) -> bool:
+    """Return whether a descriptor of this process is open on the file."""
+    return path.exists() and _open_here(path.stat())
 
 
 def _open_here(found: os.stat_result) -> bool:

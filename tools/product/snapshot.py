@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import shutil
@@ -20,9 +19,9 @@ import psutil
 
 from tools.failpoints import crash_point
 from tools.product.database_file import HEADER_BYTES
+from tools.product.disk_space import FULL, MARGIN_BYTES, checkpoint
 from tools.product.errors import DiskFull, MeasureFailed, ProductError
 
-MARGIN_BYTES = 64 * 1024 * 1024
 OWNER = "owner.json"
 ROOM = "Free some space or set PILLION_HOME to a larger disk."
 _COPY = "import shutil,sys\nfor a,b in zip(sys.argv[1::2],sys.argv[2::2]): shutil.copyfile(a,b)"
@@ -51,9 +50,8 @@ class Snapshot:
             _sign(home)
             crash_point("snapshot.before_copy")
             with lock:
-                with suppress(duckdb.TransactionException):
-                    # A reader may hold it back; then the write-ahead log is copied as well.
-                    con.execute("CHECKPOINT")
+                # Where something holds it back, the write-ahead log is copied as well.
+                checkpoint(con)
                 copy_database(database_path, snapshot.path)
         except OSError as exc:
             snapshot.remove()
@@ -94,7 +92,7 @@ def _sign(home: Path) -> None:
 
 
 def _unwritable(home: Path, exc: OSError) -> ProductError:
-    if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+    if exc.errno in FULL:
         return DiskFull(f"{home.parent} has no space left.", hint=ROOM)
     return MeasureFailed(
         f"No copy of the database can be made in {home.parent}: {exc.strerror}.",

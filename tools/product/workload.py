@@ -71,6 +71,25 @@ class Skipped(Message):
     reason: str
 
 
+class UnreadRow(Message):
+    """A row of a query log that could not be read; nothing of what stands in it."""
+
+    file: str
+    line: int
+    """The first of its lines, from 1."""
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.reason}"
+
+
+class Unread(Message):
+    """The rows of query logs that could not be read: how many, and the first few of each file."""
+
+    total: int = 0
+    first: tuple[UnreadRow, ...] = ()
+
+
 class Windows(Message):
     """The recorded time in equal parts, oldest first."""
 

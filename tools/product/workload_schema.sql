@@ -15,6 +15,10 @@ CREATE TABLE IF NOT EXISTS imports (
     rows INTEGER NOT NULL,
     at TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS unread (
+    path TEXT PRIMARY KEY,
+    body TEXT NOT NULL
+);
 CREATE TABLE IF NOT EXISTS facts (
     hash TEXT NOT NULL,
     catalog TEXT NOT NULL,

@@ -23,7 +23,7 @@ from tools.product.catalog import Catalog, schema_hash
 from tools.product.errors import ParseFailed
 from tools.product.fingerprint import QueryFacts, analyse, written_table
 from tools.product.guard import is_readable
-from tools.product.workload import ColumnUse, QueryPattern, Skipped, Source, Workload
+from tools.product.workload import ColumnUse, QueryPattern, Skipped, Source, Unread, Workload
 from tools.product.workload_days import (
     DayRuns,
     add_days,
@@ -110,6 +110,13 @@ class WorkloadStore:
         """Add runs in one transaction and return how many."""
         with self.transaction() as con:
             return add(con, observations)
+
+    def unread(self) -> Unread:
+        """Return the rows that could not be read when these files were last imported."""
+        found = self._con.execute("SELECT body FROM unread ORDER BY path").fetchall()
+        parts = [Unread.model_validate_json(body) for (body,) in found]
+        first = tuple(row for part in parts for row in part.first)
+        return Unread(total=sum(p.total for p in parts), first=first)
 
     def workload(self, catalog: Catalog) -> Workload:
         """Return the patterns, heaviest first, and what cannot be measured with the reason."""
@@ -219,6 +226,13 @@ def _writes(texts: list[_Text], catalog: Catalog) -> dict[str, int]:
         if table is not None:
             found[str(table)] += text.runs
     return dict(found)
+
+
+def note_unread(con: sqlite3.Connection, path: str, unread: Unread) -> None:
+    """Keep what of a file could not be read, in place of what was said of it before."""
+    con.execute("DELETE FROM unread WHERE path = ?", (path,))
+    if unread.total:
+        con.execute("INSERT INTO unread VALUES (?, ?)", (path, unread.model_dump_json()))
 
 
 def add(con: sqlite3.Connection, observations: Iterable[Observation]) -> int:

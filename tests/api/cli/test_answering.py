@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -28,6 +30,7 @@ from tests.commands import (
     started,
     waiting,
 )
+from tests.disks import fill, small_disk
 from tests.factories import make_change
 
 DATABASE = "products/sales/sales.duckdb"
@@ -132,6 +135,24 @@ def test_unknown_names_are_refused_with_what_there_is(
     assert words in refusal(invoke(home_of_a_run, *arguments), code)
 
 
+def test_what_was_taken_back_is_taken_back_once(asked: Path) -> None:
+    proposal = type_change(asked)
+    invoke(asked, "decide", proposal, "approve")
+    with duckdb.connect(str(asked / DATABASE)):
+        said = refusal(invoke(asked, "undo", proposal))
+        assert "is locked by another process" in said and "The request is kept" in said
+        assert document(asked, "status")["to_undo"] == [proposal]
+    assert f"not carried out yet: {proposal}" in invoke(asked, "status").stdout
+    # The same command again carries out what was kept, and that is no second time.
+    assert document(asked, "undo", proposal)["outcomes"][-1]["status"] == "undone"
+    assert type_of_amount(asked) == "VARCHAR"
+    trail, since = document(asked, "log"), r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00"
+    said = refusal(invoke(asked, "undo", proposal), 3)
+    assert re.fullmatch(rf"{proposal} was undone already, at {since}; nothing was changed.\n", said)
+    assert document(asked, "log") == trail
+    assert [r["action"] for r in trail].count("undo.requested") == 1
+
+
 def test_undo_of_what_was_never_applied_is_refused(asked: Path) -> None:
     before = (asked / DATABASE).read_bytes()
     said = refusal(invoke(asked, "undo", type_change(asked)))
@@ -169,6 +190,23 @@ def test_an_answer_outlasts_another_program_that_holds_the_database(asked: Path)
         assert f"not carried out yet: {proposal}" in invoke(asked, "status").stdout
     assert f"{proposal}, approved before, is verified" in invoke(asked, "review").stderr
     assert type_of_amount(asked) == "INTEGER"
+
+
+def test_an_answer_outlasts_a_full_disk(asked: Path, tmp_path: Path) -> None:
+    proposal = type_change(asked)
+    with small_disk(tmp_path / "disk", 24) as disk:
+        shutil.copytree(asked / "products", disk / "products")
+        shutil.rmtree(asked / "products")
+        (asked / "products").symlink_to(disk / "products")
+        filler = fill(disk)
+        said = refusal(invoke(asked, "decide", proposal, "approve"))
+        assert "has 0 B free. Free some" in said and "The answer is kept" in said
+        assert document(asked, "status")["undelivered"] == [proposal]
+        assert type_of_amount(asked) == "VARCHAR"
+        filler.unlink()
+        assert f"{proposal}, approved before, is verified" in invoke(asked, "review").stderr
+        assert type_of_amount(asked) == "INTEGER"
+        assert [r["action"] for r in document(asked, "log")].count("change.applied") == 1
 
 
 def test_an_answer_is_taken_while_another_command_works_here(

@@ -137,6 +137,16 @@ def test_a_locked_database_names_the_process_and_the_ways_in(
     assert not home.exists()
 
 
+def test_a_database_locked_since_init_stops_the_run_and_the_next_one_runs(home: Path) -> None:
+    make_home(home, rows=0)
+    database = home / "products" / "sales" / "sales.duckdb"
+    with duckdb.connect(str(database)):
+        said = refusal(invoke(home, "run", "sales", "--budget", "2"))
+    assert f"PID {os.getpid()}" in said and "Stop that program" in said
+    assert document(home, "status")["threads"] == []
+    assert document(home, "run", "sales", "--budget", "2")["status"] == "done"
+
+
 @pytest.mark.parametrize(("path", "mode"), [("sales.duckdb", 0o444), (".", 0o555)])
 def test_a_product_that_may_not_be_written_is_refused_with_words(
     path: str, mode: int, home: Path, tmp_path: Path
@@ -253,6 +263,27 @@ def test_a_contract_that_is_wrong_is_refused_with_file_line_or_field(
     said = refusal(invoke(home, "init", "--database", database, "--contract", contract))
     assert words in said
     assert not home.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "contract.odcs.yaml"),
+        ("hello: [", "contract.odcs.yaml:2: not YAML"),
+        ("hello: world\n", "contract.odcs.yaml"),
+    ],
+)
+def test_a_contract_that_went_bad_after_init_stops_the_run_with_words(
+    text: str | None, words: str, home: Path
+) -> None:
+    contract = make_home(home, rows=100) / "products" / "sales" / "contract.odcs.yaml"
+    database = contents(contract.with_name("sales.duckdb"))
+    contract.unlink()
+    if text is not None:
+        contract.write_text(text)
+    assert words in refusal(invoke(home, "run", "sales", "--budget", "2"))
+    assert document(home, "status")["waiting"] == []
+    assert contents(contract.with_name("sales.duckdb")) == database
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import invoke, refusal
+from tests.commands import document, invoke, refusal
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +28,15 @@ def test_print_writes_nothing(tmp_path: Path) -> None:
     assert shown.exit_code == 0, shown.stderr
     assert list(json.loads(shown.stdout)["servers"]) == ["mine"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_program_is_told_what_was_written_and_where(tmp_path: Path) -> None:
+    call = (tmp_path / "home", "mcp", "install", "cursor")
+    shown, made, again = (document(*call, *more) for more in (("--print",), (), ()))
+    where = tmp_path / ".cursor" / "mcp.json"
+    assert [d["written"] for d in (shown, made, again)] == [False, True, False]
+    assert {d["file"] for d in (shown, made, again)} == {str(where)}
+    assert json.loads(where.read_text()) == shown["configuration"] == made["configuration"]
 
 
 def test_another_file_can_be_named(tmp_path: Path) -> None:

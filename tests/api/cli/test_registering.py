@@ -42,6 +42,22 @@ def test_the_same_command_again_adds_queries_and_leaves_the_contract(
     assert contract.read_text().endswith("# mine\n")
 
 
+def test_rows_of_a_log_that_cannot_be_read_are_named_without_what_they_hold(
+    home: Path, database: Path, tmp_path: Path
+) -> None:
+    log = write(tmp_path / "log.csv", "ms,sql\n7,\n8,-- secret\n9,SELECT max(amount) FROM sales\n")
+    call = ("init", "--database", database, "--queries", log)
+    said = invoke(home, *call).stdout
+    assert (
+        "2 rows of the query log could not be read:\n"
+        f"  {log}:2: it holds no SQL\n"
+        f"  {log}:3: its SQL is a comment and nothing else\n"
+    ) in said
+    assert "secret" not in said
+    done = document(home, *call)
+    assert (done["malformed"], [row["line"] for row in done["unread"]]) == (2, [2, 3])
+
+
 def test_of_several_files_all_are_added_or_none(home: Path, database: Path, tmp_path: Path) -> None:
     good, bad = write(tmp_path / "a.sql", TOTAL), write(tmp_path / "b.csv", "a,b\n1,2\n")
     document(home, "init", "--database", database)

@@ -18,6 +18,7 @@ from graph.settings import Settings
 from tests.api.ide.clients import client_of, make_sales, offer, proposal, refusal_of, says
 from tests.api.ide.test_server import key
 from tests.factories import HOSTILE, make_change
+from tools.messages import Outcome
 
 
 def first_answer_elsewhere(service: Service, proposal_id: str) -> None:
@@ -46,6 +47,23 @@ async def test_a_review_asks_one_by_one_and_records_what_the_person_says(
     assert decision is not None
     assert (decision.channel, decision.principal.name) == ("mcp", "ada")
     assert decision.reason == "the feed sends text"
+
+
+async def test_what_was_taken_back_is_refused_before_anybody_is_asked(
+    service: Service, sales: tuple[str, str]
+) -> None:
+    outcome = Outcome(proposal_id=sales[0], status="undone", detail="")
+    service.ledger.record_outcome(outcome, "person:ada")
+    before, asked = service.ledger.audit_rows(), []
+
+    def person(form: ElicitRequestFormParams) -> ElicitResult:
+        asked.append(form)
+        return says("undo")
+
+    async with client_of(service, person) as client:
+        said = refusal_of(await client.call_tool("undo_change", {"proposal_id": sales[0]}))
+    assert "[already_undone]" in said and f"{sales[0]} was undone already, at 20" in said
+    assert (asked, service.ledger.audit_rows()) == ([], before)
 
 
 async def test_who_closes_the_form_is_not_asked_again(

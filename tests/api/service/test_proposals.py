@@ -16,7 +16,7 @@ from graph.ledger import now
 from tests.api.service.test_guard import problem_of
 from tests.factories import make_change, make_evidence, make_interval, make_proposal
 from tests.products import make_product
-from tools.messages import SortTable, TableName
+from tools.messages import Outcome, SortTable, TableName
 
 
 @pytest.fixture
@@ -42,6 +42,19 @@ def offered(service: Service) -> list[str]:
 
 async def ids(http: httpx.AsyncClient, **query: Any) -> list[str]:
     return [p["id"] for p in (await http.get("/v1/proposals", params=query)).json()]
+
+
+async def test_what_was_taken_back_is_refused_with_since_when(
+    http: httpx.AsyncClient, service: Service, offered: list[str]
+) -> None:
+    outcome = Outcome(proposal_id=offered[0], status="undone", detail="")
+    service.ledger.record_outcome(outcome, "person:ada")
+    before = service.ledger.audit_rows()
+    answer = await http.post(f"/v1/proposals/{offered[0]}/undo")
+    assert problem_of(answer) == (409, "already_undone")
+    said = answer.json()
+    assert (said["how"], said["since"]) == ("undone", before[-1].at)
+    assert service.ledger.audit_rows() == before
 
 
 async def test_proposals_are_filtered_sorted_and_paged(

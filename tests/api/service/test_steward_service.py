@@ -75,6 +75,8 @@ async def test_a_product_is_improved_over_http(
         trail = http.get("/v1/audit", params={"limit": 1000}).json()
         hers = {row["action"] for row in trail if row["actor"] == "person:grace"}
         assert {"run.requested", "undo.requested"} <= hers
+        said = refusal(await terminal(invoke, home, "undo", first), 3)
+        assert f"{first} was undone already, at 20" in said
         said = refusal(await terminal(invoke, home, "undo", second))
         assert f"No change {second} was applied" in said
         assert http.post(f"/v1/proposals/{second}/undo").status_code == 409

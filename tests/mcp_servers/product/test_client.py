@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -10,9 +11,12 @@ import pytest
 
 from mcp_servers.product.client import ProductClient, connect, http_target, stdio_target
 from mcp_servers.product.errors import ServerGone, ToolFailed
+from tests.crash import test_crash
 from tests.products import make_product
 from tools.messages import CreateIndex, TableName
 from tools.product.descriptor import Descriptor
+
+TOOLS = Path(__file__).parent / "tools.json"
 
 
 @pytest.fixture
@@ -45,9 +49,17 @@ CALLS: dict[str, Callable[[ProductClient], Awaitable[object]]] = {
     "read_workload": lambda client: client.read_workload(),
     "run_query": rows,
     "list_changes": lambda client: client.list_changes(),
+    "profile_table": lambda client: client.profile_table(INDEX.table),
     "rehearse_change": lambda client: client.rehearse_change(INDEX),
 }
 """The tools that no run and no answer calls; the crash tests kill the server in the others."""
+
+
+def test_the_server_is_killed_in_every_tool() -> None:
+    points = (*test_crash.RUN_SERVER, *test_crash.CHANGE_SERVER, *test_crash.UNDO_SERVER)
+    killed = {p.split(".")[1] for p in points if p.startswith("server.") and p.endswith(".after")}
+    published = {tool["name"] for tool in json.loads(TOOLS.read_text())}
+    assert killed | CALLS.keys() == published
 
 
 @pytest.mark.parametrize("side", ["before", "after"])

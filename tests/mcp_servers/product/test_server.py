@@ -35,6 +35,7 @@ from tools.messages import (
     TableName,
     change_id,
 )
+from tools.product.importers import import_path
 
 TOOLS = Path(__file__).parent / "tools.json"
 PREFIX = "SELECT count(*) AS n FROM sales WHERE substr(region, 1, 2) = 'r1';"
@@ -135,6 +136,17 @@ async def test_a_product_is_described_with_its_workload(client: ProductClient) -
     assert [c.name for c in product.tables[0].columns] == ["id", "amount", "region", "status"]
     report = await client.read_workload(limit=2)
     assert (len(report.workload.patterns), report.patterns_total) == (2, 6)
+    assert report.unread.total == 0
+
+
+async def test_rows_of_a_log_that_could_not_be_read_are_told_with_the_workload(
+    service: ProductService, client: ProductClient, tmp_path: Path
+) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text("sql,ms\nSELECT 1,3\n,4\n")
+    import_path(log, service.owner.store)
+    unread = (await client.read_workload()).unread
+    assert (unread.total, [str(r) for r in unread.first]) == (1, [f"{log}:3: it holds no SQL"])
 
 
 async def test_a_table_is_profiled_without_its_values(client: ProductClient) -> None:

@@ -13,7 +13,8 @@ import duckdb
 import pytest
 
 from mcp_servers.product.contract import ApplyRequest
-from mcp_servers.product.service import ProductService, coded
+from mcp_servers.product.holding import coded
+from mcp_servers.product.service import ProductService
 from mcp_servers.product.settings import ProductSettings
 from tests.products import make_product
 from tools.messages import (
@@ -190,6 +191,7 @@ def test_what_a_consumer_asks_is_workload_after_a_restart(service: ProductServic
     (duckdb.IOException("IO Error: gone\nmore"), "product_error", "IO Error: gone"),
     (sqlite3.OperationalError("database is locked"), "product_error", "database is locked"),
     (OSError(errno.ENOSPC, "No space left on device"), DiskFull.code, "The disk is full"),
+    (duckdb.IOException("Could not write: No space left on device"), DiskFull.code, "is full"),
     (PermissionError(), "product_error", "PermissionError"),
     (Forbidden("no"), "forbidden", "no"),
 ])  # fmt: skip

@@ -48,7 +48,7 @@ def written(path: Path, text: str | bytes) -> Path:
 
 def test_a_script_is_split_at_its_semicolons_only(tmp_path: Path, store: WorkloadStore) -> None:
     script = "-- name: a; b\nSELECT ';' AS \"x;y\"; /* ; */ SELECT $$;$$;\n\n;SELECT 1 -- ;\n"
-    assert import_path(written(tmp_path / "q.sql", script), store) == Imported(3, 0)
+    assert import_path(written(tmp_path / "q.sql", script), store) == Imported(3)
     assert {sql for (sql, _) in texts(store)} == {
         "/* ; */ SELECT $$;$$", "SELECT 1 --", "SELECT ';' AS \"x;y\"",
     }  # fmt: skip
@@ -60,7 +60,7 @@ def test_a_log_names_its_columns_in_many_ways(
     sql: str, at: str, tmp_path: Path, store: WorkloadStore
 ) -> None:
     log = f"user,{at.upper()}, {sql} \nada,2026-01-02T03:04:05Z,SELECT 1\n"
-    assert import_path(written(tmp_path / "log.csv", log), store) == Imported(1, 0)
+    assert import_path(written(tmp_path / "log.csv", log), store) == Imported(1)
     assert texts(store, "sql, last_at") == [("SELECT 1", "2026-01-02T03:04:05+00:00")]
 
 
@@ -88,9 +88,50 @@ def test_a_time_that_is_none_becomes_the_epoch(
     assert texts(store, "last_at") == [("1970-01-01T00:00:00+00:00",)]
 
 
-def test_bad_rows_are_counted_and_the_others_taken(tmp_path: Path, store: WorkloadStore) -> None:
-    log = 'ms,sql\n1\n2,SELECT 1\n3,\n4,"SELECT 2",more,fields\n\n5,-- nothing\n'
-    assert import_path(written(tmp_path / "log.csv", log), store) == Imported(2, 3)
+def reasons(imported: Imported) -> list[tuple[int, str]]:
+    return [(row.line, row.reason) for row in imported.unread.first]
+
+
+def test_bad_rows_are_named_and_the_others_taken(tmp_path: Path, store: WorkloadStore) -> None:
+    log = 'ms,sql\n1\n2,SELECT 1\n3,\n4,"SELECT\n2",more,fields\n\n5,-- secret 7\n'
+    path = written(tmp_path / "log.csv", log)
+    imported = import_path(path, store)
+    assert (imported.runs, imported.unread.total) == (2, 3)
+    assert reasons(imported) == [
+        (2, "it ends before its field sql"), (4, "it holds no SQL"),
+        (8, "its SQL is a comment and nothing else"),
+    ]  # fmt: skip
+    assert str(imported.unread.first[0]) == f"{path}:2: it ends before its field sql"
+    assert store.unread() == imported.unread
+
+
+def test_a_row_over_several_lines_is_named_by_its_first(
+    tmp_path: Path, store: WorkloadStore
+) -> None:
+    log = 'sql,ms\n\n"SELECT 1",1\n\n\n"-- a\n-- b\n",2\n"SELECT\n\n3",1\n,4\n'
+    assert [line for line, _ in reasons(import_path(written(tmp_path / "l.csv", log), store))] == [
+        6, 12,
+    ]  # fmt: skip
+
+
+def test_only_the_first_bad_rows_are_named_and_all_are_counted(
+    tmp_path: Path, store: WorkloadStore
+) -> None:
+    for name in ("a.csv", "b.csv"):
+        written(tmp_path / name, f"ms,sql\n1,SELECT '{name}'\n" + "2,\n" * 9)
+    imported = import_path(tmp_path, store)
+    assert imported.unread.total == 18
+    assert [line for line, _ in reasons(imported)] == [3, 4, 5, 6, 7]
+    assert {Path(row.file).name for row in store.unread().first} == {"a.csv", "b.csv"}
+
+
+def test_a_log_that_was_corrected_has_no_bad_rows_any_more(
+    tmp_path: Path, store: WorkloadStore
+) -> None:
+    import_path(written(tmp_path / "log.csv", "ms,sql\n1,\n2,SELECT 1\n"), store)
+    assert store.unread().total == 1
+    import_path(written(tmp_path / "log.csv", "ms,sql\n1,SELECT 2\n2,SELECT 1\n"), store)
+    assert store.unread().total == 0
 
 
 def test_a_field_too_large_is_one_bad_row(
@@ -98,19 +139,22 @@ def test_a_field_too_large_is_one_bad_row(
 ) -> None:
     monkeypatch.setattr(importers, "MAX_FIELD", 1000)
     log = f"sql\nSELECT 1\nSELECT '{'x' * 2000}'\nSELECT 2\n"
-    assert import_path(written(tmp_path / "log.csv", log), store) == Imported(2, 1)
+    imported = import_path(written(tmp_path / "log.csv", log), store)
+    assert (imported.runs, reasons(imported)) == (
+        2, [(3, "not CSV: field larger than field limit (1000)")],
+    )  # fmt: skip
     csv.field_size_limit(131072)
 
 
 def test_line_separators_of_unicode_end_no_row(tmp_path: Path, store: WorkloadStore) -> None:
     log = "sql,ms\nSELECT '\u2028\x85\x0b',3\n"
-    assert import_path(written(tmp_path / "log.csv", log), store) == Imported(1, 0)
+    assert import_path(written(tmp_path / "log.csv", log), store) == Imported(1)
     assert texts(store) == [("SELECT '\u2028\x85\x0b'", 1)]
 
 
 def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path: Path, store: WorkloadStore) -> None:
     log = written(tmp_path / "log.csv", "\ufeffsql\nSELECT 1\n")
-    assert import_path(log, store) == Imported(1, 0)
+    assert import_path(log, store) == Imported(1)
 
 
 @pytest.mark.crash
@@ -141,7 +185,7 @@ def test_a_log_as_spreadsheets_write_it_is_read(
     mark: str, tmp_path: Path, store: WorkloadStore
 ) -> None:
     content = "".join(mark.join(r) + "\n" for r in (("sql", "ms"), ('"SELECT 1, 2"', "5")))
-    assert import_path(written(tmp_path / "log.csv", content), store) == Imported(1, 0)
+    assert import_path(written(tmp_path / "log.csv", content), store) == Imported(1)
 
 
 @pytest.mark.parametrize(("content", "reason"), [
@@ -182,8 +226,8 @@ def test_of_a_file_that_grew_only_what_is_new_is_taken(
     name: str, old: str, new: str, tmp_path: Path, store: WorkloadStore
 ) -> None:
     import_path(written(tmp_path / name, old), store)
-    assert import_path(written(tmp_path / name, old + new), store) == Imported(2, 0)
-    assert import_path(written(tmp_path / name, old + new + "\n"), store) == Imported(0, 0)
+    assert import_path(written(tmp_path / name, old + new), store) == Imported(2)
+    assert import_path(written(tmp_path / name, old + new + "\n"), store) == Imported(0)
     assert texts(store) == [("SELECT 1", 2), ("SELECT 2", 1)]
 
 
@@ -215,7 +259,7 @@ def test_a_directory_is_read_whole(tmp_path: Path, store: WorkloadStore) -> None
     written(logs / "a.SQL", "SELECT 1;")
     written(logs / "b.csv", "sql\nSELECT 1\nSELECT 2\n")
     written(logs / "notes.txt", "not a query")
-    assert import_path(logs, store) == Imported(3, 0)
+    assert import_path(logs, store) == Imported(3)
     assert texts(store) == [("SELECT 1", 2), ("SELECT 2", 1)]
 
 
@@ -247,7 +291,10 @@ def test_the_documented_way_to_hand_over_duckdbs_log_works(
         worked(con)
         con.execute(export)
     imported = import_path(tmp_path / "queries.csv", store)
-    assert (imported.runs, imported.malformed) == (3, 2)
+    assert (imported.runs, imported.unread.total) == (3, 2)
+    assert {reason for _, reason in reasons(imported)} == {
+        "DuckDB made its SQL of a PIVOT, and it runs nowhere else"
+    }
     assert [sql for (sql, _) in texts(store)] == [
         "CREATE TABLE t AS SELECT i FROM range(9) r(i)",
         "SELECT 'a;b', \"i\" FROM t", "SELECT max(i)\nFROM t WHERE i > ?",
@@ -266,7 +313,9 @@ def test_a_log_that_duckdb_kept_in_files_is_read_from_its_directory(
 
 def test_other_entries_of_duckdbs_log_are_no_queries(tmp_path: Path, store: WorkloadStore) -> None:
     log = "type,message\nMetrics,SELECT 1\nQueryLog,SELECT 2\nFileSystem,open\n"
-    assert import_path(written(tmp_path / "log.csv", log), store) == Imported(1, 2)
+    imported = import_path(written(tmp_path / "log.csv", log), store)
+    said = "it is no entry of DuckDB's QueryLog"
+    assert (imported.runs, reasons(imported)) == (1, [(2, said), (4, said)])
 
 
 def test_progress_tells_how_far_a_long_log_is(tmp_path: Path, store: WorkloadStore) -> None:

@@ -1,0 +1,78 @@
+"""Requests to take back: kept through a crash, carried out once, and then there are no more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from graph.errors import AlreadyUndone, UnknownProposal
+from graph.ledger import Ledger
+from graph.undos import UndoRequest
+from tests.ledgers import make_ledger
+from tools.messages import Outcome, OutcomeStatus
+
+ASKED = UndoRequest("p1", "person:ada")
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return make_ledger(tmp_path / "ledger.db", "p1", "p2")
+
+
+def became(ledger: Ledger, *statuses: OutcomeStatus) -> None:
+    for status in statuses:
+        outcome = Outcome(proposal_id="p1", status=status, detail="")
+        ledger.record_outcome(outcome, "person:ada")
+
+
+def test_a_request_is_kept_until_it_is_carried_out_and_counts_once(ledger: Ledger) -> None:
+    became(ledger, "applied", "verified")
+    for actor in ("person:ada", "person:bob"):
+        ledger.request_undo("p1", actor)
+    assert ledger.undo_requests() == [ASKED]
+    assert [r.action for r in ledger.audit_rows()].count("undo.requested") == 1
+    became(ledger, "undone")
+    assert ledger.undo_requests() == []
+
+
+@pytest.mark.parametrize(
+    ("status", "said"), [("undone", "was undone already"), ("rolled_back", "was rolled back")]
+)
+def test_what_was_taken_back_is_not_asked_for_again(
+    ledger: Ledger, status: OutcomeStatus, said: str
+) -> None:
+    became(ledger, "applied", status)
+    before = ledger.audit_rows()
+    with pytest.raises(AlreadyUndone, match=said) as caught:
+        ledger.request_undo("p1", "person:ada")
+    with pytest.raises(AlreadyUndone):
+        ledger.check_undoable("p1")
+    assert caught.value.since.isoformat() == before[-1].at
+    assert (ledger.audit_rows(), ledger.undo_requests()) == (before, [])
+    ledger.check_undoable("p2")
+
+
+def test_a_request_whose_process_died_is_still_there_when_the_product_did_it(
+    ledger: Ledger,
+) -> None:
+    # The product took it back, and nobody came to write it down.
+    became(ledger, "applied")
+    ledger.request_undo("p1", "person:ada")
+    ledger.request_undo("p1", "person:ada")
+    assert ledger.undo_requests() == [ASKED]
+
+
+def test_a_refused_request_is_forgotten_and_may_be_made_again(ledger: Ledger) -> None:
+    became(ledger, "applied")
+    ledger.request_undo("p1", "person:ada")
+    ledger.drop_undo_request("p1")
+    assert ledger.undo_requests() == []
+    ledger.request_undo("p1", "person:ada")
+    assert ledger.undo_requests() == [ASKED]
+
+
+def test_an_unknown_proposal_is_not_kept(ledger: Ledger) -> None:
+    with pytest.raises(UnknownProposal):
+        ledger.request_undo("p404", "person:ada")
+    assert ledger.undo_requests() == []
