@@ -37,6 +37,7 @@ class Work:
     """A budget's clock, which hardly runs while others keep the processor busy.
 
     On the wall clock a budget would be spent on waiting, and what is found depend on the others.
+    What another process does for it, such as copying the database, counts as waiting.
     """
 
     def __init__(self) -> None:
