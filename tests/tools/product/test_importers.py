@@ -169,14 +169,14 @@ def test_a_kill_in_an_import_leaves_nothing_of_it(
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
     with closing(WorkloadStore(tmp_path / "w.db")) as store:
-        assert import_path(log, store) == Imported(1, 0)
+        assert import_path(log, store) == Imported(1)
         assert texts(store) == [("SELECT 1", 1)] and days(store) == [("2026-01-02", 1)]
 
 
 @pytest.mark.parametrize("at", ["9999-12-31T00:00:00", "9999-12-31T23:00:00-09:00", "99999999999"])
 def test_a_time_that_is_yet_to_come_is_none(at: str, tmp_path: Path, store: WorkloadStore) -> None:
     log = written(tmp_path / "log.csv", f"at,sql\n{at},SELECT 1\n2026-01-02,SELECT 2\n")
-    assert import_path(log, store) == Imported(2, 0)
+    assert import_path(log, store) == Imported(2)
     assert days(store) == [("2026-01-02", 1)]
 
 
