@@ -262,7 +262,7 @@ class ProductService:
         if table is None:
             return nullcontext()
         with self.owner.cursor() as con:
-            return need(con, self.owner.database, table, change).kept()
+            return need(con, self.owner.database, table, change).room()
 
     def _make(self, request: ApplyRequest) -> executor.AppliedChange:
         owner = self.owner

@@ -52,7 +52,7 @@ class Need(NamedTuple):
     """Of a second copy of the table; without room for it the change fails and leaves nothing."""
 
     @contextmanager
-    def kept(self) -> Iterator[None]:
+    def room(self) -> Iterator[None]:
         """Raise `DiskFull` with the sizes: before the block for the indexes, or as it runs out."""
         if shutil.disk_usage(self.directory).free < self.indexes:
             raise self.short()
@@ -64,13 +64,11 @@ class Need(NamedTuple):
     def short(self) -> DiskFull:
         """Return what to tell where the change didn't fit."""
         free = shutil.disk_usage(self.directory).free
-        what, wanted = (
-            f"{self.change.kind} of {change_target(self.change)}",
-            self.indexes + self.rows,
-        )
+        wanted = self.indexes + self.rows
         tells = f"writes about {size(wanted)} there" if wanted > free else "found that too little"
         return DiskFull(
-            f"{self.directory} has {size(free)} free; {what} {tells}.",
+            f"{self.directory} has {size(free)} free; {self.change.kind} of"
+            f" {change_target(self.change)} {tells}.",
             hint="Nothing was changed. Free some.",
         )
 
@@ -103,8 +101,9 @@ def _table_bytes(con: duckdb.DuckDBPyConnection, name: TableName) -> int:
     """Return the bytes of the blocks that hold a table; what only the log holds is left out."""
     block = con.execute("SELECT block_size FROM pragma_database_size()").fetchall()[0][0]
     used = con.execute(
-        "SELECT count(DISTINCT block_id) FROM (SELECT unnest([block_id] || additional_block_ids)"
-        " AS block_id FROM pragma_storage_info(?) WHERE persistent) WHERE block_id >= 0",
+        "SELECT count(DISTINCT id) FROM (SELECT unnest([block_id] || coalesce("
+        "additional_block_ids, [])) AS id FROM pragma_storage_info(?) WHERE persistent)"
+        " WHERE id >= 0",
         [name.sql],
     ).fetchall()[0][0]
     return int(used * block)

@@ -54,7 +54,8 @@ async def test_what_was_taken_back_is_refused_before_anybody_is_asked(
 ) -> None:
     outcome = Outcome(proposal_id=sales[0], status="undone", detail="")
     service.ledger.record_outcome(outcome, "person:ada")
-    before, asked = service.ledger.audit_rows(), []
+    before = service.ledger.audit_rows()
+    asked: list[Any] = []
 
     def person(form: ElicitRequestFormParams) -> ElicitResult:
         asked.append(form)

@@ -106,7 +106,7 @@ def test_a_rewritten_table_is_written_once_more_with_its_indexes(database: Path)
 def test_an_index_is_not_begun_without_room_for_it(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 2) as disk:
         wanted = Need(INDEX, disk, 5_000_000, 0)
-        with pytest.raises(DiskFull) as caught, wanted.kept():
+        with pytest.raises(DiskFull) as caught, wanted.room():
             raise AssertionError("it was begun")
         assert f"{disk} has 2.1 MB free; create_index of t(a) writes about 5 MB" in str(
             caught.value
@@ -116,7 +116,7 @@ def test_an_index_is_not_begun_without_room_for_it(tmp_path: Path) -> None:
 
 def test_space_that_ran_out_is_told_with_what_is_there(tmp_path: Path) -> None:
     with pytest.raises(DiskFull, match=r"free; sort_table of t\(a\) found that too little"):
-        with Need(SORT, tmp_path, 0, 1).kept():
+        with Need(SORT, tmp_path, 0, 1).room():
             raise DiskFull("The disk is full.")
 
 
