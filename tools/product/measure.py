@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -37,16 +38,21 @@ class Work:
     """A budget's clock, which hardly runs while others keep the processor busy.
 
     On the wall clock a budget would be spent on waiting, and what is found depend on the others.
-    What another process does for it, such as copying the database, counts as waiting.
     """
 
     def __init__(self) -> None:
-        self._processor, self._clock = processor(), time.monotonic()
+        self._worked, self._clock = _worked(), time.monotonic()
 
     def __call__(self) -> float:
         """Return the seconds of work since it began: the processor's, or a fifth of the clock's."""
         waited = time.monotonic() - self._clock
-        return max(processor() - self._processor, waited / STARVED)
+        return max(_worked() - self._worked, waited / STARVED)
+
+
+def _worked() -> float:
+    """Return processor seconds of this process and of those that copied files for it."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return processor() + children.ru_utime + children.ru_stime
 
 
 def open_copy(path: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,7 +43,7 @@ def test_a_budget_runs_with_the_processor_and_hardly_while_others_have_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clocks = {"processor": 7.0, "clock": 100.0}
-    monkeypatch.setattr(measure, "processor", lambda: clocks["processor"])
+    monkeypatch.setattr(measure, "_worked", lambda: clocks["processor"])
     monkeypatch.setattr("tools.product.measure.time.monotonic", lambda: clocks["clock"])
     work = Work()
     clocks.update(processor=10.0, clock=103.5)
@@ -50,6 +52,13 @@ def test_a_budget_runs_with_the_processor_and_hardly_while_others_have_it(
     assert work() == 3.0
     clocks.update(clock=100.0 + 4 * STARVED)
     assert work() == 4.0
+
+
+def test_what_another_process_copies_is_work_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "processor", lambda: 0.0)
+    work = Work()
+    subprocess.run([sys.executable, "-I", "-S", "-c", "sum(range(3_000_000))"], check=True)
+    assert work() > 0
 
 
 def test_each_round_adds_as_many_runs_to_both_sides(watchdog: Watchdog) -> None:
