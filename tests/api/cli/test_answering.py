@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from api.cli import answering
 from api.cli.answering import merge_change
 from graph import steward
 from graph.errors import InvalidAnswer
+from graph.ledger import Ledger
 from tests.commands import (
     document,
     environment,
@@ -32,6 +34,7 @@ from tests.commands import (
 )
 from tests.disks import fill, small_disk
 from tests.factories import make_change
+from tests.ledgers import make_ledger
 
 DATABASE = "products/sales/sales.duckdb"
 
@@ -252,9 +255,12 @@ def test_an_approval_after_expiry_is_refused_and_the_proposal_expires(
 
 
 def test_an_answer_given_in_a_review_outlasts_a_command_that_begins_meanwhile(
-    asked: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = FileLock(asked / "steward.lock")
+    home = tmp_path / "home"
+    other = FileLock(home / "steward.lock")
+    with closing(make_ledger(home / "ledger.db", "p1", "p2")) as ledger:
+        ledger.set_thread("t1", "waiting")
     given = iter(["r", "not now"])
 
     def ask(*question: object, **options: object) -> str:
@@ -264,13 +270,15 @@ def test_an_answer_given_in_a_review_outlasts_a_command_that_begins_meanwhile(
     monkeypatch.setattr(answering.Prompt, "ask", ask)
     monkeypatch.setattr(steward, "LOCK_SECONDS", 0.1)
     try:
-        said = invoke(asked, "review")
+        said = invoke(home, "review")
     finally:
         other.release(force=True)
     assert (said.exit_code, said.stderr) == (0, "")
-    assert "rejected; it is not offered again" in said.stdout
-    (proposal,) = document(asked, "status")["undelivered"]
-    assert "was already answered" in refusal(invoke(asked, "decide", proposal, "approve"), 3)
+    assert "p1: rejected; it is not offered again" in said.stdout
+    with closing(Ledger(home / "ledger.db")) as ledger:
+        decisions = [o.decision for o in ledger.offers()]
+        assert [d and d.reason for d in decisions] == ["not now", None]
+        assert list(ledger.undelivered()) == ["t1"]
 
 
 def review_in_a_terminal(home: Path, answers: list[tuple[str, str]]) -> tuple[int, str]:
