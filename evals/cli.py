@@ -275,6 +275,8 @@ def label(
     if json:
         _print_json(agreed)
         return
+    if not agreed:
+        typer.echo("Nothing of it is graded yet.")
     for pair in agreed:
         kappa = "none by chance alone" if pair["kappa"] is None else f"{pair['kappa']:.2f}"
         same = pair["same"]
@@ -288,6 +290,8 @@ def _ask(path: Path, found: SuiteResult, grader: str) -> None:
     """Ask for each proposal without a grade and keep every answer at once."""
     given = commands.labels.read_labels(path, grader)
     waiting = commands.labels.questions(found, given)
+    if not waiting:
+        typer.echo("No proposal of this run waits for a grade of yours.")
     for number, question in enumerate(waiting, start=1):
         typer.echo(f"\n{number} of {len(waiting)}: {question.judged.kind}")
         for line in question.judged.told:

@@ -96,6 +96,14 @@ def test_a_person_grades_stops_and_goes_on(run: Path, tmp_path: Path) -> None:
     assert (pair["judges"], pair["same"]["of"]) == (["ada", "oracle"], 3)
 
 
+def test_a_run_without_proposals_says_that_there_is_nothing_to_grade(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(document_of(make_result(make_scenario()))))
+    asked = invoke(tmp_path / "home", "eval", "label", str(path), "--grader", "ada")
+    assert asked.exit_code == 0
+    assert "No proposal of this run waits" in asked.stdout and "Nothing of it" in asked.stdout
+
+
 def test_answers_that_end_early_are_kept(run: Path, tmp_path: Path) -> None:
     asking = ("eval", "label", str(run), "--grader", "ada")
     stopped = invoke(tmp_path / "home", *asking, stdin="y\n")
