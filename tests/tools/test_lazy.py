@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +19,19 @@ def test_a_module_already_imported_is_itself() -> None:
 def test_a_module_that_is_not_there_is_told_at_once() -> None:
     with pytest.raises(ModuleNotFoundError, match="nowhere"):
         lazy("nowhere")
+
+
+def test_threads_that_use_a_module_at_the_same_time_find_all_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "slow_module.py").write_text("import time\ntime.sleep(0.2)\nANSWER = 42\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    module = lazy("slow_module")
+    assert "slow_module" not in sys.modules
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda _: module.ANSWER, range(4))) == [42] * 4
+    monkeypatch.setattr(module, "ANSWER", 43)
+    assert sys.modules.pop("slow_module").ANSWER == 43
 
 
 @pytest.mark.parametrize("argument", ["--version", "--help"])
