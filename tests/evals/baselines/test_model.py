@@ -28,8 +28,8 @@ PRODUCT = ProductDescription(
 WORKLOAD = WorkloadReport(workload=Workload(patterns=()), patterns_total=0)
 
 
-def settings(model: str = FAKE, **arguments: Any) -> EvalSettings:
-    return EvalSettings(model=model, model_arguments=arguments)
+def settings(named: str = FAKE, **arguments: Any) -> EvalSettings:
+    return EvalSettings(model=named, model_arguments=arguments)
 
 
 async def test_a_configured_model_is_asked_and_its_changes_are_read() -> None:
