@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +26,7 @@ from langgraph.checkpoint.sqlite.utils import load_pending_writes, pending_write
 
 from graph.checkpoint_rows import DELTAS, OF_RUN, OLDER, OLDEST_KEPT, SPACES, TABLES
 from tools.failpoints import crash_point
+from tools.write_ahead import use_write_ahead_log
 
 Synchronous = Literal["FULL", "NORMAL"]
 ALLOWED = [
@@ -261,11 +264,18 @@ async def open_checkpoints(
     What is written as FULL survives a power cut, as NORMAL the death of the process.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    await asyncio.to_thread(_make, path)
     # Without transactions that Python begins by itself: a statement is one.
     async with aiosqlite.connect(path, timeout=LOCKED_SECONDS, isolation_level=None) as con:
-        # Counts for a new file only: what is deleted later can be given back in short steps.
-        await con.execute("PRAGMA auto_vacuum=INCREMENTAL")
         await con.execute(f"PRAGMA synchronous={synchronous}")
         saver = Checkpoints(con, serde=build_serializer())
         await saver.setup()
         yield saver
+
+
+def _make(path: Path) -> None:
+    """Make the file with its log, which LangGraph's own set-up does not wait to do."""
+    with closing(sqlite3.connect(path, timeout=LOCKED_SECONDS, isolation_level=None)) as con:
+        # Counts for a new file only: what is deleted later can be given back in short steps.
+        con.execute("PRAGMA auto_vacuum=INCREMENTAL")
+        use_write_ahead_log(con)

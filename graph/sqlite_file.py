@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from graph.errors import StateTooNew
 from tools.failpoints import crash_point
+from tools.write_ahead import use_write_ahead_log
 
 
 class SqliteFile:
@@ -39,7 +40,7 @@ class SqliteFile:
             raise StateTooNew(path, version, self.version)
         # Counts for a new file only: what is deleted later can be given back in short steps.
         self._con.execute("PRAGMA auto_vacuum=INCREMENTAL")
-        self._con.execute("PRAGMA journal_mode=WAL")
+        use_write_ahead_log(self._con)
         self._con.execute(f"PRAGMA synchronous={self.synchronous}")
         if version < self.version:
             past = range(version or self.version, self.version)

@@ -32,6 +32,7 @@ from tools.product.workload_days import (
     recorded,
     together,
 )
+from tools.write_ahead import use_write_ahead_log
 
 SCHEMA = (Path(__file__).parent / "workload_schema.sql").read_text()
 MAX_TEXTS = 3000
@@ -85,7 +86,7 @@ class WorkloadStore:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
         self._con = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-        self._con.execute("PRAGMA journal_mode=WAL")
+        use_write_ahead_log(self._con)
         self._con.execute("PRAGMA synchronous=NORMAL")
         self._con.executescript(SCHEMA)
         forget_days(self._con)
