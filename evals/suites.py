@@ -14,7 +14,7 @@ from evals.scenarios.families import families
 SuiteName = Literal["smoke", "dev", "full"]
 DEV_SEEDS = range(1, 1000)
 TEST_SEEDS = range(1000, 2000)
-UNSEEN = (1064, 1065, 1066, 1067, 1068)
+UNSEEN = (1069, 1070, 1071, 1072, 1073)
 """Seeds below were looked at: what they showed was mended, so they prove nothing any more."""
 SEEDS = re.compile(r"(\d{1,6})(?:-(\d{1,6}))?", re.ASCII)
 SMOKE = (

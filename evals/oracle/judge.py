@@ -12,12 +12,9 @@ from evals.oracle import adversarial, timing
 from evals.oracle.answers import Row, fetch, same
 from evals.oracle.case import Case, Judgement
 from evals.oracle.promises import broken, newly_enforced
+from evals.oracle.timing import GOOD_ABOVE, HARM_BELOW
 from evals.statistics import Estimate
 
-GOOD_ABOVE = 1.03
-"""A gain counts when the lower bound of before / after is above this."""
-HARM_BELOW = 0.97
-"""A change is clearly slower when the upper bound of before / after is below this."""
 CONFIG: dict[str, str | bool | int | float | list[str]] = {"threads": "1", "memory_limit": "800MB"}
 RULE_MAY_COST = 0.9
 """A rule that the contract asks for may slow the workload down to this, and no sign of more."""

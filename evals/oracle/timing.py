@@ -10,12 +10,18 @@ import duckdb
 
 from evals.statistics import Estimate, gain
 
+GOOD_ABOVE = 1.03
+"""A gain counts when the lower bound of before / after is above this."""
+HARM_BELOW = 0.97
+"""A change is clearly slower when the upper bound of before / after is below this."""
 LEAST_TURNS = 9
-MOST_TURNS = 120
+MOST_TURNS = 400
 SECONDS = 1.5
-MOST_SECONDS = 6.0
+MOST_SECONDS = 20.0
 NARROW = 0.06
-"""Turns go on until the interval is this narrow; where it lies has no say in when they end."""
+"""Turns go on until the interval is this narrow, in parts of its value ..."""
+NARROW_AT_BORDER = 0.03
+"""... or this, where an end lies beside a border, on whichever side: chance decides there."""
 LOOP = 0.002
 """A query shorter than this is repeated until one sample lasts as long: the clock has steps."""
 MOST_LOOPS = 50
@@ -90,8 +96,15 @@ def _goes_on(old: Sequence[Sequence[float]], new: Sequence[Sequence[float]], too
         return len(old) < MOST_TURNS
     if len(old) >= MOST_TURNS or took > MOST_SECONDS:
         return False
-    found = gain(old, new)
-    return found.high - found.low > NARROW * found.value
+    # An interval of many turns takes longer than a turn, and one more hardly moves it.
+    return bool(len(old) % max(1, len(old) // 10)) or not _settled(gain(old, new))
+
+
+def _settled(found: Estimate) -> bool:
+    width = found.high - found.low
+    away = min(abs(found.low - GOOD_ABOVE), abs(found.high - HARM_BELOW))
+    narrow = NARROW if away > width / 2 else NARROW_AT_BORDER
+    return width <= narrow * found.value
 
 
 def _loops(work: Work) -> int:

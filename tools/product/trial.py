@@ -42,13 +42,14 @@ from tools.product.ordering import shape_of
 from tools.product.rehearse import cost_of_inserts, rehearse
 from tools.product.results import capture, difference, digest, keys_equal
 from tools.product.statistics import interval_of, paired_ratio, paired_steps
-from tools.product.worth import NEUTRAL_LOSS, dear, doubt, needless, refusal, trifle
+from tools.product.worth import dear, doubt, needless, refusal, trifle
 
 ROUNDS = 3
-"""Fewest rounds behind an accepted change."""
+"""Fewest rounds behind an accepted gain."""
 LONGER = 3
 """How many times the usual rounds are run at most, where they are likely to settle it."""
 NEUTRAL_SURE = 0.97
+NEUTRAL_HOPELESS = 0.9
 PATIENCE = 10.0
 """A query may take this many times its baseline before it is stopped."""
 LEAST_SECONDS = 2.0
@@ -186,6 +187,8 @@ def _troubles(attempt: Attempt) -> str:
 def _sample(bench: Bench, attempt: Attempt, report: Report) -> tuple[TrialStatus, str]:
     """Run rounds until the answer is clear or time is up; some more where it nearly is."""
     settings = bench.job.settings
+    # What need not gain wins as soon as chance allows it: then its figures are chance, too.
+    least = settings.repetitions if attempt.neutral else ROUNDS
     for turn in range(1, LONGER * settings.repetitions + 1):
         try:
             run_round(bench.base, attempt.con, attempt.pairings, bench.watchdog)
@@ -197,26 +200,33 @@ def _sample(bench: Bench, attempt: Attempt, report: Report) -> tuple[TrialStatus
         if total.high < 1 and not attempt.neutral:
             break
         clear = _clear(total, settings.min_gain, attempt.neutral)
-        if turn >= ROUNDS and (late or (clear and not _disputed(bench, attempt, total))):
+        if turn >= ROUNDS and late:
+            break
+        if turn >= least and clear and not _disputed(bench, attempt, total):
             break
         if late and total.mid < 1:
             break
-        if turn >= settings.repetitions and (clear or not _nearly(total, settings.min_gain)):
+        if turn >= settings.repetitions and (
+            clear or not _nearly(total, settings.min_gain, attempt.neutral)
+        ):
             break
     return _verdict(bench, attempt)
 
 
-def _nearly(total: Interval, min_gain: float) -> bool:
+def _nearly(total: Interval, min_gain: float, neutral: bool) -> bool:
     """Whether twice the rounds would prove the gain if its middle stays: intervals shrink by √2.
 
-    Else chance would decide from one run to the next whether such a gain is offered.
+    Else chance would decide from one run to the next whether such a gain is offered. What need
+    not gain is offered unless it loses, so there a loss is looked at again.
     """
+    if neutral:
+        return total.high < 1
     return (total.mid - total.low) / math.sqrt(2) < total.mid - min_gain
 
 
 def _clear(total: Interval, min_gain: float, neutral: bool) -> bool:
     if neutral:
-        return total.low >= NEUTRAL_SURE or total.high < NEUTRAL_LOSS
+        return total.low >= NEUTRAL_SURE or total.high < NEUTRAL_HOPELESS
     return total.low > min_gain or total.high < min_gain
 
 
@@ -314,7 +324,7 @@ def _finish(
     if status == "accepted" and rehearsal is not None:
         most = bench.insert_limit(attempt.candidate.change.table)
         against = refusal(most, rehearsal, cost, exact) or _too_dear(bench, attempt, batches, cost)
-        against = against or needless(attempt.candidate, total, cost)
+        against = against or needless(attempt.candidate, total, cost, bench.job.settings.min_gain)
         status, reason = ("rejected", against) if against else (status, reason)
     table = bench.catalog.table(attempt.candidate.change.table)
     evidence = Evidence(

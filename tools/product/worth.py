@@ -76,9 +76,11 @@ def dear(total: Interval, cost: Interval | None, writes: int, doubted: str | Non
     return None
 
 
-def needless(candidate: Candidate, total: Interval, cost: Interval | None) -> str | None:
+def needless(
+    candidate: Candidate, total: Interval, cost: Interval | None, min_gain: float
+) -> str | None:
     """Return why a column that nobody reads may as well stay: nobody gains when it goes."""
-    if candidate.change.kind != "drop_column" or cost is None or total.low > 1:
+    if candidate.change.kind != "drop_column" or cost is None or total.low > min_gain:
         return None
     if cost.high < WRITERS_GAIN:
         return None

@@ -55,20 +55,25 @@ def test_losers_that_decide_about_a_winner_are_raced_until_the_last_round(
 
 
 @pytest.mark.parametrize(
-    ("low", "mid", "rounds"),
-    [(1.03, 1.06, 3), (1.015, 1.06, 27), (1.0, 1.03, 9), (1.019, 1.021, 9), (0.9, 0.95, 9)],
-)
+    ("low", "mid", "high", "rounds", "neutral"),
+    [
+        (1.03, 1.06, 1.2, 3, False), (1.015, 1.06, 1.2, 27, False), (1.0, 1.03, 1.2, 9, False),
+        (1.019, 1.021, 1.2, 9, False), (0.9, 0.95, 1.2, 9, False),
+        (0.98, 1.0, 1.02, 9, True), (0.95, 1.0, 1.05, 9, True), (0.92, 0.95, 0.97, 27, True),
+        (0.8, 0.85, 0.89, 9, True),
+    ],
+)  # fmt: skip
 def test_what_more_rounds_would_prove_gets_them(
-    monkeypatch: pytest.MonkeyPatch, low: float, mid: float, rounds: int
+    monkeypatch: pytest.MonkeyPatch, low: float, mid: float, high: float, rounds: int, neutral: bool
 ) -> None:
     ran: list[int] = []
     monkeypatch.setattr(trial, "run_round", lambda *args: ran.append(1))
-    monkeypatch.setattr(trial, "_total", lambda *args: Interval(low=low, mid=mid, high=1.2))
+    monkeypatch.setattr(trial, "_total", lambda *args: Interval(low=low, mid=mid, high=high))
     monkeypatch.setattr(trial, "_losers", lambda *args: [])
     monkeypatch.setattr(trial, "_verdict", lambda *args: ("rejected", ""))
     job = SimpleNamespace(settings=ShadowSettings())
     bench = SimpleNamespace(job=job, base=None, watchdog=None, spent=1.0)
-    attempt = SimpleNamespace(con=None, pairings=[], neutral=False, until=math.inf)
+    attempt = SimpleNamespace(con=None, pairings=[], neutral=neutral, until=math.inf)
     _sample(cast(Bench, bench), cast(Attempt, attempt), lambda text: None)
     assert len(ran) == rounds
     attempt.until = 0.0

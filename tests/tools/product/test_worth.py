@@ -83,6 +83,7 @@ def test_a_summary_that_drifts_is_refused() -> None:
     [
         ("drop_column", 1.0, 1.0, True), ("drop_column", 1.0, 0.8, False),
         ("drop_column", 1.2, 1.0, False), ("drop_column", 1.0, None, False),
+        ("drop_column", 1.02, 1.0, True),
         ("drop_index", 1.0, 1.0, False),
     ],
 )  # fmt: skip
@@ -90,7 +91,8 @@ def test_a_column_goes_only_where_somebody_gains(
     kind: str, gain: float, cost: float | None, pointless: bool
 ) -> None:
     change = SimpleNamespace(change=SimpleNamespace(kind=kind))
-    said = needless(cast(Candidate, change), times(gain), None if cost is None else times(cost))
+    price = None if cost is None else times(cost)
+    said = needless(cast(Candidate, change), times(gain), price, LEAST_GAIN)
     assert (said is not None) == pointless
 
 
