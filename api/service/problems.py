@@ -44,6 +44,7 @@ from graph.errors import (
 from graph.policy import PolicyUnusable
 from mcp_servers.problem import problem
 from mcp_servers.product.errors import ServerGone, ToolFailed
+from tools.product.errors import ContractInvalid
 
 LOG = logging.getLogger("pillion.service")
 KINDS: dict[type[Exception], tuple[int, str]] = {
@@ -60,6 +61,7 @@ KINDS: dict[type[Exception], tuple[int, str]] = {
     ServerGone: (503, "product_unavailable"),
     HomeUnusable: (503, "home_unusable"),
     DescriptorUnusable: (503, "product_unavailable"),
+    ContractInvalid: (409, ContractInvalid.code),
     UnknownGraph: (404, "unknown_assistant"),
     UnknownCheckpoint: (404, "unknown_checkpoint"),
     UnknownRun: (404, "unknown_run"),

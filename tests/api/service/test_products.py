@@ -13,6 +13,7 @@ from api.describing import Drafts
 from api.service.service import Service
 from graph.steward import Stewardship
 from mcp_servers.product.client import ProductClient, connect
+from mcp_servers.product.contract import ProductDescription
 from mcp_servers.product.server import build_server
 from mcp_servers.product.service import ProductService
 from mcp_servers.product.settings import ProductSettings
@@ -36,3 +37,15 @@ async def test_drafts_are_told_of_what_is_not_described(
         (draft,) = found.drafts
         assert (draft.table, draft.column, draft.words.by) == ("sales", "region", "template")
         assert (await http.get("/v1/products/other/drafts")).status_code == 404
+        contract = Path(found.contract)
+        described = ProductClient.describe_product
+
+        async def broken_meanwhile(self: ProductClient) -> ProductDescription:
+            answer = await described(self)
+            contract.write_text("schema: [")
+            return answer
+
+        monkeypatch.setattr(ProductClient, "describe_product", broken_meanwhile)
+        answer = await http.get("/v1/products/sales/drafts", params={"only": "sales.region"})
+        assert (answer.status_code, answer.json()["title"]) == (409, "contract_invalid")
+        assert str(contract) in answer.json()["detail"]

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 
 from tools.messages import Candidate, CreateIndex, change_id, quoted
+from tools.numbers import counted
 from tools.product.candidates.context import CandidateContext, Found, each, weight
 from tools.product.catalog import Table
 
@@ -79,7 +80,7 @@ def _candidate(context: CandidateContext, table: Table, column: str, *, can: boo
         agent="schema",
         change=change,
         reason=(
-            f"{len(using)} queries look up single values of {column}"
+            f"{counted(len(using), 'query looks', 'queries look')} up single values of {column}"
             if can
             else f"the textbook answer to filters on {column}; each value matches too many rows"
         ),

@@ -177,7 +177,7 @@ def test_a_key_that_is_joined_and_listed_is_not_looked_up(con: duckdb.DuckDBPyCo
     listed = f"{joined} AND t.id IN (SELECT id FROM u WHERE id < 9)"
     assert look(con, [joined, listed], {"create_index"}).candidates == ()
     (found,) = look(con, [joined, listed, f"{joined} AND t.id = 7"], {"create_index"}).candidates
-    assert found.reason == "1 queries look up single values of id"
+    assert found.reason == "1 query looks up single values of id"
 
 
 def test_a_clustered_column_is_noted_and_not_sorted(con: duckdb.DuckDBPyConnection) -> None:
