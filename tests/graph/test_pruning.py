@@ -172,10 +172,15 @@ def test_the_space_goes_back_to_the_disk(home: Path) -> None:
     assert (nothing.threads, nothing.content_bytes) == (0, 0)
 
 
-def test_an_older_file_is_written_anew_only_while_nobody_else_works(home: Path) -> None:
+def make_older(home: Path) -> None:
+    """Make the checkpoints a file that can only give space back by being written anew."""
     with closing(sqlite3.connect(home / "checkpoints.db")) as con:
         con.execute("PRAGMA auto_vacuum = NONE")
         con.execute("VACUUM")
+
+
+def test_an_older_file_is_written_anew_only_while_nobody_else_works(home: Path) -> None:
+    make_older(home)
     size = pruning(home, alone=False).run().files[-1]
     assert size.before == size.after
     again = pruning(home).run().files[-1]
@@ -224,10 +229,12 @@ POINTS = [
 
 
 @pytest.mark.crash
-@pytest.mark.parametrize("point", [*POINTS, "prune.vacuum"])
+@pytest.mark.parametrize("point", [*POINTS, "prune.vacuum", "prune.rewritten"])
 def test_a_kill_anywhere_leaves_what_the_next_one_finishes(
     home: Path, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
+    if point == "prune.rewritten":
+        make_older(home)
     child = os.fork()
     if child == 0:
         monkeypatch.setattr(failpoints, "_AT", point)
