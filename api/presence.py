@@ -52,7 +52,12 @@ def find_serving(where: Path, marks: Collection[str], command: str) -> Serving |
 
 
 def _serves(pid: int, marks: Collection[str]) -> bool:
-    """Return whether that process is the server and not a later one of the same number."""
+    """Return whether that process is the server and not a later one of the same number.
+
+    Who asks is none: in a container the first process is 1 again after every start.
+    """
+    if pid == os.getpid():
+        return False
     try:
         return not set(marks).isdisjoint(psutil.Process(pid).cmdline())
     except (psutil.NoSuchProcess, ValueError, OverflowError):

@@ -89,7 +89,10 @@ def about(con: sqlite3.Connection, subjects: Iterable[str]) -> Iterator[AuditRow
 
 
 def verify(con: sqlite3.Connection) -> Verification:
-    """Recompute the chain from its first row to its head, and compare what it vouches for."""
+    """Recompute the chain from its first row to its head, and compare what it vouches for.
+
+    Inside the caller's transaction: another process may append between two reads.
+    """
     previous, count = GENESIS, 0
     vouched: dict[tuple[str, int, str], int] = {}
     for row in rows(con):

@@ -231,7 +231,7 @@ class Ledger(RunStore):
             (proposal_id, number),
         ).fetchone()
         outcomes = self._con.execute(
-            "SELECT body FROM outcomes WHERE proposal_id = ? AND round = ? ORDER BY at, rowid",
+            "SELECT body FROM outcomes WHERE proposal_id = ? AND round = ? ORDER BY rowid",
             (proposal_id, number),
         ).fetchall()
         proposal = PROPOSAL.validate_json(body)
@@ -286,7 +286,8 @@ class Ledger(RunStore):
                     detail=outcome.detail, round=number, sha256=audit.digest(body),
                 )  # fmt: skip
             con.execute(
-                "DELETE FROM undo_requests WHERE proposal_id = ? AND ? <> 'applied'",
+                "DELETE FROM undo_requests"
+                " WHERE proposal_id = ? AND ? IN ('undone', 'rolled_back')",
                 (outcome.proposal_id, outcome.status),
             )
 
@@ -360,8 +361,12 @@ class Ledger(RunStore):
         return list(audit.about(self._con, subjects))
 
     def verify(self) -> audit.Verification:
-        """Check the audit trail and what it vouches for."""
-        return audit.verify(self._con)
+        """Check the audit trail and what it vouches for, all as it stands at one moment."""
+        self._con.execute("BEGIN")
+        try:
+            return audit.verify(self._con)
+        finally:
+            self._con.execute("ROLLBACK")
 
 
 def _check_answer(decision: Decision) -> None:

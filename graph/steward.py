@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from graph.errors import Busy, GraphError
+from graph.errors import AlreadyDecided, Busy, GraphError
 from graph.ledger import Ledger, UndoRequest, now
 from graph.settings import Settings
 from mcp_servers.product.errors import NotNow, ToolFailed
@@ -167,17 +167,19 @@ class Stewardship:
         """Answer proposals whose time is over."""
         clock = Principal(kind="agent", name="clock")
         for offer in self.ledger.offers(waiting=True):
-            if offer.proposal.expires_at <= now():
-                self.ledger.decide(
-                    Decision(
-                        proposal_id=offer.proposal.id,
-                        verdict="expire",
-                        reason="nobody answered in time",
-                        principal=clock,
-                        channel="policy",
-                        decided_at=now(),
-                    )
-                )
+            if offer.proposal.expires_at > now():
+                continue
+            end = Decision(
+                proposal_id=offer.proposal.id,
+                verdict="expire",
+                reason="nobody answered in time",
+                principal=clock,
+                channel="policy",
+                decided_at=now(),
+            )
+            # Somebody may have answered since the offers were read.
+            with suppress(AlreadyDecided):
+                self.ledger.decide(end)
 
     @asynccontextmanager
     async def product(self, name: str) -> AsyncIterator[ProductClient]:

@@ -35,7 +35,7 @@ def ask(con: sqlite3.Connection, proposal_id: str, actor: str, at: datetime) -> 
 def check(con: sqlite3.Connection, proposal_id: str) -> None:
     """Raise `AlreadyUndone` when taking it back is the last that became of a change."""
     last = con.execute(
-        "SELECT status, at FROM outcomes WHERE proposal_id = ? ORDER BY at DESC, rowid DESC",
+        "SELECT status, at FROM outcomes WHERE proposal_id = ? ORDER BY rowid DESC",
         (proposal_id,),
     ).fetchone()
     if last is not None and last[0] in ENDED:

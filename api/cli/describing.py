@@ -20,6 +20,7 @@ from graph.errors import Busy, GraphError
 from graph.ledger import Ledger
 from graph.settings import Settings
 from tools.lazy import lazy
+from tools.plain_text import plain
 from tools.product.errors import ProductError
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def _accept(settings: Settings, product: str, found: describing.Drafts) -> contr
 
 def _show(found: describing.Drafts, written: contract_edit.Written, *, wrote: bool) -> None:
     for draft in found.drafts:
-        out.print(str(draft.key), style="bold", markup=False, highlight=False)
+        out.print(plain(str(draft.key)), style="bold", markup=False, highlight=False)
         tell(f"  {spoken(draft.words)}")
     if found.terms:
         out.print("Glossary", style="bold")

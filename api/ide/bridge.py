@@ -145,12 +145,16 @@ class Bridge:
             if response.status_code == 404 and self._session and not modern:
                 return False
             self._session = response.headers.get(SESSION, self._session)
+            answered = False
             if response.headers.get("content-type", "").startswith("text/event-stream"):
                 async for event in httpx2.EventSource(response):
                     if event.data:
-                        await self._hand_on(message, event.data, quiet=quiet)
+                        answered |= await self._hand_on(message, event.data, quiet=quiet)
             elif isinstance(message, JSONRPCRequest):
-                await self._hand_on(message, await response.aread(), quiet=quiet)
+                answered = await self._hand_on(message, await response.aread(), quiet=quiet)
+        if isinstance(message, JSONRPCRequest) and not answered:
+            # A service that stops ends its answers in good order, without what was asked for.
+            raise httpx2.ReadError("the answer ended before it was given")
         return True
 
     def _headers(self, message: JSONRPCMessage, modern: str, key: str) -> dict[str, str]:
@@ -169,21 +173,22 @@ class Bridge:
             headers[SESSION] = self._session
         return headers
 
-    async def _hand_on(self, asked: JSONRPCMessage, data: str | bytes, *, quiet: bool) -> None:
-        """Write what the service said to the client."""
+    async def _hand_on(self, asked: JSONRPCMessage, data: str | bytes, *, quiet: bool) -> bool:
+        """Write what the service said to the client; returns whether it answers what was asked."""
         request_id = asked.id if isinstance(asked, JSONRPCRequest) else None
         try:
             said = jsonrpc_message_adapter.validate_json(data, by_name=False)
         except ValidationError:
             # A refusal before the protocol: no key, a wrong role, too many requests.
             await self._fail(request_id, INTERNAL_ERROR, _refusal(data))
-            return
+            return True
         if isinstance(said, JSONRPCError) and said.id is None:
             said = said.model_copy(update={"id": request_id})
         if asked is self._opening and isinstance(said, JSONRPCResponse):
             self._version = str(said.result.get("protocolVersion", ""))
         if not quiet:
             await self.write(SessionMessage(said))
+        return isinstance(said, JSONRPCResponse | JSONRPCError) and said.id == request_id
 
     async def _fail(self, request_id: RequestId | None, code: int, text: str) -> None:
         if request_id is None and code != PARSE_ERROR:

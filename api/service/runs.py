@@ -39,7 +39,9 @@ async def _wait(
     service: Service, caller: Caller, thread_id: str | None, asked: RunRequest
 ) -> Response:
     run = await submit(service, caller, thread_id, asked)
-    return Awaited(service.engine, run, cancel_on_disconnect=asked.on_disconnect == "cancel")
+    return Awaited(
+        service.engine, caller, run, cancel_on_disconnect=asked.on_disconnect == "cancel"
+    )
 
 
 @router.post("/threads/{thread_id}/runs")
@@ -140,7 +142,7 @@ async def join_run(service: Served, caller: Viewer, thread_id: str, run_id: str)
     """Wait for a run and return its last values."""
     visible(service, caller, thread_id)
     run = service.engine.records.run_row(run_id, thread_id)
-    return Awaited(service.engine, run)
+    return Awaited(service.engine, caller, run)
 
 
 @router.get("/threads/{thread_id}/runs/{run_id}/stream")

@@ -30,6 +30,7 @@ from graph.errors import GraphError, UnknownThread
 
 MAX_SUBSCRIPTIONS = 100
 GOING_AWAY = 1001
+UNSUPPORTED = 1003
 TOO_MANY = 429
 
 
@@ -45,6 +46,10 @@ class Reading(Needs):
 
 
 SocketViewer = Annotated[Caller | Refused, Depends(Reading("viewer"))]
+
+
+class Binary(Exception):
+    """A message in bytes, where commands are text."""
 
 
 class Unsubscribe(Wire):
@@ -90,6 +95,9 @@ class Socket:
             await self._talk()
         except WebSocketDisconnect:
             return
+        except Binary:
+            await self._socket.close(UNSUPPORTED, "Commands are text: JSON, one a message.")
+            return
         except Refused as exc:
             # The codes from 4000 on are HTTP's, which a page cannot read of a refused handshake.
             await self._socket.close(4000 + exc.status, exc.detail[:100])
@@ -118,7 +126,12 @@ class Socket:
 
     async def _listen(self) -> None:
         while True:
-            text = await self._socket.receive_text()
+            message = await self._socket.receive()
+            if message["type"] == "websocket.disconnect":
+                raise WebSocketDisconnect(message["code"], message.get("reason"))
+            text = message.get("text")
+            if text is None:
+                raise Binary
             await self._send(await self._answer(text))
 
     async def _send(self, message: Result | bytes) -> None:
@@ -166,25 +179,30 @@ class Socket:
         after = known_cursor(self._service.engine, self._thread_id, wanted.since)
         self._readers[name] = _Reader(wanted, after)
         self._changed.set()
-        through = self._service.engine.records.latest(self._thread_id)
-        return success(command.id, {"subscription_id": name}, through)
+        return success(command.id, {"subscription_id": name}, self._through())
+
+    def _through(self) -> int:
+        """Return the number of the thread's latest event; 0 for who may not see it, as of none."""
+        return self._service.engine.records.latest(self._thread_id) if self._visible() else 0
 
     def _unsubscribe(self, command: Command) -> Result:
         name = Unsubscribe.model_validate(command.params).subscription_id
         if self._readers.pop(name, None) is None:
             return failure(command.id, "no_such_subscription", f"No subscription {name!r}.")
-        return success(command.id, {}, self._service.engine.records.latest(self._thread_id))
+        return success(command.id, {}, self._through())
 
     def _reconnect(self, command: Command) -> Result:
         """Go on after an event; subscriptions end with their connection, so none is restored."""
         asked = Reconnect.model_validate(command.params)
         records = self._service.engine.records
         try:
+            if not self._visible():
+                raise UnknownRun(asked.run_id)
             records.run_row(asked.run_id, self._thread_id)
         except UnknownRun as exc:
             return failure(command.id, "no_such_run", str(exc))
         known = all(name in self._readers for name in asked.subscriptions)
-        return success(command.id, {"restored": known}, records.latest(self._thread_id))
+        return success(command.id, {"restored": known}, self._through())
 
     async def _tell(self) -> None:
         """Send each event that a subscription wants, once for all that have not had it."""

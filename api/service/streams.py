@@ -172,15 +172,18 @@ class EventStream(StreamingResponse):
 class Awaited(Response):
     """A run's result as JSON, sent when it is there; until then blanks show that it is awaited.
 
-    When the service stops first, the answer is cut off: clients go on at `Location`.
+    When the service stops first, or the caller's key or token ends, the answer is cut off:
+    clients go on at `Location`.
     """
 
     media_type = "application/json"
 
-    def __init__(self, engine: Engine, run: RunRow, *, cancel_on_disconnect: bool = False) -> None:
+    def __init__(
+        self, engine: Engine, caller: Caller, run: RunRow, *, cancel_on_disconnect: bool = False
+    ) -> None:
         super().__init__(headers=locations(run, "join"))
         del self.headers["content-length"]
-        self._engine, self._run = engine, run
+        self._engine, self._caller, self._run = engine, caller, run
         self._cancel = cancel_on_disconnect
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -196,6 +199,8 @@ class Awaited(Response):
                 if gone.done():
                     if self._cancel:
                         _leave(self._engine, self._run)
+                    return
+                if not self._caller.still():
                     return
                 if not waiting.done():
                     await send({"type": "http.response.body", "body": b" ", "more_body": True})

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -14,13 +16,15 @@ from graph.engine.registry import standing_of, thread_config
 from graph.engine.requests import CommandRequest, RunRequest
 from graph.engine.retries import Retries
 from graph.engine.steward_graph import STEWARD, StewardGraph
-from graph.errors import GraphError
+from graph.errors import AlreadyUndone, GraphError
 from graph.ledger import Thread, UndoRequest, now
 from graph.steward import Stewardship
 
 LOG = logging.getLogger("pillion.conductor")
 LONGEST_WAIT = 30.0
 LOOK_EVERY = 0.5
+PAUSE_SECONDS = 5.0
+"""Between two looks, after one that failed as a whole."""
 TEMPORARY_SECONDS = 300.0
 STATUS: dict[str, ThreadStatus] = {
     "running": "busy", "waiting": "interrupted", "done": "idle", "failed": "error",
@@ -49,10 +53,10 @@ class Conductor:
     async def take_up(self) -> None:
         """Continue what a crash, a stop or the command line left; called once, at the start."""
         for thread in self.steward.ledger.threads():
-            await self._know(thread)
+            await self._try(thread.id, self._know(thread))
         self.engine.recover()
         for thread in self.steward.ledger.threads(status="running"):
-            await self._go_on(thread.id)
+            await self._try(thread.id, self._go_on(thread.id))
 
     async def _know(self, thread: Thread) -> None:
         """Bring what clients see of a run up to the ledger's word."""
@@ -75,14 +79,26 @@ class Conductor:
         """Work until cancelled."""
         while True:
             self._flag.clear()
-            await self._pass()
-            seen = self.steward.ledger.written_elsewhere
-            ends = time.monotonic() + self._until_next()
-            while not self._flag.is_set() and (left := ends - time.monotonic()) > 0:
-                # The command line may answer beside us; it cannot wake us.
-                await self._wait(min(left, LOOK_EVERY))
-                if self.steward.ledger.written_elsewhere != seen:
-                    break
+            if not await self._try("what is due", self._look()):
+                await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _look(self) -> None:
+        """Do what is due, then wait until something may be."""
+        await self._pass()
+        seen = self.steward.ledger.written_elsewhere
+        ends = time.monotonic() + self._until_next()
+        while not self._flag.is_set() and (left := ends - time.monotonic()) > 0:
+            # The command line may answer beside us; it cannot wake us.
+            await self._wait(min(left, LOOK_EVERY))
+            if self.steward.ledger.written_elsewhere != seen:
+                break
+
+    async def _try(self, what: str, work: Awaitable[None]) -> bool:
+        """Do one thing and return whether it went well; a fault is logged and ends nothing else."""
+        (outcome,) = await asyncio.gather(work, return_exceptions=True)
+        if isinstance(outcome, Exception):
+            LOG.error("%s has to wait", what, exc_info=outcome)
+        return outcome is None
 
     async def _wait(self, seconds: float) -> None:
         try:
@@ -103,14 +119,19 @@ class Conductor:
         if self.engine.draining:
             return
         self.steward.expire()
-        for thread_id in self.steward.ledger.undelivered():
-            await self._go_on(thread_id)
+        for thread_id in (*self.steward.ledger.undelivered(), *self._cut_off()):
+            await self._try(thread_id, self._go_on(thread_id))
         for request in self.steward.ledger.undo_requests():
-            await self._retry_undo(request)
+            await self._try(request.proposal_id, self._retry_undo(request))
         for thread_id in self.engine.records.stale_temporary(
             now() - timedelta(seconds=TEMPORARY_SECONDS)
         ):
-            await self.engine.forget(thread_id)
+            await self._try(thread_id, self.engine.forget(thread_id))
+
+    def _cut_off(self) -> list[str]:
+        """Return the runs that ended in the middle, for want of their product or of room."""
+        running = self.steward.ledger.threads(status="running")
+        return [t.id for t in running if self.engine.records.retry(t.id) is not None]
 
     async def _go_on(self, thread_id: str) -> None:
         """Queue a run that takes what the ledger has for a thread, unless one is queued."""
@@ -138,18 +159,21 @@ class Conductor:
         status = self.engine.records.run_row(run.run_id).status
         if status == "success":
             return
-        if run.thread_id in self.steward.ledger.undelivered():
+        running = run.thread_id in {t.id for t in self.steward.ledger.threads(status="running")}
+        if running and status == "interrupted":
+            self.steward.ledger.set_thread(run.thread_id, "failed")
+        if run.thread_id in self.steward.ledger.undelivered() or (running and status == "error"):
             self.retries.failed(run.thread_id)
-        if status != "interrupted":
-            return
-        for thread in self.steward.ledger.threads(status="running"):
-            if thread.id == run.thread_id:
-                self.steward.ledger.set_thread(thread.id, "failed")
 
     async def undo(self, proposal_id: str, actor: str) -> None:
         """Take an applied change back, alone with its product; raises what the product said."""
-        async with self.graph.alone(self.steward.ledger.proposal(proposal_id).product):
-            await self.steward.undo(proposal_id, actor)
+        product = self.steward.ledger.proposal(proposal_id).product
+        # Kept first: a run may hold the product for minutes, and the service end meanwhile.
+        self.steward.ledger.request_undo(proposal_id, actor)
+        async with self.graph.alone(product):
+            # What is due is looked at meanwhile, too, and may have carried it out.
+            with suppress(AlreadyUndone):
+                await self.steward.undo(proposal_id, actor)
 
     async def _retry_undo(self, request: UndoRequest) -> None:
         gate = self.graph.alone(self.steward.ledger.proposal(request.proposal_id).product)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -34,6 +34,7 @@ from tools.messages import Principal
 
 LOG = logging.getLogger("pillion.engine")
 CancelAction = Literal["interrupt", "rollback"]
+LONGEST_PAUSE = 60.0
 
 
 class RunEnded(Conflict):
@@ -68,6 +69,8 @@ class Engine:
     )
     _origins: dict[str, Origin] = field(default_factory=dict)
     _timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
+    _failures: Counter[str] = field(default_factory=Counter)
+    """How often in a row a thread's run could not be begun or settled."""
 
     def __post_init__(self) -> None:
         self._slots = asyncio.Semaphore(self.max_runs)
@@ -134,8 +137,7 @@ class Engine:
         run = waiting[0]
         wait = (run.due_at - now()).total_seconds()
         if wait > 0:
-            later = asyncio.get_running_loop().call_later(wait, self._schedule, thread_id)
-            self._timers[thread_id] = later
+            self._later(thread_id, wait)
             return
         active = _Active(run, Execution(self.records, run))
         self._active[thread_id] = active
@@ -145,13 +147,26 @@ class Engine:
         """Do one run; whatever becomes of it is written down before the next one starts."""
         thread_id, run_id = active.run.thread_id, active.run.run_id
         origin = self._origins.pop(run_id, NOWHERE)
-        try:
-            async with self._slots:
-                with observed_run(origin, run_id=run_id, thread_id=thread_id):
-                    await self._do(active)
-        finally:
-            del self._active[thread_id]
-            self._schedule(thread_id)
+        async with self._slots:
+            with observed_run(origin, run_id=run_id, thread_id=thread_id):
+                (failure,) = await asyncio.gather(self._do(active), return_exceptions=True)
+        del self._active[thread_id]
+        if isinstance(failure, Exception):
+            self._stand_back(thread_id, run_id, failure)
+            return
+        self._failures.pop(thread_id, None)
+        self._schedule(thread_id)
+
+    def _stand_back(self, thread_id: str, run_id: str, failure: Exception) -> None:
+        """Try a run that could not even be begun or written down again, later each time."""
+        LOG.error("run %s of thread %s has to wait", run_id, thread_id, exc_info=failure)
+        self._failures[thread_id] += 1
+        wait = min(LONGEST_PAUSE, 2.0 ** self._failures[thread_id])
+        self._later(thread_id, wait)
+
+    def _later(self, thread_id: str, seconds: float) -> None:
+        timer = asyncio.get_running_loop().call_later(seconds, self._schedule, thread_id)
+        self._timers[thread_id] = timer
 
     async def _do(self, active: _Active) -> None:
         served = self.registry.find(active.run.graph)

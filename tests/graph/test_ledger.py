@@ -6,12 +6,14 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from graph import audit
 from graph.errors import (
     AlreadyDecided,
     InvalidAnswer,
@@ -315,3 +317,17 @@ def test_an_answer_forged_behind_the_triggers_is_found(ledger: Ledger, tmp_path:
         con.execute("UPDATE decisions SET body = replace(body, 'reject', 'approve')")
     found = ledger.verify()
     assert not found.ok and "altered" in found.problem
+
+
+def test_a_row_that_comes_while_the_trail_is_checked_breaks_nothing(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = audit.rows
+
+    def and_then_another(con: sqlite3.Connection) -> Iterator[audit.AuditRow]:
+        yield from rows(con)
+        with closing(Ledger(tmp_path / "ledger.db")) as other:
+            other.open_thread("t9", "sales", "all")
+
+    monkeypatch.setattr(audit, "rows", and_then_another)
+    assert ledger.verify().ok

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from graph import ledger as ledgers
 from graph.errors import AlreadyUndone, UnknownProposal
-from graph.ledger import Ledger
+from graph.ledger import Ledger, now
 from graph.undos import UndoRequest
 from tests.ledgers import make_ledger
 from tools.messages import Outcome, OutcomeStatus
@@ -76,3 +78,26 @@ def test_an_unknown_proposal_is_not_kept(ledger: Ledger) -> None:
     with pytest.raises(UnknownProposal):
         ledger.request_undo("p404", "person:ada")
     assert ledger.undo_requests() == []
+
+
+@pytest.mark.parametrize("status", ["verified", "failed"])
+def test_what_becomes_of_a_change_meanwhile_does_not_forget_the_request(
+    ledger: Ledger, status: OutcomeStatus
+) -> None:
+    became(ledger, "applied")
+    ledger.request_undo("p1", "person:ada")
+    became(ledger, status)
+    assert ledger.undo_requests() == [ASKED]
+    became(ledger, "undone")
+    assert ledger.undo_requests() == []
+
+
+def test_a_clock_that_was_set_back_does_not_change_what_came_last(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    became(ledger, "applied")
+    monkeypatch.setattr(ledgers, "now", lambda: now() - timedelta(hours=1))
+    became(ledger, "undone")
+    assert [o.status for o in ledger.offer_of("p1").outcomes] == ["applied", "undone"]
+    with pytest.raises(AlreadyUndone):
+        ledger.request_undo("p1", "person:ada")

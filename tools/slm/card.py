@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from tools.estimates import Estimate
+from tools.plain_text import plain
 from tools.slm.dataset import Dataset
 from tools.slm.evaluation import Evaluation, Failure
 from tools.slm.training import Trained
@@ -96,7 +97,7 @@ def _failing(found: Evaluation) -> Iterator[str]:
 def _failure(f: Failure) -> str:
     said = "approved" if f.approved else "rejected"
     because = f"; it saw: {f.because}" if f.because else ""
-    return f"- `{f.kind}` of {f.product}: {said}, P = {f.probability:.2f}{because}"
+    return f"- `{plain(f.kind)}` of {plain(f.product)}: {said}, P = {f.probability:.2f}{because}"
 
 
 def _tried(trained: Trained) -> Iterator[str]:
@@ -112,7 +113,7 @@ def _table(what: str, shares: Mapping[str, Estimate]) -> Iterator[str]:
     yield f"| {what} | accuracy |"
     yield "|---|---|"
     for name, found in shares.items():
-        yield f"| {name} | {_share(found)} |"
+        yield f"| {plain(name).replace('|', '/')} | {_share(found)} |"
 
 
 def cell(found: Estimate | None) -> str:

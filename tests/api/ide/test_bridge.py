@@ -120,6 +120,17 @@ async def test_work_that_was_cut_off_is_not_repeated() -> None:
     assert "before you ask again" in told["error"]["message"]
 
 
+async def test_an_answer_that_ends_without_what_was_asked_for_was_cut_off() -> None:
+    progress = {"jsonrpc": "2.0", "method": "notifications/progress", "params": {}}
+
+    def answer(asked: httpx2.Request) -> httpx2.Response:
+        text = f"data: {json.dumps(progress)}\n\n"
+        return httpx2.Response(200, text=text, headers={"content-type": "text/event-stream"})
+
+    *_, told = await carried(answer, request(7, "tools/call", name="follow_run", **META))
+    assert told["id"] == 7 and "before you ask again" in told["error"]["message"]
+
+
 @pytest.mark.parametrize(
     ("answer", "said"),
     [

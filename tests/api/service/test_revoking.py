@@ -7,7 +7,7 @@ import json
 from typing import Any, cast
 
 import pytest
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
 from api.service import sockets, streams
 from api.service.access import Caller
@@ -15,8 +15,9 @@ from api.service.problems import Refused
 from api.service.rates import Rate
 from api.service.service import Service
 from api.service.sockets import Socket
-from api.service.streams import thread_stream
+from api.service.streams import Awaited, thread_stream
 from graph.engine.event_log import Entry
+from graph.engine.requests import RunRequest
 
 ENTRY = Entry("values", "values", b"{}")
 SUBSCRIBE = {"id": 1, "method": "subscription.subscribe", "params": {"channels": ["values"]}}
@@ -27,17 +28,17 @@ class Line:
 
     def __init__(self, headers: dict[str, str]) -> None:
         self.headers = headers
-        self.said: asyncio.Queue[str | None] = asyncio.Queue()
+        self.said: asyncio.Queue[str | bytes | None] = asyncio.Queue()
         self.told: asyncio.Queue[Any] = asyncio.Queue()
 
     async def accept(self) -> None:
         pass
 
-    async def receive_text(self) -> str:
-        text = await self.said.get()
-        if text is None:
-            raise WebSocketDisconnect
-        return text
+    async def receive(self) -> dict[str, Any]:
+        said = await self.said.get()
+        if said is None:
+            return {"type": "websocket.disconnect", "code": 1000}
+        return {"type": "websocket.receive", "text" if isinstance(said, str) else "bytes": said}
 
     async def send_text(self, text: str) -> None:
         self.told.put_nowait(json.loads(text))
@@ -118,5 +119,51 @@ async def test_commands_of_a_socket_count_as_requests(
         told = await line.ask(SUBSCRIBE)
     assert (told["id"], told["error"], told["message"]) == (1, "unknown_error", "Slow down.")
     assert (await line.ask(SUBSCRIBE))["type"] == "success"
+    line.said.put_nowait(None)
+    await serving
+
+
+async def test_an_awaited_result(service: Service, caller: Caller) -> None:
+    run = service.engine.records.add_run("t", "steward", RunRequest(assistant_id="steward"))
+    sent: list[Any] = []
+    stays = asyncio.Event()
+
+    async def receive() -> Any:
+        await stays.wait()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+        if len(sent) == 3:
+            service.access.keys.revoke("bob")
+
+    async with asyncio.timeout(20):
+        await Awaited(service.engine, caller, run)({}, receive, send)
+    assert [m.get("more_body") for m in sent] == [None, True, True]
+
+
+async def test_a_message_in_bytes_closes_the_socket(
+    service: Service, headers: dict[str, str], caller: Caller
+) -> None:
+    line = Line(headers)
+    line.said.put_nowait(b"\x00")
+    async with asyncio.timeout(20):
+        await Socket(cast(WebSocket, line), service, caller, "t").run()
+    assert await line.told.get() == 1003
+
+
+async def test_a_thread_of_another_product_is_as_good_as_none(service: Service) -> None:
+    service.engine.records.add_thread("t", {"graph_id": "steward", "product": "secret"})
+    tell(service)
+    run = service.engine.records.add_run("t", "steward", RunRequest(assistant_id="steward"))
+    key = service.access.keys.add("eve", "person", {"flights": "viewer"})
+    headers = {"authorization": f"Bearer {key}"}
+    line = Line(headers)
+    eve = await service.access.authenticate(headers)
+    serving = asyncio.create_task(Socket(cast(WebSocket, line), service, eve, "t").run())
+    known = await line.ask(SUBSCRIBE)
+    assert known["meta"]["applied_through_seq"] == 0
+    params = {"run_id": run.run_id, "subscriptions": []}
+    gone = await line.ask({"id": 2, "method": "subscription.reconnect", "params": params})
+    assert gone["error"] == "no_such_run"
     line.said.put_nowait(None)
     await serving
