@@ -40,8 +40,12 @@ def harm(name: str, scenarios: Sequence[ScenarioResult]) -> Estimate | None:
 
 
 def recall(name: str, scenarios: Sequence[ScenarioResult]) -> Estimate | None:
-    """Return the share of known improvements among a baseline's changes."""
-    return share_of(k in b.found for s, b in _asked(scenarios, name) for k in s.known)
+    """Return the share of known improvements among a baseline's good changes."""
+    return share_of(
+        k in (b.found if b.found_good is None else b.found_good)
+        for s, b in _asked(scenarios, name)
+        for k in s.known
+    )
 
 
 def leads(scenarios: Sequence[ScenarioResult]) -> Iterator[Lead]:

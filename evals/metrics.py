@@ -30,10 +30,12 @@ def metrics() -> dict[str, Metric]:
     return {
         "acceptance": Metric("proposals that the oracle calls good", acceptance),
         "harmless": Metric("proposals that the oracle calls good or neutral", harmless),
-        "recall": Metric("known improvements that were proposed", recall),
+        "recall": Metric("known improvements among the good proposals", recall),
+        "recall_offered": Metric("known improvements among all proposals", recall_offered, None),
         "missed": Metric("known improvements that would still have gained", missed, False),
         "reach": Metric("gain reached / best gain that is known", reach),
-        "harm": Metric("approved proposals that the oracle calls harmful", harm, False),
+        "harm": Metric("proposals some approver would approve that are harmful", harm, False),
+        "harmful": Metric("proposals that the oracle calls harmful", harmful, False),
         "failures": Metric("scenarios whose product did not come through", failures, False),
         "undecided": Metric("proposals that the oracle could not judge", undecided, None),
         "quiet": Metric("products with nothing to improve left in peace", quiet),
@@ -113,7 +115,19 @@ def harmless(scenarios: Scenarios) -> Estimate | None:
 
 
 def recall(scenarios: Scenarios) -> Estimate | None:
-    """Return the share of known improvements that were proposed."""
+    """Return the share of known improvements that a good proposal brings.
+
+    Results of before hold only what any proposal brings; there that counts.
+    """
+    return share_of(
+        name in (s.found if s.found_good is None else s.found_good)
+        for s in scenarios
+        for name in s.known
+    )
+
+
+def recall_offered(scenarios: Scenarios) -> Estimate | None:
+    """Return the share of known improvements that any proposal brings."""
     return share_of(name in s.found for s in scenarios for name in s.known)
 
 
@@ -145,13 +159,20 @@ def silent_reach(scenarios: Scenarios) -> Estimate | None:
 
 
 def harm(scenarios: Scenarios) -> Estimate | None:
-    """Return the share of harmful ones among what the acting approver approved."""
+    """Return the share of harmful ones among what anybody but the oracle would approve.
+
+    The oracle approves nothing that it calls harmful, so what it approves says nothing here.
+    """
     return share_of(
         p.verdict == "harmful"
-        for s in scenarios
-        for p in s.proposals
-        if p.approvals.get(s.approver, False)
+        for p in _proposals(scenarios)
+        if any(approves for name, approves in p.approvals.items() if name != ORACLE)
     )
+
+
+def harmful(scenarios: Scenarios) -> Estimate | None:
+    """Return the share of harmful proposals, whoever would approve them."""
+    return share_of(p.verdict == "harmful" for p in _proposals(scenarios))
 
 
 def failures(scenarios: Scenarios) -> Estimate | None:

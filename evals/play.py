@@ -6,7 +6,7 @@ import resource
 import sqlite3
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +37,7 @@ from evals.products import (
 from evals.results import BaselineResult, Effort, Judged, ScenarioResult, SecondRun
 from evals.scenarios.families import families
 from evals.scenarios.scenario import Best, Scenario, ScenarioFailed
+from evals.statistics import Estimate
 from graph.errors import GraphError
 from graph.ledger import Offer
 from mcp_servers.product.client import connect
@@ -189,6 +190,7 @@ async def _baseline(
     return BaselineResult(
         changes=tuple(judged_change(i, c, found[i]) for i, c in changes.items()),
         found=found_among(stage.scenario.known, changes.values()),
+        found_good=found_among(stage.scenario.known, _good(changes, found)),
         note=note,
     )
 
@@ -290,31 +292,53 @@ def texts_of(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
     return {" ".join(old.split()).rstrip("; "): new for old, new in pairs}
 
 
+def _good(changes: Mapping[str, Change], found: Mapping[str, Judgement]) -> list[Change]:
+    return [c for i, c in changes.items() if found[i].verdict == "good"]
+
+
+def _unjudged(stage: _Stage) -> tuple[Judged, ...]:
+    """Return what was offered when a failure came before the verdicts."""
+    undecided = Judgement(verdict="undecided", reason="the scenario failed before it was judged")
+    changes = changes_of(stage.offers)
+    return tuple(judged_change(i, c, undecided) for i, c in changes.items())
+
+
+def _reached(stage: _Stage) -> Estimate | None:
+    """Return the gain of what was approved: none where it does harm."""
+    found = stage.reached
+    if found is None or found.gain is None or found.verdict != "harmful":
+        return found and found.gain
+    return found.gain.model_copy(update={"value": 1.0, "low": 1.0, "high": 1.0})
+
+
 def _result(stage: _Stage, failure: str, seconds: float) -> ScenarioResult:
     scenario = stage.scenario
-    proposed = {p.id for p in stage.proposals}
+    proposals = tuple(stage.proposals) or _unjudged(stage)
+    verdicts = {p.id: p.judgement for p in proposals}
+    changes = changes_of(stage.offers)
     return ScenarioResult(
         family=scenario.family,
         seed=scenario.seed,
         expects=scenario.expects,
         approver=stage.options.approver,
-        proposals=tuple(stage.proposals),
+        proposals=proposals,
         baselines=stage.baselines,
         known=tuple(k.name for k in scenario.known),
-        found=found_among(scenario.known, changes_of(stage.offers).values()),
+        found=found_among(scenario.known, changes.values()),
+        found_good=found_among(scenario.known, _good(changes, verdicts)),
         superseded=stage.superseded,
-        reached=stage.reached.gain if stage.reached else None,
+        reached=_reached(stage),
         reachable=stage.best.gain if stage.best else None,
         reachable_by=stage.best_by,
-        lost=tuple(_lost(t) for t in stage.trials if t.candidate.id not in proposed),
-        explained=bool(stage.proposals or stage.notes or stage.trials),
+        lost=tuple(_lost(t) for t in stage.trials if t.candidate.id not in verdicts),
+        explained=bool(proposals or stage.notes or stage.trials),
         seconds=seconds,
         cpu_seconds=stage.cpu,
         log_runs=stage.log_runs,
         second_runs=stage.second_runs,
         with_pillion=stage.with_pillion,
         by_hand=stage.by_hand,
-        failure=failure or _harm_together(stage),
+        failure=failure or _trouble_together(stage) or _harm_reached(stage),
     )
 
 
@@ -323,8 +347,15 @@ def _lost(trial: Trial) -> str:
     return f"{change.kind} {change_target(change)}: {trial.status}: {trial.reason}"
 
 
-def _harm_together(stage: _Stage) -> str:
-    """Say so when changes that do no harm one by one do harm together."""
-    if stage.together is None or stage.together.verdict != "harmful":
+def _trouble_together(stage: _Stage) -> str:
+    """Say so when changes that do no harm one by one do harm together, or cannot be made so."""
+    found = stage.together
+    if found is None or (found.verdict != "harmful" and found.gain is not None):
         return ""
-    return f"all proposals together: {stage.together.reason}"
+    return f"all proposals together: {found.reason}"
+
+
+def _harm_reached(stage: _Stage) -> str:
+    if stage.reached is None or stage.reached.verdict != "harmful":
+        return ""
+    return f"what was approved: {stage.reached.reason}"

@@ -159,7 +159,12 @@ async def judge_files(
     shutil.copy(changed, after)
     scenario = product.scenario
     if texts is None:
-        texts = texts_after(after, _asked(product))
+        try:
+            texts = texts_after(after, _asked(product))
+        except duckdb.Error as exc:
+            # The copy of the original beside it is read by the oracle all the time.
+            said = str(exc).splitlines()[0]
+            return Judgement(verdict="harmful", reason=f"the product cannot be read: {said}")
     case = Case(
         before=before,
         after=after,

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from evals.errors import NotComparable
 from evals.gate import check_comparable
+from evals.pooling import asked_of
 from evals.results import ScenarioResult, SuiteResult
 from evals.statistics import Estimate, share_of
 
 MISSING = "not proposed"
+LIKEWISE = ("depth", "search", "model", "settings")
+"""What a repetition may not change; beside whom it is judged does not matter."""
 
 
 class Idea(NamedTuple):
@@ -41,6 +45,12 @@ class Agreement(NamedTuple):
 def agreement(one: SuiteResult, other: SuiteResult) -> Agreement:
     """Compare two runs; raises `NotComparable` unless they played the same scenarios alike."""
     check_comparable(one, other)
+    if one.scenarios == other.scenarios:
+        raise NotComparable("Both are the same run; play it again to see what stays.")
+    mine, theirs = asked_of(one), asked_of(other)
+    for what in LIKEWISE:
+        if None not in (told := (mine.get(what), theirs.get(what))) and told[0] != told[1]:
+            raise NotComparable(f"The runs differ in {what}: {told[0]}, and {told[1]}.")
     again = {s.name: s for s in other.scenarios}
     pairs = [(s, again[s.name]) for s in one.scenarios]
     ideas = [i for a, b in pairs for i in _ideas(a, b)]

@@ -63,6 +63,8 @@ class BaselineResult(Result):
     changes: tuple[Judged, ...] = ()
     found: tuple[str, ...] = ()
     """Known improvements among the changes."""
+    found_good: tuple[str, ...] | None = None
+    """Those that a good one of them brings; None in results of before."""
     note: str = ""
     """Why it could not be asked, or what of its answer could not be used."""
 
@@ -101,6 +103,8 @@ class ScenarioResult(Result):
     known: tuple[str, ...] = ()
     found: tuple[str, ...] = ()
     """Known improvements among the proposals."""
+    found_good: tuple[str, ...] | None = None
+    """Those that a good proposal brings; None in results of before."""
     superseded: tuple[str, ...] | None = None
     """Known improvements that were not proposed and gain nothing beside what was approved; None in
     results of before, which did not ask."""

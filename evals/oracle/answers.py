@@ -46,9 +46,20 @@ def _sortable(row: Row) -> tuple[str, ...]:
 
 def _same_value(a: Any, b: Any) -> bool:
     """Return whether a consumer reads the same; text and number are the same if written alike."""
-    numbers = (int, float, Decimal)
-    if isinstance(a, numbers) and isinstance(b, numbers):
-        left, right = float(a), float(b)
-        both_nan = math.isnan(left) and math.isnan(right)
-        return both_nan or math.isclose(left, right, rel_tol=RELATIVE, abs_tol=1e-12)
+    exact = (int, Decimal)
+    if isinstance(a, bool) or isinstance(b, bool):
+        return a is b
+    if isinstance(a, exact) and isinstance(b, exact):
+        return a == b
+    if isinstance(a, (*exact, float)) and isinstance(b, (*exact, float)):
+        return _close(a, b)
     return (a is None) == (b is None) and str(a) == str(b)
+
+
+def _close(a: int | float | Decimal, b: int | float | Decimal) -> bool:
+    """Compare a float with a number; beside a whole number it must be that one exactly."""
+    if isinstance(a, int) or isinstance(b, int):
+        return a == b
+    left, right = float(a), float(b)
+    both_nan = math.isnan(left) and math.isnan(right)
+    return both_nan or math.isclose(left, right, rel_tol=RELATIVE, abs_tol=1e-12)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +18,10 @@ from evals.oracle.timing import GOOD_ABOVE, HARM_BELOW
 from evals.statistics import Estimate
 
 CONFIG: dict[str, str | bool | int | float | list[str]] = {"threads": "1", "memory_limit": "800MB"}
+PATIENCE = 100.0
+"""A query that takes this many times as long as before has no end, ..."""
+PATIENCE_SECONDS = 30.0
+"""... once it has taken so long."""
 RULE_MAY_COST = 0.9
 """A rule that the contract asks for may slow the workload down to this, and no sign of more."""
 SHOWN = 90
@@ -94,15 +100,30 @@ def measure(case: Case) -> timing.Timing:
 
 def _check_answers(case: Case, when: str) -> None:
     for sql, _ in case.later:
+        started = time.monotonic()
         with _open(case.before) as con:
             before = _original(con, sql)
-        with _open(case.after) as con:
-            try:
+        patience = max(PATIENCE_SECONDS, PATIENCE * (time.monotonic() - started))
+        try:
+            with _open(case.after) as con, _ended_after(con, patience):
                 after = fetch(con, case.texts.get(sql, sql))
-            except duckdb.Error as exc:
-                raise Harmful(f"a query fails{when}: {_short(sql)}: {_line(exc)}") from exc
+        except duckdb.InterruptException as exc:
+            raise Harmful(f"a query had no end in {patience:.0f} s{when}: {_short(sql)}") from exc
+        except duckdb.Error as exc:
+            raise Harmful(f"a query fails{when}: {_short(sql)}: {_line(exc)}") from exc
         if not same(sql, before, after):
             raise Harmful(f"another answer{when}: {_short(sql)}")
+
+
+@contextmanager
+def _ended_after(con: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[None]:
+    """Stop what runs in the block when it takes longer."""
+    timer = threading.Timer(seconds, con.interrupt)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _check_texts(case: Case) -> None:

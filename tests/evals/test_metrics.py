@@ -14,6 +14,8 @@ def test_what_is_undecided_counts_against_acceptance() -> None:
 def test_recall_counts_what_was_known_and_missed() -> None:
     found = measured([make_scenario(known=("a", "b"), found=("a",))])
     assert (found["recall"].count, found["recall"].of) == (1, 2)
+    found = measured([make_scenario(known=("a", "b"), found=("a", "b"), found_good=("b",))])
+    assert (found["recall"].count, found["recall_offered"].count) == (1, 2)
 
 
 def test_what_gains_nothing_beside_what_was_approved_was_not_missed() -> None:
@@ -25,10 +27,13 @@ def test_results_that_did_not_ask_what_was_missed_do_not_say_it() -> None:
     assert "missed" not in measured([make_scenario(known=("a", "b"), found=("a",))])
 
 
-def test_harm_is_what_the_acting_approver_let_through() -> None:
-    careless = make_scenario("harmful", "good", approver="impatient")
-    assert measured([careless])["harm"].count == 1
-    assert measured([make_scenario("harmful", "good")])["harm"].count == 0
+def test_harm_is_what_anybody_but_the_oracle_would_let_through() -> None:
+    found = measured([make_scenario("harmful", "good")])
+    assert (found["harm"].count, found["harm"].of) == (1, 2)
+    refused = make_judged("harmful", approvals={"oracle": False, "strict_dba": False})
+    found = measured([make_scenario(proposals=(refused, make_judged(id="p2")))])
+    assert (found["harm"].count, found["harm"].of) == (0, 1)
+    assert (found["harmful"].count, found["harmful"].of) == (1, 2)
 
 
 def test_reach_compares_what_was_reached_with_the_best() -> None:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 
 from evals import play as module
 from evals.authors import AUTHORS
+from evals.judging import Judgements
 from evals.options import Options
 from evals.play import play
 from evals.products import Product, ProductFailed
@@ -23,6 +25,20 @@ async def test_a_product_that_does_not_come_through_is_a_result(
     found = await play("tiny", 1, Options(), tmp_path)
     assert found.failure == "ProductFailed: the file is damaged"
     assert (found.name, found.proposals) == ("tiny:1", ())
+
+
+async def test_what_was_offered_before_a_failure_is_undecided(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(self: Judgements, offers: Any) -> Any:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Judgements, "offered", full)
+    found = await play("repeated_totals", 1, Options(), tmp_path)
+    assert "No space left" in found.failure
+    assert found.known and found.found == found.known
+    assert {p.verdict for p in found.proposals} == {"undecided"}
+    assert found.found_good == ()
 
 
 async def test_a_product_that_answers_no_more_is_given_up(

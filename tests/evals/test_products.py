@@ -7,7 +7,7 @@ import duckdb
 import pytest
 
 from evals.oracle.case import Judgement
-from evals.products import make_best, read_judgement, texts_after
+from evals.products import Product, judge_files, make_best, read_judgement, texts_after
 from evals.scenarios import tiny
 from evals.scenarios.scenario import Best, ScenarioFailed
 from tools.messages import RewriteQuery, TableName
@@ -51,6 +51,15 @@ def test_later_literals_are_answered_by_the_text_of_the_changed_product(tmp_path
     found = texts_after(path, [other, "SELECT sold FROM sales"])
     assert list(found) == [other]
     assert "2026-02-01" in found[other]
+
+
+async def test_a_changed_product_that_cannot_be_read_is_harm(tmp_path: Path) -> None:
+    scenario = tiny.build(1, tmp_path)
+    product = Product(scenario, tmp_path, scenario.database)
+    broken = tmp_path / "broken.duckdb"
+    broken.write_bytes(b"\0" * 9000)
+    found = await judge_files(product, broken, tmp_path / "judged")
+    assert found.verdict == "harmful" and "cannot be read" in found.reason
 
 
 def test_a_best_product_that_cannot_be_made_is_said(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from evals.errors import NotComparable
+from evals.options import Options
 from evals.repeats import MISSING, agreement
 from tests.evals.factories import make_judged, make_result, make_scenario
 
@@ -26,7 +27,27 @@ def test_silences_agree_too() -> None:
     two = make_result(make_scenario(), make_scenario("good", seed=2))
     found = agreement(one, two)
     assert found.silences and (found.silences.count, found.silences.of) == (1, 2)
-    assert agreement(one, one).verdicts is None
+    again = make_result(make_scenario(seconds=1.0), make_scenario(seed=2))
+    assert agreement(one, again).verdicts is None
+
+
+def test_a_run_does_not_agree_with_itself() -> None:
+    one = make_result(make_scenario("good"))
+    with pytest.raises(NotComparable, match="the same run"):
+        agreement(one, one)
+
+
+def test_runs_that_were_asked_otherwise_are_refused() -> None:
+    quick, deep = Options(thorough=False), Options(thorough=True)
+    with pytest.raises(NotComparable, match="differ in depth"):
+        agreement(
+            make_result(make_scenario(options=quick)), make_result(make_scenario(options=deep))
+        )
+    ruled = Options(thorough=False, baselines=("rules",))
+    agreement(
+        make_result(make_scenario("good", options=quick)),
+        make_result(make_scenario("good", options=ruled)),
+    )
 
 
 def test_runs_of_other_scenarios_are_refused() -> None:

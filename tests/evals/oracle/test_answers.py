@@ -39,7 +39,19 @@ def test_what_a_consumer_reads_as_the_same_is_the_same(before: object, after: ob
 
 @pytest.mark.parametrize(
     ("before", "after"),
-    [("007", 7), (1.0, 1.001), (None, 0), (None, "None"), ("a", "b"), ("5.10", 5.1)],
+    [
+        ("007", 7),
+        (1.0, 1.001),
+        (None, 0),
+        (None, "None"),
+        ("a", "b"),
+        ("5.10", 5.1),
+        (1_234_567_890, 1_234_567_891),
+        (9_007_199_254_740_993, 9_007_199_254_740_992.0),
+        (Decimal("12345678901.25"), Decimal("12345678901.26")),
+        (True, 1),
+        (5, 5.000_000_000_1),
+    ],
 )
 def test_what_a_consumer_reads_differently_is_another_answer(before: object, after: object) -> None:
     assert not same(UNORDERED, [(before,)], [(after,)])

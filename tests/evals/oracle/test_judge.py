@@ -10,6 +10,7 @@ import duckdb
 import pytest
 import yaml
 
+from evals.oracle import judge as module
 from evals.oracle.case import Case, Judgement
 from evals.oracle.judge import judge
 
@@ -94,6 +95,37 @@ def test_a_query_that_fails_afterwards_is_caught(original: Path) -> None:
     found = judged(original, "ALTER TABLE sales DROP amount", promised=[])
     assert found.verdict == "harmful"
     assert "a query fails" in found.reason
+
+
+def test_keys_that_become_inexact_are_caught(original: Path) -> None:
+    with duckdb.connect(str(original)) as con:
+        con.execute("ALTER TABLE sales ADD big BIGINT; UPDATE sales SET big = 1152921504606846976 + id")
+    found = judged(
+        original, "ALTER TABLE sales ALTER big TYPE DOUBLE", promised=[], later_data=(),
+        later=(("SELECT CAST(max(big) AS HUGEINT) AS big FROM sales", 1),),
+    )  # fmt: skip
+    assert found.verdict == "harmful" and "another answer" in found.reason
+
+
+def test_a_query_that_gets_no_end_is_caught(
+    original: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.5)
+    endless = "SELECT count(*) AS total FROM range(1000000000000) AS a, sales"
+    found = judged(original, texts={TOTAL: endless})
+    assert found.verdict == "harmful" and "had no end" in found.reason
+
+
+def test_a_product_that_cannot_be_opened_any_more_is_caught(original: Path) -> None:
+    after = original.with_name("broken.duckdb")
+    after.write_bytes(b"\0" * 9000)
+    contract = original.with_name("contract.yaml")
+    contract.write_text(yaml.safe_dump({"schema": []}))
+    case = Case(
+        before=original, after=after, contract=contract, later=((TOTAL, 1),), texts={},
+        later_data=(), later_batches=0,
+    )  # fmt: skip
+    assert judge(case).verdict == "harmful"
 
 
 def test_later_data_that_is_refused_is_caught(original: Path) -> None:
