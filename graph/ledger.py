@@ -25,7 +25,7 @@ from graph.run_store import RunStore, Thread, now
 from graph.undos import UndoRequest
 from nodes.refusal import Refusal
 from tools.failpoints import crash_point
-from tools.messages import PROPOSAL, Decision, Outcome, Principal, Proposal
+from tools.messages import PROPOSAL, Decision, Outcome, Principal, Proposal, idea_key
 
 LOG = logging.getLogger("pillion.ledger")
 __all__ = ["Ledger", "Offer", "Thread", "UndoRequest", "now"]
@@ -92,7 +92,9 @@ class Ledger(RunStore):
         """Put proposals into the queue; a replay of the same offer changes nothing."""
         at = now().isoformat()
         with self._transaction() as con:
+            waiting = self.offers(waiting=True)
             for p in proposals:
+                self._supersede_alike(p, waiting, thread_id, at)
                 last = con.execute(
                     "SELECT round, thread_id FROM proposals WHERE id = ? ORDER BY round DESC",
                     (p.id,),
@@ -111,6 +113,16 @@ class Ledger(RunStore):
                     con, at, actor, "proposal.offered", p.id, kind=p.change.kind,
                     summary=p.summary, round=number, sha256=audit.digest(body),
                 )  # fmt: skip
+
+    def _supersede_alike(
+        self, proposal: Proposal, waiting: Sequence[Offer], thread_id: str, at: str
+    ) -> None:
+        """Close unanswered offers of the same idea with other texts: only one could be made."""
+        idea = idea_key(proposal.change)
+        for old in waiting:
+            same = old.proposal.product == proposal.product and old.thread_id != thread_id
+            if same and old.proposal.id != proposal.id and idea_key(old.proposal.change) == idea:
+                self._supersede(old.proposal.id, thread_id, at)
 
     def _supersede(self, proposal_id: str, thread_id: str, at: str) -> None:
         """Close an unanswered older offer, so that its run ends instead of waiting for ever."""
@@ -330,6 +342,7 @@ class Ledger(RunStore):
     def refusals(self, product: str) -> dict[str, Refusal]:
         """Return ideas that were rejected, or taken back after approval, and not approved since.
 
+        By `idea_key`, so that an idea with other texts of its queries is known again.
         An offer that ran out unanswered says nothing: the answer before it still counts.
         """
         found: dict[str, Refusal] = {}
@@ -337,10 +350,13 @@ class Ledger(RunStore):
             last = offer.outcomes[-1] if offer.outcomes else None
             if offer.decision is None:
                 continue
+            idea = idea_key(offer.proposal.change)
             if offer.decision.verdict == "reject":
-                found[offer.proposal.id] = Refusal(offer.decision, offer.proposal)
+                found[idea] = Refusal(offer.decision, offer.proposal)
             elif last is not None and last.status in ("undone", "rolled_back"):
-                found[offer.proposal.id] = Refusal(offer.decision, offer.proposal, last)
+                found[idea] = Refusal(offer.decision, offer.proposal, last)
+            else:
+                found.pop(idea, None)
         return found
 
     # judges

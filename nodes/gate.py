@@ -7,7 +7,7 @@ from langgraph.runtime import Runtime
 from nodes.context import Context
 from nodes.refusal import Refusal
 from nodes.state import Passed, State, Update, Verdicted
-from tools.messages import Evidence, Trial
+from tools.messages import Evidence, Trial, idea_key
 
 
 async def gate(state: State, runtime: Runtime[Context]) -> Update:
@@ -21,7 +21,7 @@ async def gate(state: State, runtime: Runtime[Context]) -> Update:
         key = trial.candidate.id
         if trial.status != "accepted" or trial.evidence is None or key in seen:
             continue
-        refusal = refusals.get(key)
+        refusal = refusals.get(idea_key(trial.candidate.change))
         if refusal is None or key in state.get("edited", ()):
             passed[key] = Passed(candidate_id=key)
             continue

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Sequence
+
 from langgraph.runtime import Runtime
 
 from nodes.context import Context
 from nodes.state import State, Update, Verdicted
+from tools.messages import Candidate, idea_key
 
 
 async def measure(state: State, runtime: Runtime[Context]) -> Update:
     """Try on a shadow copy what has no verdict yet; losers are kept with their number."""
     context = runtime.context
     verdicts = state.get("verdicts", {})
-    pending = tuple(c for i, c in state.get("candidates", {}).items() if i not in verdicts)
+    pending = [c for i, c in state.get("candidates", {}).items() if i not in verdicts]
     if not pending:
         return {}
+    asked = tuple(_asked(pending, context, state.get("edited", ())))
 
     async def report(progress: float, total: float | None, message: str | None) -> None:
         runtime.stream_writer(
@@ -22,7 +26,7 @@ async def measure(state: State, runtime: Runtime[Context]) -> Update:
              "message": message or ""}
         )  # fmt: skip
 
-    measured = await context.client.measure_candidates(pending, context.policy.limits, report)
+    measured = await context.client.measure_candidates(asked, context.policy.limits, report)
     context.records.record_trials(state["thread_id"], context.product, measured.trials)
     update: Update = {
         "verdicts": {
@@ -39,3 +43,13 @@ async def measure(state: State, runtime: Runtime[Context]) -> Update:
         update["total"] = measured.total
         update["queries"] = measured.patterns
     return update
+
+
+def _asked(
+    pending: Sequence[Candidate], context: Context, edited: Collection[str]
+) -> Iterator[Candidate]:
+    """Yield what to measure; what a person refused is not to stand below anything else."""
+    refused = context.records.refusals(context.product)
+    for candidate in pending:
+        aside = idea_key(candidate.change) in refused and candidate.id not in edited
+        yield candidate.model_copy(update={"aside": aside})

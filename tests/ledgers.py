@@ -6,13 +6,15 @@ from datetime import timedelta
 from pathlib import Path
 
 from graph.ledger import Ledger, now
-from tests.factories import make_proposal
+from tests.factories import make_change, make_proposal
 from tools.messages import Proposal
 
 
 def open_proposal(key: str, product: str = "flights") -> Proposal:
     """Return a proposal that is open for a week."""
-    return make_proposal(id=key, product=product, expires_at=now() + timedelta(days=7))
+    return make_proposal(
+        make_change(column=key), id=key, product=product, expires_at=now() + timedelta(days=7)
+    )
 
 
 def make_ledger(path: Path, *keys: str, product: str = "flights") -> Ledger:

@@ -267,6 +267,8 @@ class Candidate(Message):
     """Queries the change can touch; empty means all that read the table."""
     promise: float = 0.0
     """Screening score (seconds of workload it could save); orders the measuring."""
+    aside: bool = False
+    """Measured last and not built on: a person refused it, so it will hardly be there."""
 
 
 TrialStatus = Literal[
@@ -377,6 +379,21 @@ def change_id(product: str, change: Any) -> str:
     """Return the deterministic id of an idea: same product, kind, target and change, same id."""
     body = json.dumps([product, CHANGE.dump_python(change, mode="json")], sort_keys=True)
     return "p" + hashlib.sha256(body.encode()).hexdigest()[:11]
+
+
+def idea_key(change: Any) -> str:
+    """Return what makes a change the same idea again, which an answer to it is remembered by.
+
+    Summaries and rewrites hold texts of queries, whose literals are others next month.
+    """
+    match change:
+        case CreateSummary(table=t, dimensions=ds):
+            about: Any = [str(t), sorted(d.expression for d in ds)]
+        case RewriteQuery(table=t, fingerprint=f, rule=r):
+            about = [str(t), f, r]
+        case _:
+            about = CHANGE.dump_python(change, mode="json")
+    return json.dumps([change.kind, about], sort_keys=True)
 
 
 def change_target(change: Any) -> str:

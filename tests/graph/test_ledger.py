@@ -23,9 +23,10 @@ from graph.errors import (
     UnknownThread,
 )
 from graph.ledger import Ledger, now
-from tests.factories import make_change, make_decision, make_trial
+from nodes.refusal import Refusal
+from tests.factories import make_change, make_decision, make_summary_proposal, make_trial
 from tests.ledgers import make_ledger, open_proposal
-from tools.messages import Outcome, Principal
+from tools.messages import Outcome, Principal, idea_key
 
 ROOT = Path(__file__).parents[2]
 AGENT = Principal(kind="agent", name="schema")
@@ -168,10 +169,14 @@ def test_an_idea_offered_again_later_can_be_answered_again(ledger: Ledger) -> No
     assert ledger.offer_of("p1").decision is not None
 
 
+def refusal_of(ledger: Ledger, product: str) -> Refusal:
+    return ledger.refusals(product)[idea_key(ledger.proposal("p1").change)]
+
+
 def test_refusals_remember_the_evidence_they_answered(ledger: Ledger) -> None:
     ledger.decide(make_decision(proposal_id="p1", verdict="reject", decided_at=now()))
     product = ledger.proposal("p1").product
-    refusal = ledger.refusals(product)["p1"]
+    refusal = refusal_of(ledger, product)
     assert refusal.proposal.evidence == ledger.proposal("p1").evidence
 
 
@@ -179,10 +184,28 @@ def test_an_offer_that_ran_out_does_not_forget_the_refusal_before_it(ledger: Led
     ledger.decide(make_decision("p1", verdict="reject", reason="no", decided_at=now()))
     product = ledger.proposal("p1").product
     ledger.offer("t2", [open_proposal("p1")], "agent:rank")
-    assert ledger.refusals(product)["p1"].decision.reason == "no"
+    assert refusal_of(ledger, product).decision.reason == "no"
     late = now() + timedelta(days=8)
     ledger.decide(make_decision("p1", verdict="expire", principal=AGENT, decided_at=late))
-    assert ledger.refusals(product)["p1"].decision.reason == "no"
+    assert refusal_of(ledger, product).decision.reason == "no"
+
+
+def test_an_idea_is_known_again_with_other_literals_and_closes_its_older_offer(
+    ledger: Ledger,
+) -> None:
+    old = make_summary_proposal(id="s1", expires_at=now() + timedelta(days=7))
+    texts = (("SELECT 2", "SELECT 3"),)
+    change = old.change.model_copy(update={"rewrites": texts})
+    ledger.offer("t1", [old], "agent:rank")
+    ledger.offer("t2", [old.model_copy(update={"id": "s2", "change": change})], "agent:rank")
+    closed = ledger.offer_of("s1").decision
+    assert closed is not None and closed.verdict == "expire"
+    assert [o.proposal.id for o in ledger.offers(waiting=True)] == ["p1", "p2", "s2"]
+    ledger.decide(make_decision("s2", verdict="reject", decided_at=now()))
+    assert ledger.refusals(old.product)[idea_key(old.change)].proposal.id == "s2"
+    ledger.offer("t3", [old.model_copy(update={"id": "s3"})], "agent:rank")
+    ledger.decide(make_decision("s3", decided_at=now()))
+    assert ledger.refusals(old.product) == {}
 
 
 def test_an_approval_ends_a_refusal_and_taking_back_starts_one(ledger: Ledger) -> None:
@@ -193,7 +216,7 @@ def test_an_approval_ends_a_refusal_and_taking_back_starts_one(ledger: Ledger) -
     ledger.record_outcome(Outcome(proposal_id="p1", status="applied", detail=""), "agent:apply")
     assert ledger.refusals(product) == {}
     ledger.record_outcome(Outcome(proposal_id="p1", status="undone", detail=""), "person:ada")
-    outcome = ledger.refusals(product)["p1"].outcome
+    outcome = refusal_of(ledger, product).outcome
     assert outcome is not None and outcome.status == "undone"
     assert ledger.refusals("another") == {}
 

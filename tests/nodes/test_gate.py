@@ -18,7 +18,7 @@ from tests.factories import (
     make_trial,
 )
 from tests.fakes import FakeProduct, MemoryRecords, make_runtime
-from tools.messages import Interval, Trial
+from tools.messages import Interval, Trial, idea_key
 
 STATE = State(product="sales", thread_id="t1")
 
@@ -47,7 +47,9 @@ async def test_only_winners_pass() -> None:
 
 async def test_the_same_evidence_is_held_back_with_the_reason_of_the_refusal() -> None:
     won = trial(2.0)
-    records = MemoryRecords({won.candidate.id: refused(2.0, "text comes back in June")})
+    records = MemoryRecords(
+        {idea_key(won.candidate.change): refused(2.0, "text comes back in June")}
+    )
     assert await passed(records, won) == {}
     (held,) = records.trials("t1")
     assert held.status == "suppressed"
@@ -56,7 +58,7 @@ async def test_the_same_evidence_is_held_back_with_the_reason_of_the_refusal() -
 
 async def test_changed_evidence_is_offered_again_and_says_what_changed() -> None:
     won = trial(4.0)
-    records = MemoryRecords({won.candidate.id: refused(2.0, "too little")})
+    records = MemoryRecords({idea_key(won.candidate.change): refused(2.0, "too little")})
     news = (await passed(records, won))[won.candidate.id]
     assert "too little" in news and "×2.00" in news and "×4.00" in news
     assert records.trials("t1") == [won]
@@ -65,7 +67,7 @@ async def test_changed_evidence_is_offered_again_and_says_what_changed() -> None
 async def test_what_was_taken_back_is_held_back_too() -> None:
     won = trial(2.0)
     refusal = refused(2.0)._replace(outcome=make_outcome(status="rolled_back"))
-    records = MemoryRecords({won.candidate.id: refusal})
+    records = MemoryRecords({idea_key(won.candidate.change): refusal})
     assert await passed(records, won) == {}
     assert "approved this on 2026-03-02 and it was rolled back since" in (
         records.trials("t1")[0].reason
@@ -76,7 +78,9 @@ async def test_an_edit_passes_even_when_the_same_change_was_refused_before() -> 
     won = trial(2.0)
     key = won.candidate.id
     state = State(product="sales", thread_id="t1", edited=(key,))
-    assert await passed(MemoryRecords({key: refused(2.0)}), won, state=state) == {key: ""}
+    assert await passed(
+        MemoryRecords({idea_key(won.candidate.change): refused(2.0)}), won, state=state
+    ) == {key: ""}
 
 
 async def test_what_this_run_offered_already_does_not_pass_again() -> None:
@@ -87,7 +91,7 @@ async def test_what_this_run_offered_already_does_not_pass_again() -> None:
 
 async def test_a_replay_of_the_gate_gives_the_same_result() -> None:
     won = trial(2.0)
-    records = MemoryRecords({won.candidate.id: refused(2.0)})
+    records = MemoryRecords({idea_key(won.candidate.change): refused(2.0)})
     await passed(records, won)
     before = list(records.trials("t1"))
     assert await gate(STATE, make_runtime(FakeProduct(), records)) == {

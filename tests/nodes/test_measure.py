@@ -7,9 +7,11 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from nodes.measure import measure
+from nodes.refusal import Refusal
 from nodes.state import State, Verdicted
-from tests.factories import make_interval
+from tests.factories import make_decision, make_interval, make_proposal
 from tests.fakes import FakeProduct, MemoryRecords, make_candidates, make_context, make_runtime
+from tools.messages import Candidate, idea_key
 
 ONE, TWO = make_candidates(2)
 
@@ -40,6 +42,24 @@ async def test_what_has_a_verdict_is_not_measured_again() -> None:
     both = {c.id: Verdicted(candidate_id=c.id, status="refused") for c in (ONE, TWO)}
     assert await measure(make_state(verdicts=both), make_runtime(product, MemoryRecords())) == {}
     assert len(product.calls) == 1
+
+
+async def test_what_a_person_refused_is_measured_aside_unless_it_was_edited() -> None:
+    product = FakeProduct()
+    asked: list[Candidate] = []
+    measured = product.measure_candidates
+
+    async def listen(candidates: Any, *rest: Any) -> Any:
+        asked.extend(candidates)
+        return await measured(candidates, *rest)
+
+    product.measure_candidates = listen  # type: ignore[method-assign]
+    proposal = make_proposal(ONE.change)
+    refusal = Refusal(make_decision(proposal.id, verdict="reject"), proposal)
+    records = MemoryRecords({idea_key(ONE.change): refusal})
+    await measure(make_state(), make_runtime(product, records))
+    await measure(make_state(edited=(ONE.id,)), make_runtime(product, records))
+    assert [c.aside for c in asked] == [True, False, False, False]
 
 
 async def test_an_edit_does_not_replace_the_total_of_the_run() -> None:

@@ -57,7 +57,7 @@ class ShadowJob(Message):
             self.contents,
             schema_hash(self.catalog, [t.name for t in tables]),
             [(t.name.sql, t.rows) for t in tables],
-            sorted(c.id for c in self.candidates),
+            sorted((c.id, c.aside) for c in self.candidates),
             sorted((p.fingerprint, p.sql, p.runs) for p in self.workload.patterns),
             sorted(self.workload.writes.items()),
             self.settings.model_dump(mode="json"),

@@ -41,7 +41,7 @@ Progress = Callable[[float, float, str], None]
 def search(bench: Bench, journal: Journal, progress: Progress) -> MeasureResult:
     """Measure every candidate as far as the budget goes; the result is whole at any end."""
     started = time.monotonic()
-    ordered = sorted(bench.job.candidates, key=lambda c: (-c.promise, c.id))
+    ordered = sorted(bench.job.candidates, key=lambda c: (c.aside, -c.promise, c.id))
     steps = len(ordered) + 2
     baseline = measure_baselines(bench, journal, lambda text: progress(0, steps, text))
     earlier = journal.finished
@@ -50,7 +50,8 @@ def search(bench: Bench, journal: Journal, progress: Progress) -> MeasureResult:
         name = f"candidate {index}/{len(ordered)} {_described(candidate.change)}"
         progress(index, steps, name)
         finished = earlier.get(candidate.id)
-        if finished is not None and finished.trial.status == "accepted":
+        again = finished is not None and finished.trial.status == "accepted"
+        if finished is not None and again and not candidate.aside:
             finished = _repeated(bench, finished)
         if finished is None:
             left = len(ordered) - index + 1
@@ -103,7 +104,9 @@ def _try(bench: Bench, candidate: Candidate, left: int, report: Callable[[str], 
     if silent is not None:
         return Finished(trial=Trial(candidate=candidate, status="rejected", reason=silent))
     finished, path = run_trial(bench, candidate, max(available / left, available / 5), report)
-    if path is not None:
+    if path is not None and candidate.aside:
+        bench.discard(path)
+    elif path is not None:
         _accept(bench, finished, path)
     return finished
 

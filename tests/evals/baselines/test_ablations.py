@@ -38,7 +38,7 @@ def second(monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def run(self: Stewardship, name: str, *rest: Any) -> str:
         self.ledger.open_thread("t2", name, "all")
-        if "p1" not in self.ledger.refusals(name):
+        if not self.ledger.refusals(name):
             self.ledger.offer("t2", [open_proposal("p1", "tiny")], "agent:rank")
         return "t2"
 

@@ -99,7 +99,9 @@ def test_a_query_that_fails_afterwards_is_caught(original: Path) -> None:
 
 def test_keys_that_become_inexact_are_caught(original: Path) -> None:
     with duckdb.connect(str(original)) as con:
-        con.execute("ALTER TABLE sales ADD big BIGINT; UPDATE sales SET big = 1152921504606846976 + id")
+        con.execute(
+            "ALTER TABLE sales ADD big BIGINT; UPDATE sales SET big = 1152921504606846976 + id"
+        )
     found = judged(
         original, "ALTER TABLE sales ALTER big TYPE DOUBLE", promised=[], later_data=(),
         later=(("SELECT CAST(max(big) AS HUGEINT) AS big FROM sales", 1),),

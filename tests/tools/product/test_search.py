@@ -120,6 +120,22 @@ def test_a_table_gets_one_summary_and_the_next_is_told_which(tmp_path: Path) -> 
     assert second.reason == "by_region was accepted, and a table can have one summary"
 
 
+def test_nothing_stands_on_what_a_person_refused(tmp_path: Path) -> None:
+    by = "SELECT {0}, count(*) AS n FROM sales GROUP BY {0} ORDER BY {0}"
+    changes = [_summary_of(by.format(column), column) for column in ("region", "status")]
+    queries = [(by.format("region"), 400), (by.format("status"), 400)]
+    job = make_job(tmp_path, changes, queries, rows=200_000)
+    refused, other = job.candidates
+    job = job.model_copy(update={"candidates": (refused.model_copy(update={"aside": True}), other)})
+    result = run(job)
+    first, second = result.trials
+    assert (first.candidate.id, first.status) == (other.id, "accepted")
+    assert second.reason == "by_status was accepted, and a table can have one summary"
+    job = job.model_copy(update={"candidates": job.candidates[:1]})
+    alone = run(job)
+    assert (alone.trials[0].status, alone.chosen, alone.total) == ("accepted", (), None)
+
+
 @pytest.mark.parametrize(("writes", "status"), [(1, "accepted"), (1_000_000, "rejected")])
 def test_a_summary_is_weighed_against_the_writes_that_were_recorded(
     tmp_path: Path, writes: int, status: str
