@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import duckdb
 from pydantic import ValidationError
 
@@ -23,7 +24,8 @@ from mcp_servers.product.contract import ApplyRequest
 from mcp_servers.product.errors import ServerGone, ToolFailed
 from tools.messages import Change
 from tools.product.dispatch import dispatched
-from tools.product.executor import dispatch_rewrites
+from tools.product.errors import ProductError, SchemaDrift
+from tools.product.executor import apply, dispatch_rewrites
 
 ORACLE_SECONDS = 240
 KILLED = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGXCPU)
@@ -93,17 +95,39 @@ async def register(scenario: Scenario, folder: Path, scratch: Path) -> Product:
 async def changed_copy(product: Product, changes: Mapping[str, Change], into: Path) -> Path:
     """Copy the product, let its own server make changes, and return the changed database.
 
-    Raises `ToolFailed` when the server refuses and `ServerGone` when it dies.
+    What the server refuses for the contract or the present rows is made all the same: how bad that
+    is, the oracle has to say. Raises `ToolFailed` when the server refuses otherwise and
+    `ServerGone` when it dies.
     """
     shutil.copytree(product.folder, into)
+    changed = into / product.database.name
+    refused: dict[str, Change] = {}
     async with connect(stdio_target(into / DESCRIPTOR)) as client:
         for change_id, change in changes.items():
             check = await client.check_change(change)
             request = ApplyRequest(
                 proposal_id=change_id, change=change, schema_hash=check.schema_hash
             )
-            await client.apply_change(request)
-    return into / product.database.name
+            try:
+                await client.apply_change(request)
+            except ToolFailed as exc:
+                if exc.code != SchemaDrift.code:
+                    raise
+                refused[change_id] = change
+    await anyio.to_thread.run_sync(_force, changed, refused)
+    return changed
+
+
+def _force(database: Path, changes: Mapping[str, Change]) -> None:
+    """Make changes without asking; raises `ToolFailed` where the engine refuses."""
+    if not changes:
+        return
+    with duckdb.connect(str(database)) as con:
+        for change_id, change in changes.items():
+            try:
+                apply(con, change_id, change)
+            except ProductError as exc:
+                raise ToolFailed(exc.code, exc.message) from exc
 
 
 async def judge_changes(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from tools.failpoints import crash_point
 from tools.messages import (
     Candidate,
     Change,
+    ContractVerdict,
     Rehearsal,
     TableName,
     Trial,
@@ -161,10 +163,9 @@ class ProductService:
             check = self.check(change, catalog)
         except ProductError as exc:
             return str(exc)
-        breaking = [f for f in check.verdict.findings if f.severity == "breaking"]
         if check.verdict.compatible:
             return None
-        return "breaks the contract: " + "; ".join(f"{f.path} ({f.message})" for f in breaking)
+        return f"breaks the contract: {_breaking(check.verdict)}"
 
     def check(self, change: Change, catalog: Catalog | None = None) -> ChangeCheck:
         """Judge a change against the contract and say what undo would do."""
@@ -273,8 +274,28 @@ class ProductService:
                 asked = ask(other, request.change, texts, owner.rewritten, LIVE_SECONDS)
             return executor.apply(
                 con, request.proposal_id, request.change,
-                expected_schema_hash=expected, check=asked.check,
+                expected_schema_hash=expected, judge=partial(self._still_fits, request.change),
+                check=asked.check,
             )  # fmt: skip
+
+    def _still_fits(self, change: Change, con: Any, catalog: Catalog) -> None:
+        """Hold a change once more against the contract and all rows, as they are by now.
+
+        Days may lie between the proposal and its approval. Raises `SchemaDrift`.
+        """
+
+        def probe(sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+            found: list[tuple[Any, ...]] = con.execute(sql, list(parameters)).fetchall()
+            return found
+
+        contract = load_contract(Path(self.descriptor.contract))
+        verdict = check_change(contract, change, catalog, probe)
+        if not verdict.compatible:
+            raise SchemaDrift(
+                f"{change.table} or its contract is not as it was when this was measured: "
+                + _breaking(verdict),
+                hint="Run `pillion run` to measure it again.",
+            )
 
     def _expected(self, con: Any, request: ApplyRequest) -> str:
         """Return the present hash when only Pillion's own changes led to it from the expected one.
@@ -302,15 +323,25 @@ class ProductService:
     def undo(self, proposal_id: str, *, rolled_back: bool) -> Applied:
         """Undo one change in one transaction; a repeat finds it undone."""
         owner = self.owner
-        with self._writing, owner.lock, owner.cursor() as con:
-            row = executor.undo(con, proposal_id, status="rolled_back" if rolled_back else "undone")
-        owner.refresh_rewrites()
+        try:
+            with self._writing, owner.lock, owner.cursor() as con:
+                row = executor.undo(
+                    con, proposal_id, status="rolled_back" if rolled_back else "undone"
+                )
+        finally:
+            # Also where it was committed and something failed after that.
+            owner.refresh_rewrites()
         return _applied(row)
 
     def changes(self) -> tuple[Applied, ...]:
         """Return all changes made here, oldest first."""
         with self.owner.cursor() as con:
             return tuple(_applied(row) for row in executor.list_changes(con))
+
+
+def _breaking(verdict: ContractVerdict) -> str:
+    breaking = [f for f in verdict.findings if f.severity == "breaking"]
+    return "; ".join(f"{f.path} ({f.message})" for f in breaking)
 
 
 def _applied(row: executor.AppliedChange) -> Applied:

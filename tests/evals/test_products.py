@@ -7,10 +7,18 @@ import duckdb
 import pytest
 
 from evals.oracle.case import Judgement
-from evals.products import Product, judge_files, make_best, read_judgement, texts_after
-from evals.scenarios import tiny
+from evals.products import (
+    Product,
+    judge_changes,
+    judge_files,
+    make_best,
+    read_judgement,
+    register,
+    texts_after,
+)
+from evals.scenarios import leading_zeros, tiny
 from evals.scenarios.scenario import Best, ScenarioFailed
-from tools.messages import RewriteQuery, TableName
+from tools.messages import ChangeType, RewriteQuery, TableName
 from tools.product.candidates.rules import apply_rule
 from tools.product.executor import apply
 from tools.product.fingerprint import fingerprint_of
@@ -51,6 +59,20 @@ def test_later_literals_are_answered_by_the_text_of_the_changed_product(tmp_path
     found = texts_after(path, [other, "SELECT sold FROM sales"])
     assert list(found) == [other]
     assert "2026-02-01" in found[other]
+
+
+async def test_what_the_products_server_would_not_do_is_made_and_judged_all_the_same(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "home" / "products" / "leading_zeros"
+    folder.mkdir(parents=True)
+    product = await register(leading_zeros.build(1, folder), folder, tmp_path)
+    change = ChangeType(
+        table=TableName(name="parcels"), column="code", from_type="VARCHAR", to_type="INTEGER",
+        forward='CAST("code" AS INTEGER)', backward='CAST("code" AS VARCHAR)',
+    )  # fmt: skip
+    found = await judge_changes(product, {"p1": change}, tmp_path)
+    assert found.verdict == "harmful", found.reason
 
 
 async def test_a_changed_product_that_cannot_be_read_is_harm(tmp_path: Path) -> None:

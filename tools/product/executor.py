@@ -43,11 +43,13 @@ def apply(
     change: Change,
     *,
     expected_schema_hash: str | None = None,
+    judge: Callable[[duckdb.DuckDBPyConnection, Catalog], None] = lambda con, catalog: None,
     check: Callable[[duckdb.DuckDBPyConnection], None] = lambda con: None,
 ) -> AppliedChange:
     """Make a change once: a repeat returns the row of the first time.
 
-    `check` looks at the changed database before it is committed and may raise `Refused`.
+    In the same transaction `judge` looks at the database as it is before the change, and `check`
+    at the changed one; either may raise `SchemaDrift` or `Refused`.
     Raises `SchemaDrift`, `Refused` or `DiskFull`; then nothing has changed.
     """
     with _transaction(con, change, "apply"):
@@ -59,6 +61,7 @@ def apply(
         present = schema_hash(catalog, [change.table])
         if before is None or expected_schema_hash not in (None, present):
             raise SchemaDrift(f"{change.table} is not as it was when this was measured.")
+        judge(con, catalog)
         views = _working_views(con, catalog)
         crash_point("apply.before_change")
         _run(con, plan(change, catalog, proposal_id=proposal_id).forward, "apply")

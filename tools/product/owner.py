@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -27,6 +27,7 @@ from tools.product.workload_store import WorkloadStore
 
 REWRITE_CACHE = 4096
 FETCHED_AT_ONCE = 10_000
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,14 @@ class ArrowRows(NamedTuple):
     truncated: bool
 
 
+@dataclass(frozen=True)
+class _Dispatch:
+    """The approved rewrites of one moment, and what they made of texts."""
+
+    rewrites: tuple[ActiveRewrite, ...]
+    texts: dict[str, str] = field(default_factory=dict)
+
+
 class Owner:
     """Holds the database, its write lock and the tap on what consumers ask."""
 
@@ -65,8 +74,7 @@ class Owner:
         """Taken by every write and by the snapshot; readers don't need it."""
         self._con = open_database(database, config=config)
         self._tap = Tap(store)
-        self._rewrites: tuple[ActiveRewrite, ...] = dispatch_rewrites(self._con)
-        self._texts: dict[str, str] = {}
+        self._dispatch = _Dispatch(dispatch_rewrites(self._con))
 
     def close(self) -> None:
         """Flush the tap and release the file."""
@@ -98,7 +106,7 @@ class Owner:
     def workload(self, catalog: Catalog) -> Workload:
         """Return what is asked of the product, each text as it is really answered by now."""
         asked = self.store.workload(catalog)
-        if not self._rewrites:
+        if not self._dispatch.rewrites:
             return asked
         patterns = tuple(self._answered(p, catalog) for p in asked.patterns)
         return asked.model_copy(update={"patterns": patterns})
@@ -113,29 +121,41 @@ class Owner:
     def refresh_rewrites(self) -> None:
         """Read the approved rewrites again, after a change."""
         with self.cursor() as con:
-            self._rewrites = dispatch_rewrites(con)
-        self._texts.clear()
+            self._dispatch = _Dispatch(dispatch_rewrites(con))
 
     def rewritten(self, sql: str) -> str:
         """Return the approved equivalent of `sql`, or `sql` itself.
 
         Looked up once per text; with no approved rewrite it costs nothing.
         """
-        if not self._rewrites:
+        # One value: a change meanwhile swaps it whole, and what is kept goes with it.
+        dispatch = self._dispatch
+        if not dispatch.rewrites:
             return sql
-        text = self._texts.get(sql)
+        text = dispatch.texts.get(sql)
         if text is None:
-            if len(self._texts) >= REWRITE_CACHE:
-                self._texts.clear()
+            if len(dispatch.texts) >= REWRITE_CACHE:
+                dispatch.texts.clear()
             with self.cursor() as con:
-                text = self._texts[sql] = dispatched(con, sql, self._rewrites)
+                text = dispatch.texts[sql] = dispatched(con, sql, dispatch.rewrites)
         return text
+
+    def _answered_by(self, statement: str, run: Callable[[str], T]) -> T:
+        """Run a query by its approved text, or by its own when an undo took that text's table."""
+        text = self.rewritten(statement)
+        try:
+            return run(text)
+        except duckdb.CatalogException:
+            if text == statement:
+                raise
+            self.refresh_rewrites()
+            return run(statement)
 
     def query(self, sql: str, caller: str, limits: Limits) -> Rows:
         """Run one consumer's query: checked, tapped, timed out, cut at the row limit."""
         statement = check_read_only(sql)
         with _Running(self.cursor(), self._tap, statement, caller, limits) as run:
-            cursor = run.con.execute(self.rewritten(statement))
+            cursor = self._answered_by(statement, run.con.execute)
             columns = tuple(d[0] for d in cursor.description or ())
             types = tuple(str(d[1]) for d in cursor.description or ())
             rows = cursor.fetchmany(limits.rows + 1)
@@ -147,7 +167,7 @@ class Owner:
         statement = check_read_only(sql)
         with _Running(self.cursor(), self._tap, statement, caller, limits) as run:
             # Only a relation streams its Arrow batches; a cursor would hold the whole result.
-            relation = run.con.sql(self.rewritten(statement))
+            relation = self._answered_by(statement, run.con.sql)
             size = min(limits.rows + 1, FETCHED_AT_ONCE)
             with relation.to_arrow_reader(size) as reader:
                 table = _first(reader, limits.rows + 1)

@@ -25,7 +25,19 @@ EVENTS = {
 def create(change: CreateSummary, table: Table) -> tuple[str, ...]:
     """Return the statements that make a summary and keep it exact."""
     fill = f"CREATE TABLE {change.summary.sql} AS {_grouped(change, change.table.sql)}"
-    return (fill, *(_trigger(change, table, event) for event in EVENTS))
+    return (fill, *_once(change), *(_trigger(change, table, event) for event in EVENTS))
+
+
+def _once(change: CreateSummary) -> tuple[str, ...]:
+    """Return what keeps a group from getting two rows, each of which later rows would be added to.
+
+    Two writers of the same new group both find none; so the second one's commit fails, as it
+    does where both change a group that is there. NULLs are no equal keys to an index: two writers
+    of the first row of such a group at the same moment are not kept apart.
+    """
+    keys = ", ".join(quoted(d.column) for d in change.dimensions)
+    name = quoted(f"{change.summary.name[:200]}_once")
+    return (f"CREATE UNIQUE INDEX {name} ON {change.summary.sql} ({keys})",) if keys else ()
 
 
 def drop(change: CreateSummary, triggers: Iterable[str]) -> tuple[str, ...]:

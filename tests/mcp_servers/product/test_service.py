@@ -27,6 +27,7 @@ from tools.messages import (
     TableName,
 )  # fmt: skip
 from tools.product.candidates.rules import apply_rule
+from tools.product.contract import load_contract, save_contract
 from tools.product.descriptor import Descriptor
 from tools.product.errors import DatabaseUnusable, DiskFull, Forbidden, Refused, SchemaDrift
 from tools.product.owner import Limits
@@ -101,6 +102,39 @@ def test_a_table_changed_by_someone_else_is_drift_and_stays(service: ProductServ
     assert service.changes() == ()
 
 
+def test_rows_that_came_since_and_would_not_come_back_on_undo_are_drift(
+    service: ProductService,
+) -> None:
+    request = asked(service, RETYPE, "p1")
+    with service.owner.cursor() as con:
+        con.execute("UPDATE sales SET amount = '007' WHERE id = 3")
+    with pytest.raises(SchemaDrift, match="1 of 200 rows would not come back exactly on undo"):
+        service.apply(request)
+    assert service.changes() == ()
+    with service.owner.cursor() as con:
+        kept = con.execute("SELECT amount FROM sales WHERE id = 3").fetchall()
+    assert kept == [("007",)]
+
+
+def promise_no_region(service: ProductService) -> None:
+    path = Path(service.descriptor.contract)
+    contract = load_contract(path).model_copy(deep=True)
+    (promise,) = contract.schema_ or ()
+    promise.properties = [p for p in promise.properties or [] if p.name != "region"]
+    save_contract(contract, path)
+
+
+def test_what_the_contract_promises_by_now_is_not_dropped(service: ProductService) -> None:
+    path = Path(service.descriptor.contract)
+    promised = path.read_text()
+    promise_no_region(service)
+    request = asked(service, DROP_REGION, "p1")
+    path.write_text(promised)
+    with pytest.raises(SchemaDrift, match="region"):
+        service.apply(request)
+    assert service.changes() == ()
+
+
 DROP_REGION = DropColumn(table=SALES, column="region", type="VARCHAR")
 STARTS = "SELECT count(*) FROM sales WHERE substr(amount, 1, 1) = '1'"
 RANGE = apply_rule("prefix_text", STARTS)
@@ -126,6 +160,7 @@ def test_a_change_under_which_live_answers_differ_is_refused_and_leaves_no_trace
 def test_a_change_that_breaks_a_live_query_is_refused_with_the_engines_words(
     service: ProductService,
 ) -> None:
+    promise_no_region(service)
     request = asked(service, DROP_REGION, "p1").model_copy(
         update={"queries": ("SELECT region, count(*) FROM sales GROUP BY region",)}
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import psutil
@@ -12,6 +13,7 @@ import pytest
 
 from tools.messages import RewriteQuery, TableName
 from tools.product import executor
+from tools.product import owner as module
 from tools.product.candidates.rules import apply_rule
 from tools.product.errors import Forbidden, QueryFailed
 from tools.product.fingerprint import fingerprint_of
@@ -152,6 +154,38 @@ def test_an_approved_rewrite_answers_and_what_was_asked_is_the_workload(owner: O
     assert owner.rewritten(ASKED) == rewrite_months().rewritten
     assert owner.query(ASKED, "c", Limits()).rows == before
     assert noted(owner) == {ASKED: 2}
+
+
+def test_a_text_found_during_an_undo_is_not_kept_after_it(
+    owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with owner.cursor() as con:
+        executor.apply(con, "p1", rewrite_months())
+    owner.refresh_rewrites()
+    found = module.dispatched
+
+    def slowly(con: Any, sql: str, rewrites: Any) -> str:
+        text = found(con, sql, rewrites)
+        with owner.cursor() as other:
+            executor.undo(other, "p1")
+        owner.refresh_rewrites()
+        return text
+
+    monkeypatch.setattr(module, "dispatched", slowly)
+    owner.rewritten(ASKED)
+    assert owner.rewritten(ASKED) == ASKED
+
+
+def test_a_query_whose_summary_was_dropped_meanwhile_is_answered_by_its_own_text(
+    owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = owner.query(ASKED, "c", Limits()).rows
+    monkeypatch.setattr(owner, "rewritten", lambda sql: "SELECT * FROM gone")
+    assert owner.query(ASKED, "c", Limits()).rows == before
+    assert owner.query_arrow(ASKED, "c", Limits()).table.num_rows == len(before)
+    with pytest.raises(QueryFailed, match="nowhere"):
+        monkeypatch.undo()
+        owner.query("SELECT * FROM nowhere", "c", Limits())
 
 
 def test_rewrites_survive_many_threads_and_a_full_cache(owner: Owner) -> None:

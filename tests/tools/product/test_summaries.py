@@ -107,6 +107,40 @@ def test_a_summary_equals_its_query_after_any_writes(statements: list[str]) -> N
             assert stale(con, CHANGE) is None
 
 
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(st.lists(STATEMENT, min_size=1, max_size=8))
+def test_that_a_group_is_there_once_refuses_no_write(statements: list[str]) -> None:
+    with duckdb.connect() as con:
+        make(con)
+        for statement in statements:
+            assert "unique" not in refusal_of(con, statement).lower()
+
+
+def refusal_of(con: duckdb.DuckDBPyConnection, statement: str) -> str:
+    try:
+        con.execute(statement)
+    except duckdb.Error as exc:
+        with suppress(duckdb.Error):
+            con.execute("ROLLBACK")
+        return str(exc)
+    return ""
+
+
+def test_two_first_rows_of_a_group_at_once_do_not_count_twice_later() -> None:
+    with duckdb.connect() as one, one.cursor() as two:
+        make(one)
+        row = f"INSERT INTO {BASE.sql} VALUES ('new', DATE '2026-01-01', 1, 2, 3)"
+        for con in (one, two):
+            con.execute("BEGIN")
+            con.execute(row)
+        one.execute("COMMIT")
+        with pytest.raises(duckdb.TransactionException, match="UNIQUE"):
+            two.execute("COMMIT")
+        two.execute(row)
+        one.execute(row)
+        assert stale(one, CHANGE) is None
+
+
 def test_many_groups_change_at_once() -> None:
     with duckdb.connect() as con:
         make(con)
