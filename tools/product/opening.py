@@ -22,6 +22,7 @@ WAYS_IN = (
     " it made, or hand over a log of its queries (`--queries`)."
 )
 INVALIDATED = "database has been invalidated"
+LEDGER_SCHEMA = "pillion"
 RESTORE = "Restore it from a backup; Pillion changed nothing."
 
 
@@ -48,10 +49,28 @@ def open_database(
                 hint="Free some there; the database and its log are whole.",
             ) from exc
         raise _translated(path, str(exc)) from exc
-    if short is not None and not _holds_all_blocks(con, short):
+    try:
+        if short is not None and not _holds_all_blocks(con, short):
+            raise short.error(path)
+        _check_name(con, path)
+    except BaseException:
         con.close()
-        raise short.error(path)
+        raise
     return con
+
+
+def _check_name(con: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Raise when the file is called like one of its schemas: DuckDB takes its name for either's."""
+    name, clash = con.execute(
+        "SELECT current_database(), bool_or(lower(schema_name) = lower(current_database()))"
+        " FROM duckdb_schemas() WHERE database_name = current_database()"
+    ).fetchall()[0]
+    if clash or name.lower() == LEDGER_SCHEMA:
+        whose = "Pillion's own schema" if name.lower() == LEDGER_SCHEMA else "a schema in it"
+        raise DatabaseUnusable(
+            f"{path} is called like {whose}, and DuckDB cannot tell {quoted(name)} apart.",
+            hint="Rename the file.",
+        )
 
 
 def given_up(exc: BaseException) -> BaseException | None:

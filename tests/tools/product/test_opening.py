@@ -312,3 +312,15 @@ def test_missing_rights_are_told_apart(public_folder: Path, database: Path) -> N
     if os.getuid() == 0:
         public_folder.chmod(0o700)
         assert "may not be reached" in message_as_nobody(path)
+
+
+@pytest.mark.parametrize(("name", "whose"), [("shop", "a schema in it"), ("pillion", "Pillion's")])
+def test_a_file_called_like_a_schema_is_refused_before_anything_is_asked_of_it(
+    tmp_path: Path, name: str, whose: str
+) -> None:
+    path = tmp_path / f"{name}.duckdb"
+    with duckdb.connect(str(path)) as con:
+        con.execute("CREATE SCHEMA Shop")
+    assert whose in str(refused(path))
+    aside = path.rename(tmp_path / "aside.duckdb")
+    open_database(aside).close()
