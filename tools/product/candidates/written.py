@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from sqlglot import exp
 
+from tools.messages import TableName
 from tools.product.catalog import Table
 from tools.product.errors import ParseFailed
 from tools.product.fingerprint import parse
@@ -41,6 +42,28 @@ class Written:
 
     def _about(self, table: Table) -> list[_Statement]:
         return [s for s in self._statements if table.name.name.lower() in s.words]
+
+
+def upserted(workload: Workload) -> frozenset[TableName]:
+    """Return the tables that get MERGE or upserts, which the engine refuses beside triggers."""
+    found = set()
+    for statement in workload.skipped:
+        try:
+            tree = parse(statement.sql)
+        except (ParseFailed, RecursionError):
+            continue
+        if _is_upsert(tree):
+            target = tree.this.find(exp.Table)
+            found.add(TableName(schema_name=target.db or "main", name=target.name))
+    return frozenset(found)
+
+
+def _is_upsert(tree: exp.Expr) -> bool:
+    if not isinstance(tree, exp.Insert):
+        return isinstance(tree, exp.Merge)
+    conflict = tree.args.get("conflict")
+    updates = conflict is not None and str(conflict.args.get("action")).upper() != "DO NOTHING"
+    return updates or (tree.args.get("alternative") or "").lower() == "replace"
 
 
 def _read(sql: str) -> _Statement:

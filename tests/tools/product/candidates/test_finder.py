@@ -318,3 +318,24 @@ def test_three_hundred_tables_are_looked_at_in_no_time(con: duckdb.DuckDBPyConne
     found = look(con, queries)
     assert len(found.candidates) == MAX_CANDIDATES
     assert "240 lighter ideas were left for another run" in found.notes
+
+
+@pytest.mark.parametrize(
+    ("write", "possible"),
+    [
+        ("MERGE INTO t USING s ON t.a = s.a WHEN MATCHED THEN DELETE", False),
+        ("INSERT OR REPLACE INTO main.t VALUES (1, 2)", False),
+        ("INSERT INTO t VALUES (1, 2) ON CONFLICT (a) DO UPDATE SET x = 3", False),
+        ("INSERT INTO t VALUES (1, 2) ON CONFLICT DO NOTHING", True),
+        ("INSERT INTO t VALUES (1, 2)", True),
+        ("MERGE INTO other USING t ON t.a = other.a WHEN MATCHED THEN DELETE", True),
+    ],
+)
+def test_a_table_that_gets_upserts_gets_no_summary_since_triggers_would_refuse_them(
+    con: duckdb.DuckDBPyConnection, write: str, possible: bool
+) -> None:
+    con.execute("CREATE TABLE t AS SELECT i % 5 AS a, i AS x FROM range(30000) r(i)")
+    query = "SELECT a, sum(x) AS total FROM t GROUP BY a"
+    found = look(con, [query], {"create_summary"}, writes=(write,))
+    assert bool(found.candidates) == possible
+    assert possible or "the log holds MERGE or upserts" in found.notes[0]
