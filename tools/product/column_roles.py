@@ -12,6 +12,8 @@ _OPERATORS: dict[type[exp.Expr], str] = {
     exp.EQ: "=", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">=",
     exp.Between: "between", exp.In: "in", exp.Like: "like", exp.ILike: "like", exp.Is: "is null",
 }  # fmt: skip
+ALONE = "= alone"
+"""An equality as DuckDB looks one up in an index: with no other condition on the table."""
 _TYPE_NAMES = {"INT": "INTEGER", "TEXT": "VARCHAR"}
 
 
@@ -49,6 +51,30 @@ def record(use: Use, column: exp.Column) -> None:
     operator = _operator(column) if role == "filter" else None
     if operator:
         use.operators.add(operator)
+    if operator == "=" and _alone(column):
+        use.operators.add(ALONE)
+
+
+def _alone(column: exp.Column) -> bool:
+    """Whether no other condition on its table stands beside a column's, with AND, OR or NOT."""
+    node: exp.Expr | None = column.find_ancestor(exp.EQ)
+    while node is not None and isinstance(node.parent, exp.Paren | exp.And):
+        beside = node.parent
+        sides = (beside.this, beside.args.get("expression"))
+        if any(_filters(s, column.table) for s in sides if s is not None and s is not node):
+            return False
+        node = beside
+    return node is not None and isinstance(node.parent, exp.Where | exp.Having | exp.Join)
+
+
+def _filters(condition: exp.Expr, table: str) -> bool:
+    """Whether a condition filters a table, called so in the query; a join of it does not."""
+    if isinstance(condition, exp.And | exp.Paren):
+        return any(_filters(part, table) for part in condition.iter_expressions())
+    columns = list(condition.find_all(exp.Column))
+    if isinstance(condition, exp.EQ) and any(_joins(condition, c) for c in columns):
+        return False
+    return any(c.table in ("", table) for c in columns)
 
 
 def _operator(column: exp.Column) -> str | None:

@@ -20,7 +20,9 @@ class ColumnUse(Message):
     column: str
     roles: tuple[Role, ...]
     operators: tuple[str, ...] = ()
-    """Comparisons it is filtered by: =, <, <=, >, >=, between, in, like, is null, other."""
+    """Comparisons it is filtered by: =, <, <=, >, >=, between, in, like, is null, other.
+
+    And `= alone`, where no other condition on the table stands beside an =."""
     casts: tuple[str, ...] = ()
     """DuckDB type names it is CAST or TRY_CAST to, upper case."""
     guarded: bool = False

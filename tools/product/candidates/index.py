@@ -9,6 +9,7 @@ from tools.messages import Candidate, CreateIndex, change_id, quoted
 from tools.numbers import counted
 from tools.product.candidates.context import CandidateContext, Found, each, weight
 from tools.product.catalog import Table
+from tools.product.column_roles import ALONE
 
 MIN_ROWS = 20_000
 SELECTIVE = 0.001
@@ -33,8 +34,8 @@ def _ideas(context: CandidateContext, table: Table) -> Iterator[Candidate]:
         return
     for column, distinct in zip(columns, _distinct(context, table, columns), strict=True):
         matches = table.rows / max(1, distinct)
-        can = matches <= max(2048, SELECTIVE * table.rows)
-        yield _candidate(context, table, column, can=can)
+        few = matches <= max(2048, SELECTIVE * table.rows)
+        yield _candidate(context, table, column, few=few)
 
 
 def _textbook(candidate: Candidate) -> bool:
@@ -68,22 +69,26 @@ def _distinct(context: CandidateContext, table: Table, columns: list[str]) -> li
     return [int(n) for n in context.probe(f"SELECT {counted} FROM {table.name.sql}")[0]]
 
 
-def _candidate(context: CandidateContext, table: Table, column: str, *, can: bool) -> Candidate:
+def _candidate(context: CandidateContext, table: Table, column: str, *, few: bool) -> Candidate:
     name = f"idx_{table.name.name}_{column}"
     if len(name) > MAX_NAME:
         name = f"{name[:MAX_NAME]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
     change = CreateIndex(table=table.name, columns=(column,), name=name)
-    using = [p for p, use in context.uses(table.name, column) if "=" in use.operators]
+    using = [p for p, use in context.uses(table.name, column) if ALONE in use.operators]
     total = sum(weight(p) for p in using)
+    can = few and bool(using)
     return Candidate(
         id=change_id(context.product, change),
         agent="schema",
         change=change,
-        reason=(
-            f"{counted(len(using), 'query looks', 'queries look')} up single values of {column}"
-            if can
-            else f"the textbook answer to filters on {column}; each value matches too many rows"
-        ),
+        reason=_reason(column, len(using), few=few),
         fingerprints=tuple(p.fingerprint for p, _ in context.uses(table.name, column)),
         promise=total if can else min(TEXTBOOK_PROMISE, total),
     )
+
+
+def _reason(column: str, using: int, *, few: bool) -> str:
+    if few and using:
+        return f"{counted(using, 'query looks', 'queries look')} up single values of {column}"
+    why = "the engine uses none beside another condition" if few else "values match too many rows"
+    return f"the textbook answer to filters on {column}; {why}"

@@ -339,3 +339,22 @@ def test_a_table_that_gets_upserts_gets_no_summary_since_triggers_would_refuse_t
     found = look(con, [query], {"create_summary"}, writes=(write,))
     assert bool(found.candidates) == possible
     assert possible or "the log holds MERGE or upserts" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("where", "usable"),
+    [
+        ("id = 7", True), ("(id = 7)", True), ("t.id = 7 AND u.y = 3", True),
+        ("id = 7 AND x = 1", False), ("id = 7 OR x = 9", False), ("NOT id = 7", False),
+    ],
+)  # fmt: skip
+def test_an_index_is_promised_nothing_where_another_condition_stands_beside(
+    con: duckdb.DuckDBPyConnection, where: str, usable: bool
+) -> None:
+    con.execute("CREATE TABLE t AS SELECT i AS id, i % 9 AS x FROM range(30000) r(i)")
+    con.execute("CREATE TABLE u AS SELECT i AS k, i AS y FROM range(10) r(i)")
+    joined = "t JOIN u ON t.x = u.k" if "u." in where else "t"
+    found = look(con, [f"SELECT count(*) AS n FROM {joined} WHERE {where}"], {"create_index"})
+    (idea,) = [c for c in found.candidates if getattr(c.change, "columns", ()) == ("id",)]
+    assert (idea.promise > 1) == usable
+    assert usable or "beside another condition" in idea.reason
