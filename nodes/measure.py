@@ -5,6 +5,7 @@ from __future__ import annotations
 from langgraph.runtime import Runtime
 
 from nodes.context import Context
+from nodes.progress import telling
 from nodes.state import State, Update, Verdicted
 
 
@@ -15,14 +16,9 @@ async def measure(state: State, runtime: Runtime[Context]) -> Update:
     pending = tuple(c for i, c in state.get("candidates", {}).items() if i not in verdicts)
     if not pending:
         return {}
-
-    async def report(progress: float, total: float | None, message: str | None) -> None:
-        runtime.stream_writer(
-            {"kind": "progress", "node": "measure", "done": progress, "total": total,
-             "message": message or ""}
-        )  # fmt: skip
-
-    measured = await context.client.measure_candidates(pending, context.policy.limits, report)
+    measured = await context.client.measure_candidates(
+        pending, context.policy.limits, telling(runtime, "measure")
+    )
     context.records.record_trials(state["thread_id"], context.product, measured.trials)
     update: Update = {
         "verdicts": {
