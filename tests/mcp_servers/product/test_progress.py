@@ -39,8 +39,8 @@ class Heard:
     def __init__(self) -> None:
         self.words: list[tuple[float, float | None, str | None]] = []
 
-    async def __call__(self, done: float, total: float | None, message: str | None) -> None:
-        self.words.append((done, total, message))
+    async def __call__(self, progress: float, total: float | None, message: str | None) -> None:
+        self.words.append((progress, total, message))
 
     @property
     def steps(self) -> list[tuple[float, float | None, str | None]]:
@@ -129,7 +129,7 @@ async def test_a_client_that_waits_for_the_write_lock_gets_it(
 ) -> None:
     got: list[bool] = []
 
-    async def lock(*words: Any) -> None:
+    async def lock(progress: float, total: float | None, message: str | None) -> None:
         got.append(service.owner.lock.acquire(timeout=20))
         service.owner.lock.release()
 
@@ -142,10 +142,10 @@ async def test_a_client_that_never_takes_its_progress_holds_up_no_tool(
 ) -> None:
     monkeypatch.setattr(server, "LAST_WORDS", 0.1)
 
-    async def deaf(*words: Any) -> None:
+    async def deaf(progress: float, total: float | None, message: str | None) -> None:
         await asyncio.Event().wait()
 
-    async def broken(*words: Any) -> None:
+    async def broken(progress: float, total: float | None, message: str | None) -> None:
         raise ValueError("no screen")
 
     made: list[Message] = [await client.apply_change(request_, deaf)]
