@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from langgraph.runtime import Runtime
 
+from mcp_servers.product.client import Progress
 from mcp_servers.product.contract import ApplyRequest
 from mcp_servers.product.errors import NotNow, ToolFailed
 from nodes.context import Context
+from nodes.progress import telling
 from nodes.state import State, Update, unapplied
 from tools.messages import Outcome, OutcomeStatus
 
@@ -24,14 +26,14 @@ async def apply(state: State, runtime: Runtime[Context]) -> Update:
     if proposal_id is None:
         return {}
     runtime.stream_writer({"kind": "progress", "node": "apply", "message": proposal_id})
-    outcome = await _apply_one(context, proposal_id)
+    outcome = await _apply_one(context, proposal_id, telling(runtime, "apply"))
     context.records.record_outcome(outcome, "agent:apply")
     if outcome.status == "applied":
         return {"handled": (proposal_id,), "applied": (proposal_id,)}
     return {"handled": (proposal_id,)}
 
 
-async def _apply_one(context: Context, proposal_id: str) -> Outcome:
+async def _apply_one(context: Context, proposal_id: str, progress: Progress) -> Outcome:
     proposal = context.records.proposal(proposal_id)
     slowest = sorted(proposal.evidence.queries, key=lambda q: q.share, reverse=True)
     request = ApplyRequest(
@@ -41,7 +43,7 @@ async def _apply_one(context: Context, proposal_id: str) -> Outcome:
         queries=tuple(q.sql for q in slowest if q.error is None),
     )
     try:
-        applied = await context.client.apply_change(request)
+        applied = await context.client.apply_change(request, progress)
     except ToolFailed as failure:
         # What passes is no reason to ask the person again.
         NotNow.unless_lasting(failure, KEPT)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from langgraph.runtime import Runtime
 
 from nodes.context import Context
+from nodes.progress import telling
 from nodes.state import State, Update, Verdicted
 from tools.messages import Candidate, idea_key
 
@@ -19,14 +20,9 @@ async def measure(state: State, runtime: Runtime[Context]) -> Update:
     if not pending:
         return {}
     asked = tuple(_asked(pending, context, state.get("edited", ())))
-
-    async def report(progress: float, total: float | None, message: str | None) -> None:
-        runtime.stream_writer(
-            {"kind": "progress", "node": "measure", "done": progress, "total": total,
-             "message": message or ""}
-        )  # fmt: skip
-
-    measured = await context.client.measure_candidates(asked, context.policy.limits, report)
+    measured = await context.client.measure_candidates(
+        asked, context.policy.limits, telling(runtime, "measure")
+    )
     context.records.record_trials(state["thread_id"], context.product, measured.trials)
     update: Update = {
         "verdicts": {

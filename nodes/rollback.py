@@ -7,6 +7,7 @@ from langgraph.types import Command
 
 from mcp_servers.product.errors import NotNow, ToolFailed
 from nodes.context import Context
+from nodes.progress import telling
 from nodes.state import AfterChange, State, after_change
 from tools.messages import Outcome
 
@@ -23,7 +24,9 @@ async def rollback(state: State, runtime: Runtime[Context]) -> Command[AfterChan
     pending = [p for p in state.get("regressed", ()) if p not in done]
     for proposal_id in pending:
         try:
-            await context.client.undo_change(proposal_id, rolled_back=True)
+            await context.client.undo_change(
+                proposal_id, telling(runtime, "rollback"), rolled_back=True
+            )
             detail = (
                 f"rolled back: the live queries fell below ×{context.policy.rollback_below:g}"
                 " of their speed before"

@@ -5,13 +5,14 @@ from __future__ import annotations
 from langgraph.runtime import Runtime
 
 from nodes.context import Context
+from nodes.progress import telling
 from nodes.state import State, Update, Verdicted
 
 
 async def schema(state: State, runtime: Runtime[Context]) -> Update:
     """Find changes of the schema worth measuring."""
     context = runtime.context
-    found = await context.client.find_candidates("schema")
+    found = await context.client.find_candidates("schema", telling(runtime, "schema"))
     context.records.record_trials(state["thread_id"], context.product, found.refused)
     return {
         "candidates": {c.id: c for c in found.candidates},

@@ -7,8 +7,10 @@ from typing import Literal
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
+from mcp_servers.product.client import Progress
 from mcp_servers.product.errors import NotNow, ToolFailed
 from nodes.context import Context
+from nodes.progress import telling
 from nodes.state import State, after_change
 from tools.messages import Outcome
 
@@ -28,7 +30,7 @@ async def verify(
     regressed: list[str] = []
     for proposal_id in (p for p in state.get("applied", ()) if p not in seen):
         runtime.stream_writer({"kind": "progress", "node": "verify", "message": proposal_id})
-        outcome = await _verify_one(context, proposal_id)
+        outcome = await _verify_one(context, proposal_id, telling(runtime, "verify"))
         if outcome is None:
             regressed.append(proposal_id)
             continue
@@ -40,10 +42,10 @@ async def verify(
     return Command(goto=after_change(state), update=update)
 
 
-async def _verify_one(context: Context, proposal_id: str) -> Outcome | None:
+async def _verify_one(context: Context, proposal_id: str, progress: Progress) -> Outcome | None:
     """Return the outcome, or None when the change has to be rolled back."""
     try:
-        check = await context.client.verify_change(proposal_id)
+        check = await context.client.verify_change(proposal_id, progress)
     except ToolFailed as failure:
         NotNow.unless_lasting(failure, KEPT)
         detail = f"it is in place, but could not be timed on live: {failure.message}"

@@ -131,9 +131,10 @@ class FakeProduct:
         """Return the subjects a tool was called with, in order."""
         return [subject for name, subject in self.calls if name == tool]
 
-    async def find_candidates(self, agent: str) -> Found:
+    async def find_candidates(self, agent: str, progress: Progress) -> Found:
         self._called("find", agent)
         await asyncio.sleep(0)
+        await progress(0, 1, f"looking for {agent}")
         mine = tuple(c for c in self.candidates if c.agent == agent)
         return Found(candidates=mine, refused=self.refused, notes=(f"{agent} looked",))
 
@@ -169,18 +170,23 @@ class FakeProduct:
             statements=(),
         )  # fmt: skip
 
-    async def apply_change(self, request: ApplyRequest) -> Applied:
+    async def apply_change(self, request: ApplyRequest, progress: Progress) -> Applied:
         self._called("apply", request.proposal_id)
+        await progress(0, 5, "timing before")
         self.requests.append(request)
         return self._row(request.proposal_id, "applied")
 
-    async def verify_change(self, proposal_id: str) -> LiveCheck:
+    async def verify_change(self, proposal_id: str, progress: Progress) -> LiveCheck:
         self._called("verify", proposal_id)
+        await progress(0, 8, "timing after")
         ratio = self.live.get(proposal_id, make_interval(2.0))
         return LiveCheck(ratio=ratio, queries=(), detail="timed on live")
 
-    async def undo_change(self, proposal_id: str, *, rolled_back: bool = False) -> Applied:
+    async def undo_change(
+        self, proposal_id: str, progress: Progress, *, rolled_back: bool = False
+    ) -> Applied:
         self._called("undo", proposal_id)
+        await progress(0, 1, "taking back")
         return self._row(proposal_id, "rolled_back" if rolled_back else "undone")
 
     def _row(self, proposal_id: str, status: Any) -> Applied:

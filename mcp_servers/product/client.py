@@ -18,7 +18,7 @@ import httpx2
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
-from mcp.shared.dispatcher import ProgressFnT as Progress
+from mcp.shared.dispatcher import ProgressFnT
 from mcp_types import CONNECTION_CLOSED, TextContent
 
 from mcp_servers.product.contract import (
@@ -39,6 +39,8 @@ from mcp_servers.product.errors import ServerGone, ToolFailed
 from tools.messages import CHANGE, AgentName, Candidate, Change, Message, Rehearsal, TableName
 
 R = TypeVar("R", bound=Message)
+Progress = ProgressFnT
+"""Takes what is done, of how much as far as that is known, and a text."""
 RESTARTS = 1
 
 
@@ -159,9 +161,9 @@ class ProductClient:
         """Run one read-only query."""
         return await self._call("run_query", QueryResult, {"sql": sql, "max_rows": max_rows})
 
-    async def find_candidates(self, agent: AgentName) -> Found:
+    async def find_candidates(self, agent: AgentName, progress: Progress | None = None) -> Found:
         """Return the ideas of one agent."""
-        return await self._call("find_candidates", Found, {"agent": agent})
+        return await self._call("find_candidates", Found, {"agent": agent}, progress)
 
     async def measure_candidates(
         self,
@@ -181,23 +183,29 @@ class ProductClient:
         body = {"change": CHANGE.dump_python(change, mode="json")}
         return await self._call("check_change", ChangeCheck, body)
 
-    async def rehearse_change(self, change: Change) -> Rehearsal:
+    async def rehearse_change(self, change: Change, progress: Progress | None = None) -> Rehearsal:
         """Apply and undo one change on a shadow copy."""
         body = {"change": CHANGE.dump_python(change, mode="json")}
-        return await self._call("rehearse_change", Rehearsal, body)
+        return await self._call("rehearse_change", Rehearsal, body, progress)
 
-    async def apply_change(self, request: ApplyRequest) -> Applied:
+    async def apply_change(
+        self, request: ApplyRequest, progress: Progress | None = None
+    ) -> Applied:
         """Apply one approved change; the same proposal twice is applied once."""
-        return await self._call("apply_change", Applied, request.model_dump(mode="json"))
+        body = request.model_dump(mode="json")
+        return await self._call("apply_change", Applied, body, progress)
 
-    async def verify_change(self, proposal_id: str) -> LiveCheck:
+    async def verify_change(self, proposal_id: str, progress: Progress | None = None) -> LiveCheck:
         """Time the change's queries on the live product against the times before it."""
-        return await self._call("verify_change", LiveCheck, {"proposal_id": proposal_id})
+        arguments = {"proposal_id": proposal_id}
+        return await self._call("verify_change", LiveCheck, arguments, progress)
 
-    async def undo_change(self, proposal_id: str, *, rolled_back: bool = False) -> Applied:
+    async def undo_change(
+        self, proposal_id: str, progress: Progress | None = None, *, rolled_back: bool = False
+    ) -> Applied:
         """Undo one change; twice is once."""
         arguments = {"proposal_id": proposal_id, "rolled_back": rolled_back}
-        return await self._call("undo_change", Applied, arguments)
+        return await self._call("undo_change", Applied, arguments, progress)
 
     async def list_changes(self) -> Changes:
         """Return every change made here."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from tools.messages import Interval, QueryTiming
 from tools.product.counterproof import by_turns, copy_without
 from tools.product.errors import ProductError
 from tools.product.live import LiveSamples, compare_live
-from tools.product.owner import Owner
+from tools.product.owner import OnQuery, Owner
+from tools.product.steps import Steps
 
 LIVE_QUERIES = 12
 LIVE_REPETITIONS = 7
@@ -34,41 +36,58 @@ class LiveProof:
     config: dict[str, str]
     """Of the engine that opens a copy."""
 
-    def time_before(self, request: ApplyRequest) -> None:
-        """Keep how long a change's queries take without it."""
+    def time_before(self, request: ApplyRequest, steps: Steps, later: int) -> None:
+        """Keep how long a change's queries take without it; `later` parts follow it."""
         texts = request.queries[:LIVE_QUERIES]
-        samples = self.owner.time_queries(texts, LIVE_REPETITIONS, LIVE_SECONDS)
+        samples = self._timed(texts, steps, "timing before", later)
         crash_point("server.apply.before_baseline")
         LiveSamples(samples=samples).save(self._path(request.proposal_id))
 
-    def check(self, proposal_id: str) -> LiveCheck:
+    def check(self, proposal_id: str, steps: Steps) -> LiveCheck:
         """Time a change's queries again and compare with the times before it.
 
         What looks slower is timed by turns with a copy without the change: the machine may have
         got slower since, and that is not the change's fault.
         """
         before = LiveSamples.load(self._path(proposal_id))
-        check = self._compare(before)
+        check = self._compare(before, steps, "timing after")
         if check.ratio is None or check.ratio.high >= 1:
             return check
-        proof = self._counterproof(proposal_id, tuple(before.samples))
+        proof = self._counterproof(proposal_id, tuple(before.samples), steps)
         # What cannot be timed on the copy may be just what got slower.
         if proof is not None and len(proof.queries) == len(check.queries):
             return proof
-        again = self._compare(before)
+        again = self._compare(before, steps, "timing after, once more")
         quicker = again.ratio is not None and again.ratio.mid > check.ratio.mid
         return again if quicker else check
 
-    def _compare(self, before: LiveSamples) -> LiveCheck:
-        after = self.owner.time_queries(before.samples, LIVE_REPETITIONS, LIVE_SECONDS)
+    def _compare(self, before: LiveSamples, steps: Steps, what: str) -> LiveCheck:
+        after = self._timed(before.samples, steps, what)
         ratio, timings = compare_live(before.samples, after, self._weights())
         return LiveCheck(ratio=ratio, queries=timings, detail=_detail(ratio, timings))
 
-    def _counterproof(self, proposal_id: str, texts: tuple[str, ...]) -> LiveCheck | None:
+    def _timed(
+        self, texts: Iterable[str], steps: Steps, what: str, later: int = 0
+    ) -> dict[str, list[float]]:
+        wanted = tuple(dict.fromkeys(texts))
+        if not wanted:
+            return {}
+        rounds = LIVE_REPETITIONS + 1
+        steps.begin(what, rounds * len(wanted), later)
+        on_query = _counting(steps, len(wanted), rounds)
+        return self.owner.time_queries(wanted, LIVE_REPETITIONS, LIVE_SECONDS, on_query)
+
+    def _counterproof(
+        self, proposal_id: str, texts: tuple[str, ...], steps: Steps
+    ) -> LiveCheck | None:
         """Time by turns with a copy without the change; None where none can be made."""
+        parts = TURNS * len(texts)
+        steps.begin("making a copy without the change", later=parts)
         try:
             with copy_without(self.owner, proposal_id, self.home / "shadow", self.config) as copy:
-                turns = by_turns(copy, self.owner, texts, TURNS, LIVE_SECONDS)
+                steps.begin("timing by turns with the copy", parts)
+                on_query = _counting(steps, len(texts), TURNS)
+                turns = by_turns(copy, self.owner, texts, TURNS, LIVE_SECONDS, on_query)
         except (ProductError, duckdb.Error, sqlite3.Error, OSError) as exc:
             LOG.warning("No copy to compare %s with: %s", proposal_id, exc)
             return None
@@ -88,6 +107,14 @@ class LiveProof:
     def _path(self, proposal_id: str) -> Path:
         name = hashlib.sha256(proposal_id.encode()).hexdigest()[:24]
         return self.home / "evidence" / f"live-{name}.json"
+
+
+def _counting(steps: Steps, queries: int, rounds: int) -> OnQuery:
+    def on_query(turn: int, at: int) -> None:
+        detail = f"query {at + 1} of {queries}, round {turn + 1} of {rounds}"
+        steps.part(turn * queries + at, detail)
+
+    return on_query
 
 
 def _detail(ratio: Interval | None, timings: tuple[QueryTiming, ...]) -> str:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import datetime
 import decimal
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Annotated, Any, TypeVar
 
 import anyio
-import anyio.from_thread
 import anyio.to_thread
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
@@ -44,6 +45,7 @@ from tools.failpoints import crash_point
 from tools.messages import AgentName, Candidate, Change, Rehearsal, TableName
 from tools.product.errors import ProductError
 from tools.product.owner import Limits, Rows
+from tools.product.steps import Progress
 
 INSTRUCTIONS = (
     "One DuckDB data product. Describe it, read its workload, run read-only queries, find and "
@@ -54,6 +56,8 @@ WRITE = ToolAnnotations(
     read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False
 )
 T = TypeVar("T")
+LAST_WORDS = 1.0
+"""Seconds in which a client may take what it was not told yet when the work is done."""
 
 
 async def _blocking(service: ProductService, tool: str, call: Callable[[], T]) -> T:
@@ -66,6 +70,36 @@ async def _blocking(service: ProductService, tool: str, call: Callable[[], T]) -
         raise ToolError(ToolFailed.encode(error.code, str(error))) from exc
     crash_point(f"server.{tool}.after")
     return result
+
+
+async def _told(
+    service: ProductService, tool: str, ctx: Context, call: Callable[[Progress], T]
+) -> T:
+    """Run blocking work that tells its progress, in order and before its result.
+
+    The work never waits for the client, whatever locks it holds, and no client can stop it by not
+    listening.
+    """
+    loop = asyncio.get_running_loop()
+    told: asyncio.Queue[tuple[float, float, str] | None] = asyncio.Queue()
+
+    def tell(done: float, total: float, text: str) -> None:
+        # The loop is closed when the server ends under the work.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(told.put_nowait, (done, total, text))
+
+    async def send() -> None:
+        while (words := await told.get()) is not None:
+            await ctx.report_progress(*words)
+
+    sending = asyncio.create_task(send())
+    try:
+        result = await _blocking(service, tool, partial(call, tell))
+        told.put_nowait(None)
+        await asyncio.wait((sending,), timeout=LAST_WORDS)
+        return result
+    finally:
+        sending.cancel()
 
 
 def build_server(service: ProductService) -> MCPServer:
@@ -122,27 +156,23 @@ def _add_reading_tools(server: MCPServer, service: ProductService) -> None:
 
 def _add_measuring_tools(server: MCPServer, service: ProductService) -> None:
     @server.tool(annotations=READ)
-    async def find_candidates(agent: AgentName) -> Found:
+    async def find_candidates(agent: AgentName, ctx: Context) -> Found:
         """Find ideas worth measuring: `schema` for structure, `query` for rewrites, summaries."""
         kinds = QUERY_KINDS if agent == "query" else SCHEMA_KINDS
-        return await _blocking(service, "find_candidates", partial(service.find, kinds))
+        return await _told(service, "find_candidates", ctx, partial(service.find, kinds))
 
     @server.tool(annotations=READ)
     async def measure_candidates(
         candidates: tuple[Candidate, ...], limits: MeasureLimits, ctx: Context
     ) -> Measured:
         """Measure candidates on a shadow copy with the product's own queries, within a budget."""
-
-        def report(done: float, total: float, text: str) -> None:
-            anyio.from_thread.run(ctx.report_progress, done, total, text)
-
-        call = partial(service.measure, candidates, limits, report)
-        return await _blocking(service, "measure_candidates", call)
+        call = partial(service.measure, candidates, limits)
+        return await _told(service, "measure_candidates", ctx, call)
 
     @server.tool(annotations=READ)
-    async def rehearse_change(change: Change) -> Rehearsal:
+    async def rehearse_change(change: Change, ctx: Context) -> Rehearsal:
         """Apply and undo one change on a shadow copy and compare schema and contents."""
-        return await _blocking(service, "rehearse_change", partial(service.rehearse, change))
+        return await _told(service, "rehearse_change", ctx, partial(service.rehearse, change))
 
 
 def _add_changing_tools(server: MCPServer, service: ProductService) -> None:
@@ -151,24 +181,25 @@ def _add_changing_tools(server: MCPServer, service: ProductService) -> None:
         proposal_id: Annotated[str, Field(min_length=1, max_length=100)],
         change: Change,
         schema_hash: str,
+        ctx: Context,
         queries: tuple[str, ...] = (),
     ) -> Applied:
         """Apply one approved change in one transaction; the same proposal twice is applied once."""
         request = ApplyRequest(
             proposal_id=proposal_id, change=change, schema_hash=schema_hash, queries=queries
         )
-        return await _blocking(service, "apply_change", partial(service.apply, request))
+        return await _told(service, "apply_change", ctx, partial(service.apply, request))
 
     @server.tool(annotations=READ)
-    async def verify_change(proposal_id: str) -> LiveCheck:
+    async def verify_change(proposal_id: str, ctx: Context) -> LiveCheck:
         """Time an applied change's queries on live against the times taken just before it."""
-        return await _blocking(service, "verify_change", partial(service.verify, proposal_id))
+        return await _told(service, "verify_change", ctx, partial(service.verify, proposal_id))
 
     @server.tool(annotations=WRITE)
-    async def undo_change(proposal_id: str, rolled_back: bool = False) -> Applied:
+    async def undo_change(proposal_id: str, ctx: Context, rolled_back: bool = False) -> Applied:
         """Undo one change in one transaction, also after new rows arrived; twice is once."""
         call = partial(service.undo, proposal_id, rolled_back=rolled_back)
-        return await _blocking(service, "undo_change", call)
+        return await _told(service, "undo_change", ctx, call)
 
 
 def _workload(service: ProductService, limit: int) -> WorkloadReport:

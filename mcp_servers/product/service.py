@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import duckdb
 
 from mcp_servers.product.contract import (
     Applied,
@@ -26,6 +28,7 @@ from mcp_servers.product.contract import (
 from mcp_servers.product.holding import HeldOwner
 from mcp_servers.product.live_proof import LIVE_QUERIES, LIVE_SECONDS, LiveProof
 from mcp_servers.product.settings import ProductSettings
+from tools.change_kinds import described
 from tools.failpoints import crash_point
 from tools.messages import (
     Candidate,
@@ -51,8 +54,10 @@ from tools.product.live_answers import ask
 from tools.product.measurement import MeasureResult, ShadowJob, ShadowSettings
 from tools.product.owner import Owner
 from tools.product.profile import is_key, profile
+from tools.product.search import OTHER_STEPS
 from tools.product.shadow import run_shadow
 from tools.product.snapshot import Snapshot
+from tools.product.steps import Progress, Steps, quiet
 from tools.product.workload import Workload
 
 SCHEMA_KINDS = (
@@ -60,7 +65,6 @@ SCHEMA_KINDS = (
     "drop_column", "drop_table", "add_not_null", "add_check",
 )  # fmt: skip
 QUERY_KINDS = ("create_summary", "rewrite_query")
-OnEvent = Callable[[float, float, str], None]
 
 
 class ProductService:
@@ -133,11 +137,12 @@ class ProductService:
         """Return what is asked of the product."""
         return self.owner.workload(self.owner.catalog())
 
-    def find(self, kinds: Iterable[str]) -> Found:
+    def find(self, kinds: Iterable[str], on_event: Progress = quiet) -> Found:
         """Return ideas of some kinds; those that break the contract come back refused."""
         catalog = self.owner.catalog()
         contract = load_contract(Path(self.descriptor.contract))
         known = facts(contract, catalog)
+        steps = Steps(on_event)
         context = CandidateContext(
             product=self.descriptor.name,
             catalog=catalog,
@@ -146,11 +151,15 @@ class ProductService:
             promised=known.promised,
             required=known.required,
             checks=known.checks,
+            steps=steps,
         )
         found = find(context, kinds=tuple(kinds))
         kept: list[Candidate] = []
         refused: list[Trial] = []
-        for candidate in found.candidates:
+        count = len(found.candidates)
+        steps.begin("checking the ideas against the contract", count)
+        for at, candidate in enumerate(found.candidates):
+            steps.part(at, f"{at + 1} of {count}")
             reason = self._refusal(candidate.change, catalog)
             if reason is None:
                 kept.append(candidate)
@@ -183,7 +192,7 @@ class ProductService:
         )
 
     def measure(
-        self, candidates: tuple[Candidate, ...], limits: MeasureLimits, on_event: OnEvent
+        self, candidates: tuple[Candidate, ...], limits: MeasureLimits, on_event: Progress
     ) -> Measured:
         """Measure candidates on a snapshot in a child process."""
         result = self._shadow(candidates, limits, on_event)
@@ -199,24 +208,25 @@ class ProductService:
             reference=result.reference,
         )
 
-    def rehearse(self, change: Change) -> Rehearsal:
+    def rehearse(self, change: Change, on_event: Progress = quiet) -> Rehearsal:
         """Apply and undo one change on a snapshot; nothing is timed."""
         candidate = Candidate(
             id=change_id(self.descriptor.name, change), agent="schema", change=change,
             reason="rehearsal",
         )  # fmt: skip
         limits = MeasureLimits(budget_seconds=600)
-        result = self._shadow((candidate,), limits, lambda done, total, text: None)
+        result = self._shadow((candidate,), limits, on_event)
         evidence = result.trials[0].evidence
         if evidence is None or evidence.rehearsal is None:
             raise ProductError(f"The rehearsal did not finish: {result.trials[0].reason}")
         return evidence.rehearsal
 
     def _shadow(
-        self, candidates: tuple[Candidate, ...], limits: MeasureLimits, on_event: OnEvent
+        self, candidates: tuple[Candidate, ...], limits: MeasureLimits, on_event: Progress
     ) -> MeasureResult:
         owner = self.owner
         catalog = owner.catalog()
+        on_event(0, len(candidates) + OTHER_STEPS, "copying the database")
         with owner.cursor() as con:
             snapshot = Snapshot.take(con, owner.lock, owner.database, self.home / "shadow")
         try:
@@ -240,14 +250,15 @@ class ProductService:
         finally:
             snapshot.remove()
 
-    def apply(self, request: ApplyRequest) -> Applied:
+    def apply(self, request: ApplyRequest, on_event: Progress = quiet) -> Applied:
         """Apply one approved change in one transaction; a repeat finds its ledger row."""
+        steps = Steps(on_event)
         with self._writing:
             row = self._standing(request.proposal_id)
             if row is None:
                 with self._room(request.change):
-                    self._proof.time_before(request)
-                    row = self._make(request)
+                    self._proof.time_before(request, steps, later=4)
+                    row = self._make(request, steps)
             self.owner.refresh_rewrites()
         return _applied(row)
 
@@ -265,17 +276,25 @@ class ProductService:
         with self.owner.cursor() as con:
             return need(con, self.owner.database, table, change).room()
 
-    def _make(self, request: ApplyRequest) -> executor.AppliedChange:
+    def _make(self, request: ApplyRequest, steps: Steps) -> executor.AppliedChange:
         owner = self.owner
         with owner.lock, owner.cursor() as con:
             expected = self._expected(con, request)
             texts = request.queries[:LIVE_QUERIES]
+            steps.begin("keeping the answers of now", later=3)
             with owner.cursor() as other:
                 asked = ask(other, request.change, texts, owner.rewritten, LIVE_SECONDS)
+
+            def check(changed: duckdb.DuckDBPyConnection) -> None:
+                steps.begin("comparing the answers", later=1)
+                asked.check(changed)
+                steps.begin("committing the change")
+
+            steps.begin(f"making the change: {described(request.change)}", later=2)
             return executor.apply(
                 con, request.proposal_id, request.change,
                 expected_schema_hash=expected, judge=partial(self._still_fits, request.change),
-                check=asked.check,
+                check=check,
             )  # fmt: skip
 
     def _still_fits(self, change: Change, con: Any, catalog: Catalog) -> None:
@@ -316,18 +335,23 @@ class ProductService:
             )
         return present
 
-    def verify(self, proposal_id: str) -> LiveCheck:
+    def verify(self, proposal_id: str, on_event: Progress = quiet) -> LiveCheck:
         """Time a change's queries on live and compare with the times without it."""
-        return self._proof.check(proposal_id)
+        return self._proof.check(proposal_id, Steps(on_event))
 
-    def undo(self, proposal_id: str, *, rolled_back: bool) -> Applied:
+    def undo(self, proposal_id: str, on_event: Progress = quiet, *, rolled_back: bool) -> Applied:
         """Undo one change in one transaction; a repeat finds it undone."""
         owner = self.owner
         try:
-            with self._writing, owner.lock, owner.cursor() as con:
-                row = executor.undo(
-                    con, proposal_id, status="rolled_back" if rolled_back else "undone"
-                )
+            with self._writing:
+                made = self._standing(proposal_id)
+                if made is not None:
+                    what = f"{made.kind.replace('_', ' ')} {made.target}"
+                    Steps(on_event).begin(f"taking back {what}")
+                with owner.lock, owner.cursor() as con:
+                    row = executor.undo(
+                        con, proposal_id, status="rolled_back" if rolled_back else "undone"
+                    )
         finally:
             # Also where it was committed and something failed after that.
             owner.refresh_rewrites()

@@ -5,12 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from langgraph.runtime import Runtime
 
 from mcp_servers.product.errors import NotNow, ServerGone
 from nodes.apply import apply
 from nodes.state import State
 from tests.factories import make_evidence, make_proposal, make_timing
-from tests.fakes import FakeProduct, MemoryRecords, failure, make_candidates, make_runtime
+from tests.fakes import (
+    FakeProduct,
+    MemoryRecords,
+    failure,
+    make_candidates,
+    make_context,
+    make_runtime,
+)
 
 PROPOSALS = [make_proposal(c.change, product="sales") for c in make_candidates(3)]
 IDS = tuple(p.id for p in PROPOSALS)
@@ -103,3 +111,13 @@ async def test_the_queries_to_time_are_those_that_ran_heaviest_first() -> None:
     (request,) = product.requests
     assert request.queries == ("SELECT 2", "SELECT 1")
     assert (request.schema_hash, request.change) == ("5ca1ab1e", PROPOSALS[0].change)
+
+
+async def test_what_the_product_does_meanwhile_is_told() -> None:
+    events: list[Any] = []
+    context = make_context(FakeProduct(), make_records())
+    runtime = Runtime(context=context, stream_writer=events.append)
+    await apply(make_state({IDS[0]: "approve"}), runtime)
+    assert events[1:] == [
+        {"kind": "progress", "node": "apply", "done": 0, "total": 5, "message": "timing before"}
+    ]

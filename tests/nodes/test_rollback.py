@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from langgraph.runtime import Runtime
 
 from mcp_servers.product.errors import NotNow
 from nodes.rollback import rollback
 from nodes.state import State
-from tests.fakes import FakeProduct, MemoryRecords, failure, make_runtime
+from tests.fakes import FakeProduct, MemoryRecords, failure, make_context, make_runtime
 
 
 async def rolled_back(product: FakeProduct, records: MemoryRecords, **fields: Any) -> Any:
@@ -57,3 +58,13 @@ async def test_a_replay_records_nothing_new() -> None:
     for _ in range(2):
         await rolled_back(product, records)
     assert len(records.outcomes) == 1
+
+
+async def test_what_the_product_does_meanwhile_is_told() -> None:
+    events: list[Any] = []
+    context = make_context(FakeProduct(), MemoryRecords())
+    runtime = Runtime(context=context, stream_writer=events.append)
+    await rollback(State(product="sales", thread_id="t1", regressed=("p1",)), runtime)
+    assert events[-1:] == [
+        {"kind": "progress", "node": "rollback", "done": 0, "total": 1, "message": "taking back"}
+    ]

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from langgraph.runtime import Runtime
 
 from mcp_servers.product.errors import NotNow
 from nodes.state import State
 from nodes.verify import verify
 from tests.factories import make_interval
-from tests.fakes import FakeProduct, MemoryRecords, failure, make_runtime
+from tests.fakes import FakeProduct, MemoryRecords, failure, make_context, make_runtime
 from tools.messages import Interval
 
 
@@ -75,3 +76,13 @@ async def test_the_next_approved_change_follows() -> None:
     settled = {"p1": "approve", "p2": "approve"}
     fields = {"offered": ("p1", "p2"), "settled": settled, "handled": ("p1",)}
     assert (await verified(FakeProduct(), MemoryRecords(), **fields)).goto == "apply"
+
+
+async def test_what_the_product_does_meanwhile_is_told() -> None:
+    events: list[Any] = []
+    context = make_context(FakeProduct(), MemoryRecords())
+    runtime = Runtime(context=context, stream_writer=events.append)
+    await verify(State(product="sales", thread_id="t1", applied=("p1",)), runtime)
+    assert events[-1:] == [
+        {"kind": "progress", "node": "verify", "done": 0, "total": 8, "message": "timing after"}
+    ]

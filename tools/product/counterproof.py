@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tools.product.executor import undo
-from tools.product.owner import Owner
+from tools.product.owner import OnQuery, Owner
 from tools.product.snapshot import Snapshot
 from tools.product.workload_store import WorkloadStore
 
@@ -49,7 +49,12 @@ def copy_without(
 
 
 def by_turns(
-    without: Owner, changed: Owner, texts: Iterable[str], repetitions: int, seconds: float
+    without: Owner,
+    changed: Owner,
+    texts: Iterable[str],
+    repetitions: int,
+    seconds: float,
+    on_query: OnQuery = lambda turn, at: None,
 ) -> Turns:
     """Time queries on both, changing which goes first; a text that fails on one is left out."""
     turns = Turns({}, {})
@@ -61,7 +66,8 @@ def by_turns(
         sides = [(without, turns.without), (changed, turns.changed)]
         if turn % 2:
             sides.reverse()
-        for text in wanted:
+        for at, text in enumerate(wanted):
+            on_query(turn, at)
             pair = [side.time_queries([text], 1, seconds).get(text) for side, _ in sides]
             for (_, kept), ms in zip(sides, pair, strict=True):
                 if all(pair) and ms:

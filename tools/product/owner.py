@@ -28,6 +28,8 @@ from tools.product.workload_store import WorkloadStore
 REWRITE_CACHE = 4096
 FETCHED_AT_ONCE = 10_000
 T = TypeVar("T")
+OnQuery = Callable[[int, int], None]
+"""Takes the turn and the place in it of the query that is timed next."""
 
 
 @dataclass(frozen=True)
@@ -174,16 +176,21 @@ class Owner:
         return ArrowRows(table.slice(0, limits.rows), table.num_rows > limits.rows)
 
     def time_queries(
-        self, texts: Iterable[str], repetitions: int, seconds: float
+        self,
+        texts: Iterable[str],
+        repetitions: int,
+        seconds: float,
+        on_query: OnQuery = lambda turn, at: None,
     ) -> dict[str, list[float]]:
         """Time read-only queries on live in turns; milliseconds per text, failures left out."""
         samples: dict[str, list[float]] = {}
         ends = time.monotonic() + seconds
         wanted = [t for t in dict.fromkeys(texts)]
         for turn in range(repetitions + 1):
-            for text in wanted:
+            for at, text in enumerate(wanted):
                 if time.monotonic() > ends and turn > 1:
                     return samples
+                on_query(turn, at)
                 elapsed = self._time_one(text, seconds)
                 if elapsed is not None and turn > 0:
                     samples.setdefault(text, []).append(elapsed)

@@ -12,16 +12,14 @@ from statistics import median
 
 import duckdb
 
-from tools.change_kinds import NEUTRAL
+from tools.change_kinds import NEUTRAL, described
 from tools.messages import (
     Candidate,
-    Change,
     CreateSummary,
     Interval,
     QueryTiming,
     TableName,
     Trial,
-    change_target,
 )
 from tools.product.baselines import measure_baselines
 from tools.product.bench import Bench, Query, affected, clean, text_after
@@ -35,6 +33,8 @@ from tools.product.trial import LEAST_SECONDS, PATIENCE, run_trial
 
 FINAL_SHARE = 0.15
 FINAL_ROUNDS = 5
+OTHER_STEPS = 2
+"""Steps that are told besides the candidates: the queries as they are, and all changes together."""
 Progress = Callable[[float, float, str], None]
 
 
@@ -42,12 +42,12 @@ def search(bench: Bench, journal: Journal, progress: Progress) -> MeasureResult:
     """Measure every candidate as far as the budget goes; the result is whole at any end."""
     started = time.monotonic()
     ordered = sorted(bench.job.candidates, key=lambda c: (c.aside, -c.promise, c.id))
-    steps = len(ordered) + 2
+    steps = len(ordered) + OTHER_STEPS
     baseline = measure_baselines(bench, journal, lambda text: progress(0, steps, text))
     earlier = journal.finished
     trials: list[Trial] = []
     for index, candidate in enumerate(ordered, start=1):
-        name = f"candidate {index}/{len(ordered)} {_described(candidate.change)}"
+        name = f"candidate {index}/{len(ordered)} {described(candidate.change)}"
         progress(index, steps, name)
         finished = earlier.get(candidate.id)
         again = finished is not None and finished.trial.status == "accepted"
@@ -78,10 +78,6 @@ def search(bench: Bench, journal: Journal, progress: Progress) -> MeasureResult:
 
 def _tell(progress: Progress, at: tuple[int, int], name: str, text: str) -> None:
     progress(*at, f"{name}: {text}")
-
-
-def _described(change: Change) -> str:
-    return f"{change.kind.replace('_', ' ')} {change_target(change)}"
 
 
 def _verdict(trial: Trial) -> str:

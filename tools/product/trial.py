@@ -88,7 +88,7 @@ def run_trial(
             attempt = _applied(bench, candidate, path, con, seconds)
             status, reason = _race(bench, attempt, report)
             bytes_after = used_bytes(con)
-        finished = _finish(bench, attempt, (status, reason), bytes_after)
+        finished = _finish(bench, attempt, (status, reason), bytes_after, report)
         keep = finished.trial.status == "accepted"
         return finished, path if keep else None
     except Refused as exc:
@@ -309,7 +309,11 @@ def _troubled(bench: Bench, fingerprint: str, trouble: str) -> QueryTiming:
 
 
 def _finish(
-    bench: Bench, attempt: Attempt, verdict: tuple[TrialStatus, str], bytes_after: int
+    bench: Bench,
+    attempt: Attempt,
+    verdict: tuple[TrialStatus, str],
+    bytes_after: int,
+    report: Report,
 ) -> Finished:
     """Rehearse and price a winner, and write the evidence of any trial."""
     status, reason = verdict
@@ -317,7 +321,9 @@ def _finish(
     batches: Pairing | None = None
     exact = True
     if status == "accepted" or len(bench.job.candidates) == 1:
+        report("rehearsing the undo")
         rehearsal = rehearse(bench, attempt.candidate, attempt.path, attempt.apply_ms)
+        report("timing inserts")
         batches, exact = cost_of_inserts(bench, attempt.candidate, attempt.path)
     total = _total(bench, attempt)
     cost = paired_ratio([batches.after], [batches.before], [1.0]) if batches else None

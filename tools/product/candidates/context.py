@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from tools.messages import Candidate, TableName
 from tools.product.catalog import Catalog, Table
 from tools.product.errors import ProductError
+from tools.product.steps import Steps
 from tools.product.workload import ColumnUse, QueryPattern, Workload
 
 Probe = Callable[..., list[tuple[Any, ...]]]
@@ -35,6 +36,8 @@ class CandidateContext:
     promised: frozenset[tuple[TableName, str]] = frozenset()
     required: frozenset[tuple[TableName, str]] = frozenset()
     checks: tuple[tuple[TableName, str, str], ...] = ()
+    steps: Steps = field(default_factory=Steps, compare=False)
+    """Told which finder looks, and at how many tables it looked."""
 
     @cached_property
     def _uses(self) -> dict[tuple[str, str, str], list[tuple[QueryPattern, ColumnUse]]]:
@@ -50,11 +53,12 @@ class CandidateContext:
         return tuple(self._uses.get((table.schema_name, table.name, column), ()))
 
 
-def each(tables: Iterable[Table], look: Callable[[Table], Found]) -> Found:
+def each(steps: Steps, tables: Sequence[Table], look: Callable[[Table], Found]) -> Found:
     """Look at every table; one whose data cannot be asked becomes a note."""
     candidates: list[Candidate] = []
     notes: list[str] = []
-    for table in tables:
+    for at, table in enumerate(tables, start=1):
+        steps.part(0, f"table {at} of {len(tables)}")
         try:
             found = look(table)
         except ProductError as exc:

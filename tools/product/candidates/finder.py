@@ -36,7 +36,11 @@ NO_QUERIES = (
 def find(context: CandidateContext, kinds: Iterable[str]) -> Found:
     """Return the ideas of these kinds, heaviest first, and notes on what was looked at in vain."""
     wanted = set(kinds)
-    results = [finder(context) for made, finder in FINDERS if made & wanted]
+    finders = [(made & wanted, finder) for made, finder in FINDERS if made & wanted]
+    results: list[Found] = []
+    for sought, finder in finders:
+        context.steps.begin(f"looking for {_words(sought)}", later=len(finders) - len(results) - 1)
+        results.append(finder(context))
     candidates: dict[str, Candidate] = {c.id: c for r in results for c in r.candidates}
     ordered = sorted(candidates.values(), key=lambda c: (-c.promise, c.id))
     notes = [n for r in results for n in r.notes] if context.workload.patterns else [NO_QUERIES]
@@ -48,7 +52,10 @@ def find(context: CandidateContext, kinds: Iterable[str]) -> Found:
 
 
 def _nothing(context: CandidateContext, kinds: Iterable[str]) -> str:
-    asked = ", ".join(sorted(kind.replace("_", " ") for kind in kinds))
     queries = counted(len(context.workload.patterns), "query", "queries")
     tables = counted(len(context.catalog.tables), "table")
-    return f"nothing in {queries} of {tables} calls for: {asked}"
+    return f"nothing in {queries} of {tables} calls for: {_words(kinds)}"
+
+
+def _words(kinds: Iterable[str]) -> str:
+    return ", ".join(sorted(kind.replace("_", " ") for kind in kinds))

@@ -22,7 +22,9 @@ MAX_NAME = 200
 
 def find_indexes(context: CandidateContext) -> Found:
     """Propose selective columns, and a few textbook ideas so that their refusal has a number."""
-    found = each(context.catalog.tables, lambda table: Found(tuple(_ideas(context, table))))
+    found = each(
+        context.steps, context.catalog.tables, lambda table: Found(tuple(_ideas(context, table)))
+    )
     ordered = sorted(found.candidates, key=_by_promise)
     selective = [c for c in ordered if not _textbook(c)][:MAX_INDEXES]
     return Found((*selective, *list(filter(_textbook, ordered))[:TEXTBOOK]), found.notes)

@@ -33,8 +33,8 @@ class _Use(NamedTuple):
 
 def find_sorts(context: CandidateContext) -> Found:
     """Propose the heaviest columns that scans are narrowed by and that are not clustered yet."""
-    large = (t for t in context.catalog.tables if t.rows >= 2 * ROW_GROUP)
-    return each(large, lambda table: _ideas(context, table))
+    large = [t for t in context.catalog.tables if t.rows >= 2 * ROW_GROUP]
+    return each(context.steps, large, lambda table: _ideas(context, table))
 
 
 def _ideas(context: CandidateContext, table: Table) -> Found:

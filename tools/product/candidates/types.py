@@ -31,7 +31,7 @@ class _Way(NamedTuple):
 
 def find_types(context: CandidateContext) -> Found:
     """Propose a type for each cast text column, where every present row survives both ways."""
-    return each(context.catalog.tables, lambda table: _ideas(context, table))
+    return each(context.steps, context.catalog.tables, lambda table: _ideas(context, table))
 
 
 def _ideas(context: CandidateContext, table: Table) -> Found:

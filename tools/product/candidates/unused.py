@@ -107,7 +107,9 @@ def _usable(context: CandidateContext, table: Table, columns: tuple[str, ...]) -
 
 def find_constraints(context: CandidateContext) -> Found:
     """Propose rules the contract states, the data keeps and the database does not enforce."""
-    return each(context.catalog.tables, lambda table: Found(tuple(_rules(context, table))))
+    return each(
+        context.steps, context.catalog.tables, lambda table: Found(tuple(_rules(context, table)))
+    )
 
 
 def _rules(context: CandidateContext, table: Table) -> Iterator[Candidate]:
