@@ -7,7 +7,8 @@ from langgraph.runtime import Runtime
 from nodes.context import Context
 from nodes.refusal import Refusal
 from nodes.state import Passed, State, Update, Verdicted
-from tools.messages import Evidence, Trial, idea_key
+from tools.ideas import idea_key
+from tools.messages import Evidence, Trial
 
 
 async def gate(state: State, runtime: Runtime[Context]) -> Update:

@@ -9,7 +9,8 @@ from langgraph.runtime import Runtime
 from nodes.context import Context
 from nodes.progress import telling
 from nodes.state import State, Update, Verdicted
-from tools.messages import Candidate, idea_key
+from tools.ideas import idea_key
+from tools.messages import Candidate
 
 
 async def measure(state: State, runtime: Runtime[Context]) -> Update:

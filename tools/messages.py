@@ -56,9 +56,8 @@ class ChangeType(Message):
     from_type: str
     to_type: str
     forward: str
-    """SQL expression over the quoted column that yields the new value."""
+    """SQL over the quoted column that yields the new value; `backward` gives the old one back."""
     backward: str
-    """SQL expression over the quoted column that gives the old value back."""
     null_marker: str | None = None
     """Text that meant "missing" (such as NA) and becomes NULL."""
 
@@ -257,7 +256,7 @@ class Evidence(Message):
 
 
 class Candidate(Message):
-    """An idea worth measuring."""
+    """An idea worth measuring; `aside`, since a person refused it: last, and not built on."""
 
     id: str
     agent: AgentName
@@ -268,7 +267,6 @@ class Candidate(Message):
     promise: float = 0.0
     """Screening score (seconds of workload it could save); orders the measuring."""
     aside: bool = False
-    """Measured last and not built on: a person refused it, so it will hardly be there."""
 
 
 TrialStatus = Literal[
@@ -379,21 +377,6 @@ def change_id(product: str, change: Any) -> str:
     """Return the deterministic id of an idea: same product, kind, target and change, same id."""
     body = json.dumps([product, CHANGE.dump_python(change, mode="json")], sort_keys=True)
     return "p" + hashlib.sha256(body.encode()).hexdigest()[:11]
-
-
-def idea_key(change: Any) -> str:
-    """Return what makes a change the same idea again, which an answer to it is remembered by.
-
-    Summaries and rewrites hold texts of queries, whose literals are others next month.
-    """
-    match change:
-        case CreateSummary(table=t, dimensions=ds):
-            about: Any = [str(t), sorted(d.expression for d in ds)]
-        case RewriteQuery(table=t, fingerprint=f, rule=r):
-            about = [str(t), f, r]
-        case _:
-            about = CHANGE.dump_python(change, mode="json")
-    return json.dumps([change.kind, about], sort_keys=True)
 
 
 def change_target(change: Any) -> str:

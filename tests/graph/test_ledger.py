@@ -26,7 +26,8 @@ from graph.ledger import Ledger, now
 from nodes.refusal import Refusal
 from tests.factories import make_change, make_decision, make_summary_proposal, make_trial
 from tests.ledgers import make_ledger, open_proposal
-from tools.messages import Outcome, Principal, idea_key
+from tools.ideas import idea_key
+from tools.messages import Outcome, Principal
 
 ROOT = Path(__file__).parents[2]
 AGENT = Principal(kind="agent", name="schema")

@@ -18,7 +18,8 @@ from tests.factories import (
     make_trial,
 )
 from tests.fakes import FakeProduct, MemoryRecords, make_runtime
-from tools.messages import Interval, Trial, idea_key
+from tools.ideas import idea_key
+from tools.messages import Interval, Trial
 
 STATE = State(product="sales", thread_id="t1")
 

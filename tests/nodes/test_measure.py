@@ -11,7 +11,8 @@ from nodes.refusal import Refusal
 from nodes.state import State, Verdicted
 from tests.factories import make_decision, make_interval, make_proposal
 from tests.fakes import FakeProduct, MemoryRecords, make_candidates, make_context, make_runtime
-from tools.messages import Candidate, idea_key
+from tools.ideas import idea_key
+from tools.messages import Candidate
 
 ONE, TWO = make_candidates(2)
 

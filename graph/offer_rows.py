@@ -1,0 +1,32 @@
+"""Which rows of the ledger are read as offers."""
+
+from __future__ import annotations
+
+OFFERS = """
+    SELECT p.id, p.thread_id, p.round, p.body, p.offered_at FROM proposals AS p
+    WHERE p.round = (
+        SELECT max(l.round) FROM proposals AS l
+        WHERE l.id = p.id AND (:thread IS NULL OR l.thread_id = :thread)
+    )
+    AND (:product IS NULL OR p.product = :product)
+    AND NOT (:waiting AND EXISTS (
+        SELECT 1 FROM decisions AS d WHERE d.proposal_id = p.id AND d.round = p.round
+    ))
+    ORDER BY p.offered_at, p.rowid
+"""
+"""The latest offer of each proposal (of a run, when one is named); only what is asked is read."""
+ANSWERED = """
+    SELECT p.id, p.thread_id, p.round, p.body, p.offered_at FROM proposals AS p
+    WHERE p.product = ? AND p.round = (
+        SELECT max(d.round) FROM decisions AS d
+        WHERE d.proposal_id = p.id AND d.body ->> '$.verdict' <> 'expire'
+    )
+    ORDER BY p.rowid
+"""
+"""The latest offer of each proposal that somebody answered."""
+EVERY_ANSWER = """
+    SELECT p.id, p.thread_id, p.round, p.body, p.offered_at FROM proposals AS p
+    JOIN decisions AS d ON d.proposal_id = p.id AND d.round = p.round
+    WHERE d.body ->> '$.verdict' <> 'expire' ORDER BY d.decided_at, d.rowid
+"""
+"""Every offer that somebody answered, in the order of the answers."""

@@ -1,0 +1,23 @@
+"""When two changes are the same idea, by which an answer is remembered."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tools.messages import CHANGE, CreateSummary, RewriteQuery
+
+
+def idea_key(change: Any) -> str:
+    """Return what makes a change the same idea again, which an answer to it is remembered by.
+
+    Summaries and rewrites hold texts of queries, whose literals are others next month.
+    """
+    match change:
+        case CreateSummary(table=t, dimensions=ds):
+            about: Any = [str(t), sorted(d.expression for d in ds)]
+        case RewriteQuery(table=t, fingerprint=f, rule=r):
+            about = [str(t), f, r]
+        case _:
+            about = CHANGE.dump_python(change, mode="json")
+    return json.dumps([change.kind, about], sort_keys=True)
