@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json as jsonlib
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
 from rich.prompt import Prompt
 
 from api.cli.charts import before_after_bars
 from api.cli.evidence import evidence_panel
-from api.cli.render import outcome_table
+from api.cli.outcomes import Answered, given
 from api.cli.shell import (
     Json,
     err,
@@ -26,7 +26,6 @@ from api.cli.shell import (
 )
 from api.products import descriptor_of, service_of
 from api.views import offer_view, save_report
-from api.wording import approvals
 from graph.answering import edited_change
 from graph.beside import Beside, Queue
 from graph.errors import (
@@ -42,7 +41,7 @@ from graph.policy import PolicyUnusable
 from graph.settings import Settings
 from graph.steward import Stewardship
 from tools.lazy import lazy
-from tools.messages import Change, Decision, Principal, Verdict, change_id
+from tools.messages import Change, Decision, Principal, Verdict
 
 if TYPE_CHECKING:
     from api import explaining
@@ -51,47 +50,6 @@ else:
     explaining = lazy("api.explaining")
 
 ANSWERS = tuple(v for v in get_args(Verdict) if v != "expire")
-IN_PLACE = ("applied", "verified")
-NOT_IN_PLACE = ("failed", "expired", "rolled_back")
-MEASURED_AGAIN = ("failed", "expired")
-AFTERWARDS = {
-    "approve": "approved; it is applied as soon as its run can go on.",
-    "reject": "rejected; it is not offered again unless its evidence changes.",
-    "expire": "expired; `pillion run` measures it again.",
-}
-
-
-class _Answered(NamedTuple):
-    """Offers after their answers took effect, and a sentence on each that changed nothing."""
-
-    offers: list[Offer]
-    said: list[str]
-
-    @classmethod
-    def read(cls, ledger: Ledger, proposals: list[str]) -> _Answered:
-        """Look up how things stand."""
-        offers = [ledger.offer_of(p) for p in proposals]
-        said = [_afterwards(ledger, o) for o in offers if not o.outcomes]
-        return cls(offers, said)
-
-
-def _afterwards(ledger: Ledger, offer: Offer) -> str:
-    decision = offer.decision
-    if decision is None:
-        return f"{offer.proposal.id}: {_given(offer)}; it waits for others."
-    if decision.edited is None:
-        return f"{offer.proposal.id}: {AFTERWARDS[decision.verdict]}"
-    edited = change_id(offer.proposal.product, decision.edited)
-    trial = next((t for t in ledger.trials(offer.thread_id) if t.candidate.id == edited), None)
-    if trial is None:
-        return f"{offer.proposal.id}: edited; {edited} is measured as soon as its run can go on."
-    if trial.status == "accepted":
-        return f"{offer.proposal.id}: edited and measured; {edited} waits for an answer now."
-    return f"{offer.proposal.id}: edited and measured; {trial.status}: {trial.reason}."
-
-
-def _given(offer: Offer) -> str:
-    return approvals([a.principal.name for a in offer.approvals], offer.needed)
 
 
 def review(
@@ -113,7 +71,7 @@ def review(
 
         print_json(with_queue(listed, settings=settings, quiet=True))
         return
-    ask_all(settings, product=product)
+    ask_all(settings, product=product).end()
 
 
 def decide(
@@ -140,17 +98,17 @@ def decide(
         answer(queue, proposal, verdict, reason, edited)
         return offer.thread_id
 
-    async def work(queue: Queue) -> _Answered:
+    async def work(queue: Queue) -> Answered:
         thread_id = record(queue)
         await queue.deliver(thread_id)
         save_report(settings, queue.ledger, thread_id)
-        return _Answered.read(queue.ledger, [proposal])
+        return Answered.read(queue.ledger, [proposal])
 
-    def beside(ledger: Ledger) -> _Answered:
+    def beside(ledger: Ledger) -> Answered:
         record(Beside(settings, ledger))
-        return _Answered.read(ledger, [proposal])
+        return Answered.read(ledger, [proposal])
 
-    _show_answers(_or_beside(settings, work, beside, quiet=json), json=json)
+    _tell(_or_beside(settings, work, beside, quiet=json), json=json)
 
 
 def undo(
@@ -173,16 +131,25 @@ def undo(
             if not begun:
                 raise
 
-    def read(ledger: Ledger) -> _Answered:
+    def read(ledger: Ledger) -> Answered:
         save_report(settings, ledger, ledger.offer_of(proposal).thread_id)
-        return _Answered.read(ledger, [proposal])
+        return Answered.read(ledger, [proposal])
 
     serving = service_of(settings)
     if serving is None:
         with_steward(work, settings=settings, quiet=json)
     else:
         through_service(lambda at, _: at.undo(proposal), serving, quiet=json)
-    _show_answers(with_ledger(read, settings), json=json)
+    _tell(with_ledger(read, settings), json=json)
+
+
+def _tell(answered: Answered, *, json: bool) -> None:
+    """Tell what became of one answer, by the exit code, too."""
+    if json:
+        print_json(offer_view(answered.offers[0]))
+    else:
+        answered.show()
+    answered.end()
 
 
 def merge_change(change: Change, text: str | None) -> Change:
@@ -202,23 +169,40 @@ def answer(
     queue: Queue, proposal: str, verdict: str, reason: str, edited: Change | None = None
 ) -> None:
     """Record one answer of the person at this terminal."""
-    queue.ledger.decide(
-        Decision(
-            proposal_id=proposal,
-            verdict=cast(Verdict, verdict),
-            reason=reason,
-            principal=Principal(kind="person", name=queue.settings.person),
-            channel="terminal",
-            decided_at=now(),
-            edited=edited,
-        )
+    queue.ledger.decide(_decision(queue, proposal, verdict, reason, edited))
+
+
+def approve_all(queue: Queue, thread_id: str) -> list[str]:
+    """Approve what waits of a run, all or nothing; returns the ids.
+
+    That is how a person answers who said --yes.
+    """
+    waiting = [o.proposal.id for o in queue.ledger.offers(thread_id=thread_id, waiting=True)]
+    queue.ledger.decide_all([_decision(queue, p, "approve", "--yes") for p in waiting])
+    return waiting
+
+
+def _decision(
+    queue: Queue, proposal: str, verdict: str, reason: str, edited: Change | None = None
+) -> Decision:
+    return Decision(
+        proposal_id=proposal,
+        verdict=cast(Verdict, verdict),
+        reason=reason,
+        principal=Principal(kind="person", name=queue.settings.person),
+        channel="terminal",
+        decided_at=now(),
+        edited=edited,
     )
 
 
 def ask_all(
     settings: Settings, *, product: str | None = None, thread_id: str | None = None
-) -> None:
-    """Show each waiting proposal and take an answer; changes are applied at the end, together."""
+) -> Answered:
+    """Show each waiting proposal and take an answer; changes are applied at the end, together.
+
+    Shows and returns what became of the answers.
+    """
 
     async def waiting(queue: Queue) -> list[Offer]:
         await queue.recover()
@@ -227,7 +211,7 @@ def ask_all(
     offers = with_queue(waiting, settings=settings)
     if not offers:
         tell("Nothing waits for an answer.")
-        return
+        return Answered([], [])
     answered: list[Offer] = []
     try:
         for number, offer in enumerate(offers, start=1):
@@ -237,26 +221,29 @@ def ask_all(
     except EOFError:
         tell("\nNo more input; the rest waits.")
 
-    async def deliver(queue: Queue) -> _Answered:
+    async def deliver(queue: Queue) -> Answered:
         for thread in dict.fromkeys(o.thread_id for o in answered):
             await queue.deliver(thread)
             save_report(settings, queue.ledger, thread)
-        return _Answered.read(queue.ledger, [o.proposal.id for o in answered])
+        return Answered.read(queue.ledger, [o.proposal.id for o in answered])
 
-    def beside(ledger: Ledger) -> _Answered:
-        return _Answered.read(ledger, [o.proposal.id for o in answered])
+    def beside(ledger: Ledger) -> Answered:
+        return Answered.read(ledger, [o.proposal.id for o in answered])
 
-    if answered:
-        _show_answers(_or_beside(settings, deliver, beside), json=False)
+    if not answered:
+        return Answered([], [])
+    came_of_it = _or_beside(settings, deliver, beside)
+    came_of_it.show()
+    return came_of_it
 
 
 def _or_beside(
     settings: Settings,
-    work: Callable[[Queue], Coroutine[Any, Any, _Answered]],
-    beside: Callable[[Ledger], _Answered],
+    work: Callable[[Queue], Coroutine[Any, Any, Answered]],
+    beside: Callable[[Ledger], Answered],
     *,
     quiet: bool = False,
-) -> _Answered:
+) -> Answered:
     """Do work on the queue; beside another command, which carries answers out, or the next one."""
     try:
         return with_queue(work, settings=settings, quiet=quiet)
@@ -269,8 +256,8 @@ def _ask(settings: Settings, offer: Offer) -> bool:
     told = explaining.words_of(settings, offer.proposal) if settings.words_model else None
     out.print(evidence_panel(offer.proposal, told))
     out.print(before_after_bars(offer.proposal.evidence.queries, out.width))
-    if given := _given(offer):
-        tell(f"Policy: {given}.")
+    if policy := given(offer):
+        tell(f"Policy: {policy}.")
     while True:
         choice = Prompt.ask(
             "Approve, reject, edit or skip?", choices=["a", "r", "e", "s"], default="s", console=out
@@ -299,26 +286,3 @@ def _take(settings: Settings, offer: Offer, choice: str) -> None:
         answer(Beside(settings, ledger), offer.proposal.id, verdict, reason, edited)
 
     with_ledger(record, settings)
-
-
-def _show_answers(answered: _Answered, *, json: bool) -> None:
-    """Show what became of answers; ends with code 1 when an approved change is not in place."""
-    last = [o.outcomes[-1] for o in answered.offers if o.outcomes]
-    if json:
-        print_json(offer_view(answered.offers[0]))
-    else:
-        if last:
-            out.print(outcome_table([o for offer in answered.offers for o in offer.outcomes]))
-        for sentence in answered.said:
-            tell(sentence)
-        standing = [o.proposal_id for o in last if o.status in IN_PLACE]
-        if standing:
-            tell(
-                f"To take {'it' if len(standing) == 1 else 'one'} back: pillion undo {standing[-1]}"
-            )
-        again = {o.proposal.product for o in answered.offers for x in o.outcomes[-1:]
-                 if x.status in MEASURED_AGAIN}  # fmt: skip
-        for product in sorted(again):
-            tell(f"To have it measured and offered again: pillion run {product}")
-    if any(o.status in NOT_IN_PLACE for o in last):
-        raise typer.Exit(1)

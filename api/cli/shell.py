@@ -42,7 +42,8 @@ STOPPED = 130
 READER_LEFT = 141
 EXIT_CODES = {
     0: "done, or stopped at a question that waits for an answer",
-    1: "failed; the message says what to do, and nothing is half done",
+    1: "failed, or an approved change is not in place; the message says what to do, and nothing is"
+    " half done",
     2: "the command line or a setting is not valid",
     3: "the proposal was already answered, or its change already taken back; the standing answer,"
     " or since when, is printed",

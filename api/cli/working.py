@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from api.cli.answering import ask_all
+from api.cli.answering import approve_all, ask_all
+from api.cli.outcomes import Answered
 from api.cli.registering import register, with_bar
 from api.cli.render import proposal_table, trials_table
 from api.cli.shell import (
@@ -29,10 +31,10 @@ from api.products import descriptor_of, product_names, service_of
 from api.views import run_view, save_report
 from api.wording import counted
 from graph.beside import Queue
-from graph.ledger import Ledger, now
+from graph.ledger import Ledger
 from graph.settings import Settings
 from graph.steward import Stewardship
-from tools.messages import AgentName, Decision, Principal, Trial
+from tools.messages import AgentName, Trial
 
 AGENTS: tuple[AgentName, ...] = ("schema", "query")
 Budget = Annotated[
@@ -57,7 +59,7 @@ def demo(
     budget: Budget = None,
     json: Json = False,
 ) -> None:
-    """Make a data product from real data and improve it.
+    """Make a data product from real data and improve it; with --yes up to the verified changes.
 
     Example: `pillion demo --yes`, or `pillion demo --product tpch --scale 1`
     """
@@ -72,19 +74,20 @@ def demo(
         _build_demo(settings, product, name, scale, quiet=json)
     started = time.monotonic()
 
-    async def work(steward: Stewardship) -> str:
+    async def work(steward: Stewardship) -> tuple[str, list[str]]:
         thread_id = await steward.run(name, (), budget)
-        if yes:
-            await _approve_all(steward, thread_id)
-        return thread_id
+        return thread_id, await _approve(steward, thread_id) if yes else []
 
+    approved: list[str] = []
     if service_of(settings) is None:
-        thread_id = with_steward(work, settings=settings, quiet=json)
+        thread_id, approved = with_steward(work, settings=settings, quiet=json)
     else:
         thread_id = improve(settings, name, (), budget, quiet=json)
         if yes:
-            with_queue(partial(_approve_all, thread_id=thread_id), settings=settings, quiet=json)
-    finish(settings, thread_id, json=json, seconds=time.monotonic() - started)
+            approve = partial(_approve, thread_id=thread_id)
+            approved = with_queue(approve, settings=settings, quiet=json)
+    seconds = time.monotonic() - started
+    finish(settings, thread_id, json=json, seconds=seconds, approved=approved)
 
 
 def run(
@@ -155,31 +158,48 @@ def _build_demo(settings: Settings, product: str, name: str, scale: float, *, qu
     register(settings, name, Path(made["database"]), [Path(made["queries"])], None, quiet=quiet)
 
 
-async def _approve_all(queue: Queue, thread_id: str) -> None:
-    """Answer for the person who said --yes."""
-    person = Principal(kind="person", name=queue.settings.person)
-    for offer in queue.ledger.offers(thread_id=thread_id, waiting=True):
-        queue.ledger.decide(
-            Decision(
-                proposal_id=offer.proposal.id, verdict="approve", reason="--yes",
-                principal=person, channel="terminal", decided_at=now(),
-            )
-        )  # fmt: skip
+async def _approve(queue: Queue, thread_id: str) -> list[str]:
+    approved = approve_all(queue, thread_id)
     await queue.deliver(thread_id)
+    return approved
 
 
 def finish(
-    settings: Settings, thread_id: str, *, json: bool, seconds: float, rejected: bool = False
+    settings: Settings,
+    thread_id: str,
+    *,
+    json: bool,
+    seconds: float,
+    rejected: bool = False,
+    approved: Sequence[str] = (),
 ) -> None:
-    """Show where the run stands, and ask when there is someone to ask."""
+    """Show where the run stands; then what became of `approved`, else ask when someone is there.
 
+    Ends with code 1 when an approved change is not in place.
+    """
+    answered = with_ledger(lambda ledger: Answered.read(ledger, approved), settings)
     if json:
 
         def view(ledger: Ledger) -> dict[str, Any]:
             return run_view(settings, ledger, thread_id, rejected=rejected)
 
         print_json({**with_ledger(view, settings), "seconds": seconds})
-        return
+    else:
+        waiting = _show_run(settings, thread_id, seconds, rejected=rejected)
+        if approved:
+            answered.show()
+        elif waiting and sys.stdin.isatty() and sys.stdout.isatty():
+            answered = ask_all(settings, thread_id=thread_id)
+        elif waiting:
+            _how_to_answer(waiting)
+        saved = with_ledger(lambda ledger: save_report(settings, ledger, thread_id), settings)
+        tell(f"Report: {saved}")
+    answered.end()
+
+
+def _show_run(settings: Settings, thread_id: str, seconds: float, *, rejected: bool) -> int:
+    """Show the run and what it found; returns how many proposals wait."""
+    tell(f"Run: {thread_id}")
 
     def show(ledger: Ledger) -> int:
         offers = ledger.offers(thread_id=thread_id)
@@ -193,13 +213,7 @@ def finish(
         _tell_notes(ledger, thread_id, all=rejected)
         return sum(o.waiting for o in offers)
 
-    waiting = with_ledger(show, settings)
-    if waiting and sys.stdin.isatty() and sys.stdout.isatty():
-        ask_all(settings, thread_id=thread_id)
-    elif waiting:
-        _how_to_answer(thread_id, waiting)
-    saved = with_ledger(lambda ledger: save_report(settings, ledger, thread_id), settings)
-    tell(f"Report: {saved}")
+    return with_ledger(show, settings)
 
 
 def _tell_notes(ledger: Ledger, thread_id: str, *, all: bool) -> None:
@@ -229,8 +243,8 @@ def _why_nothing(trials: list[Trial], seconds: float, *, shown: bool) -> None:
     tell(f"Tried {ideas} in {seconds:.0f} s; nothing is {found}.")
 
 
-def _how_to_answer(thread_id: str, waiting: int) -> None:
+def _how_to_answer(waiting: int) -> None:
     waits = "proposal waits" if waiting == 1 else "proposals wait"
-    tell(f"{waiting} {waits} for an answer (run {thread_id}):")
+    tell(f"{waiting} {waits} for an answer:")
     out.print("  pillion review                          one by one, with the evidence")
     out.print("  pillion decide ID approve               or: reject --reason WHY")

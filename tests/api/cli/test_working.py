@@ -1,17 +1,26 @@
-"""What a run notes, on a ledger without a product."""
+"""What a run notes, on a ledger without a product; what the demo makes, asks and tells."""
 
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import duckdb
 import pytest
+import typer
 
 from api.cli.working import finish
 from graph.ledger import Ledger
 from graph.settings import Settings
+from graph.steward import Stewardship
+from tests.commands import invoke, make_home, waiting
+from tests.factories import make_decision
+from tests.ledgers import make_ledger, open_proposal
+from tools.messages import Outcome, OutcomeStatus
 
 BAD = ("INSERT INTO t: not INSERT", "SELEC 1: not readable")
 RUN = "pillion run sales --show-rejected"
@@ -85,3 +94,135 @@ def test_what_could_be_measured_in_between_is_new_again(
     for thread, unmeasured in (("r1", BAD), ("r2", ()), ("r3", BAD)):
         ran(ledger, thread, unmeasured)
     assert len(told(settings, "r3", capsys)) == 3
+
+
+@pytest.mark.parametrize(
+    ("came", "code", "words"),
+    [
+        (None, 0, "p1: approved; it is applied as soon as its run can go on."),
+        ("verified", 0, "To take it back: pillion undo p1"),
+        ("rolled_back", 1, "rolled back"),
+        ("expired", 1, "To have it measured and offered again: pillion run flights"),
+    ],
+)
+def test_a_run_ends_by_what_became_of_what_was_approved(
+    settings: Settings,
+    capsys: pytest.CaptureFixture[str],
+    came: OutcomeStatus | None,
+    code: int,
+    words: str,
+) -> None:
+    settings.home.mkdir()
+    with closing(make_ledger(settings.ledger_path, "p1", "p2")) as ledger:
+        ledger.decide(make_decision(proposal_id="p1"))
+        if came is not None:
+            outcome = Outcome(proposal_id="p1", status=came, detail="so it is")
+            ledger.record_outcome(outcome, "agent:verify")
+    ended = 0
+    try:
+        finish(settings, "t1", json=False, seconds=1, approved=("p1",))
+    except typer.Exit as exc:
+        ended = exc.exit_code
+    assert ended == code
+    assert words in capsys.readouterr().out
+
+
+DEMO = ("demo", "--scale", "0.01", "--budget", "6")
+NAME = "flights-0_01"
+DATABASE = f"products/{NAME}/{NAME}.duckdb"
+HOW_TO_ANSWER = "pillion decide ID approve               or: reject --reason WHY"
+
+
+def agents_find(monkeypatch: pytest.MonkeyPatch, *keys: str) -> None:
+    """Put proposals without a measurement in the place of the agents' work."""
+
+    async def run(self: Stewardship, product: str, *rest: object) -> str:
+        self.ledger.open_thread("r1", product, "all")
+        self.ledger.offer("r1", [open_proposal(key, product) for key in keys], "agent:rank")
+        return "r1"
+
+    monkeypatch.setattr(Stewardship, "run", run)
+
+
+def test_the_demo_makes_a_share_of_flights_stops_at_the_question_and_says_how_to_answer(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agents_find(monkeypatch, "p1", "p2")
+    result = invoke(home, *DEMO)
+    assert (result.exit_code, result.stdout.splitlines()[0]) == (0, "Run: r1")
+    assert "2 proposals wait for an answer:" in result.stdout
+    assert "pillion review " in result.stdout and HOW_TO_ANSWER in result.stdout
+    assert waiting(home) == ["p1", "p2"]
+    with duckdb.connect(str(home / "demo" / NAME / "flights.duckdb"), read_only=True) as con:
+        (rows,) = con.execute("SELECT count(*) FROM flights").fetchall()[0]
+    assert 2_000 < rows < 5_000
+
+
+@pytest.fixture(scope="session")
+def home_of_a_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home where the demo stopped at its question.
+
+    The demo takes a product of this name that is already there: sales, of which is known that
+    something is worth changing. A share of flights so small may be fast enough as it is.
+    """
+    home = make_home(tmp_path_factory.mktemp("demo") / "home", name=NAME, rows=60_000)
+    result = invoke(home, *DEMO)
+    assert (result.exit_code, HOW_TO_ANSWER in result.stdout) == (0, True), result.output
+    return home
+
+
+@pytest.fixture
+def stopped(home_of_a_demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home in which the agents need not look again: they find what waits there."""
+    home = Path(shutil.copytree(home_of_a_demo, tmp_path / "home"))
+    with closing(Ledger(home / "ledger.db")) as ledger:
+        (thread,) = ledger.threads(NAME)
+
+    async def run(self: Stewardship, product: str, *rest: object) -> str:
+        return thread.id
+
+    monkeypatch.setattr(Stewardship, "run", run)
+    return home
+
+
+def columns(home: Path) -> dict[str, str]:
+    with duckdb.connect(str(home / DATABASE), read_only=True) as con:
+        return dict(con.execute("SELECT column_name, data_type FROM duckdb_columns()").fetchall())
+
+
+def lines_of(shown: str, proposal: str) -> list[str]:
+    """Return what the outcome table says of a proposal, a word a line."""
+    return re.findall(rf"^ {proposal} +(applied|verified|failed|expired|rolled back)", shown, re.M)
+
+
+def test_with_yes_the_demo_shows_what_was_verified_and_how_to_take_it_back(stopped: Path) -> None:
+    offered = waiting(stopped)
+    result = invoke(stopped, *DEMO, "--yes")
+    assert result.exit_code == 0, result.output
+    assert re.match(rf"Run: {NAME}-\d{{8}}-\d{{6}}-\w+\n", result.stdout)
+    assert {p: lines_of(result.stdout, p) for p in offered} == {
+        p: ["applied", "verified"] for p in offered
+    }
+    assert re.search(rf"To take \w+ back: pillion undo {offered[-1]}\n", result.stdout)
+    assert HOW_TO_ANSWER not in result.stdout
+    assert columns(stopped)["amount"] == "INTEGER"
+    assert waiting(stopped) == []
+
+
+@pytest.mark.parametrize("json_too", [(), ("--json",)])
+def test_the_demo_ends_with_code_1_when_a_change_it_approved_is_not_in_place(
+    stopped: Path, json_too: tuple[str, ...]
+) -> None:
+    with duckdb.connect(str(stopped / DATABASE)) as con:
+        con.execute("INSERT INTO sales VALUES (-1, 'n/a', 'r1', 'open')")
+    result = invoke(stopped, *DEMO, "--yes", *json_too)
+    assert (result.exit_code, columns(stopped)["amount"]) == (1, "VARCHAR"), result.output
+    if json_too:
+        (change,) = (
+            p for p in json.loads(result.stdout)["proposals"] if p["kind"] == "change_type"
+        )
+        assert change["outcomes"][-1]["status"] == "failed"
+    else:
+        assert re.search(r"^ p\w+ +failed ", result.stdout, re.M)
+        assert f"measured and offered again: pillion run {NAME}\n" in result.stdout
+        assert result.stdout.splitlines()[-1].startswith("Report: ")
