@@ -57,7 +57,7 @@ def load_the_west(flow: Flow) -> None:
         con.execute("DELETE FROM sales")
         con.execute(
             "INSERT INTO sales SELECT i, CAST(hash(i) % 1000 AS VARCHAR), 'west', 'open'"
-            " FROM range(200_000) AS r(i)"
+            " FROM range(600_000) AS r(i)"
         )
 
 
@@ -71,6 +71,6 @@ def test_what_is_slower_on_the_data_of_now_is_taken_back(
     load_the_west(flow)
     rows, proposal = flow.rows(), flow.offered()
     done = flow.pillion("decide", proposal, "approve", crash_at=point, once=bool(point))
-    assert (done.returncode, flow.crashed.exists()) == (ROLLED_BACK, bool(point)), done.stderr
+    assert (done.returncode, flow.crashed.exists()) == (ROLLED_BACK, bool(point)), done.stdout
     assert "fell below ×0.9 of their speed before" in done.stdout
     check_rolled_back(flow, proposal, rows)
