@@ -8,8 +8,9 @@ import shutil
 import sqlite3
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,19 @@ SELECT sum(CAST(amount AS BIGINT)) AS total, max(CAST(amount AS INTEGER)) AS top
 SELECT count(*) AS n FROM sales WHERE CAST(amount AS INTEGER) BETWEEN 10 AND 900;
 SELECT avg(CAST(amount AS DOUBLE)) AS mean FROM sales WHERE CAST(amount AS INTEGER) < 700;
 """
+# Numbers and groups of all regions but the west, and a check that text alone answers from its
+# bounds: what is gained today is lost once all is in the west.
+BUSY = """
+SELECT sum(CAST(amount AS BIGINT)) AS total, max(CAST(amount AS INTEGER)) AS top
+  FROM sales WHERE region < 'west' AND CAST(amount AS SMALLINT) > 500;
+SELECT avg(CAST(amount AS DOUBLE)) AS mean FROM sales
+  WHERE region < 'west' AND CAST(amount AS INTEGER) < 700;
+SELECT count(*) AS n FROM sales WHERE region = 'west' AND CAST(amount AS VARCHAR) > 'a';
+SELECT status, region, count(*) AS n, sum(id) AS ids, min(id) AS first, max(id) AS last
+  FROM sales WHERE region < 'west' GROUP BY status, region ORDER BY status, region;
+SELECT region, count(*) AS n, sum(id) AS ids, min(id) AS first, max(id) AS last
+  FROM sales WHERE region < 'west' GROUP BY region ORDER BY region;
+"""
 
 
 @dataclass(frozen=True)
@@ -36,6 +50,8 @@ class Flow:
     """One product and its home below `root`."""
 
     root: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """What its commands find in the environment."""
 
     @property
     def home(self) -> Path:
@@ -52,7 +68,8 @@ class Flow:
     ) -> subprocess.CompletedProcess[str]:
         """Run the command to its end, or to its death at a crash point."""
         clean = {k: v for k, v in os.environ.items() if not k.startswith("PILLION_")}
-        environment = {**clean, "PILLION_HOME": str(self.home), "PILLION_BUDGET_SECONDS": "60"}
+        own = {"PILLION_HOME": str(self.home), "PILLION_BUDGET_SECONDS": "60"}
+        environment = {**clean, **own, **self.settings}
         if crash_at:
             environment["PILLION_CRASH_AT"] = crash_at
         if once:
@@ -78,11 +95,11 @@ class Flow:
     def copy(self, target: Path) -> Flow:
         """Return the same product and home in another place."""
         shutil.copytree(self.root, target)
-        return Flow(target)
+        return replace(self, root=target)
 
-    def offered(self) -> str:
-        """Return the id of the type change that is offered."""
-        found = self.select('SELECT id FROM proposals WHERE body LIKE \'%"kind":"change_type"%\'')
+    def offered(self, kind: str = "change_type") -> str:
+        """Return the id of the one change of its kind that is offered."""
+        found = self.select(f'SELECT id FROM proposals WHERE body LIKE \'%"kind":"{kind}"%\'')
         assert len(found) == 1, found
         return str(found[0][0])
 
@@ -119,12 +136,12 @@ class Flow:
             return con.execute(sql).fetchall()
 
 
-def make_flow(root: Path) -> Flow:
+def make_flow(root: Path, queries: str = QUERIES) -> Flow:
     """Register a product of sales whose amounts are text."""
     flow = Flow(root)
     # Inside the product's folder, so that the descriptor's paths are relative and it can be copied.
     flow.database.parent.mkdir(parents=True)
-    make_product(flow.database.parent, flow.home, rows=ROWS, queries=QUERIES)
+    make_product(flow.database.parent, flow.home, rows=ROWS, queries=queries)
     return flow
 
 

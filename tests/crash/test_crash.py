@@ -6,21 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.flow import KILLED, Flow, check_whole, make_flow
+from tests.crash.flow import KILLED, Flow, check_whole
+from tests.crash.points import commits, edges, tools
 
 pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.timeout(240)]
-
-
-def edges(*nodes: str) -> list[str]:
-    return [f"{side}.{node}" for node in nodes for side in ("before", "after")]
-
-
-def commits(first: int, last: int) -> list[str]:
-    return [f"ledger.before_commit:{n}" for n in range(first, last + 1)]
-
-
-def tools(*names: str) -> list[str]:
-    return [f"server.{name}.{side}" for name in names for side in ("before", "after")]
 
 
 RUN_AGENT = [
@@ -32,14 +21,18 @@ RUN_SERVER = [
     *tools("describe_product", "find_candidates", "measure_candidates", "check_change"),
     "snapshot.before_copy", "snapshot.after_copy", "server.measure",
 ]  # fmt: skip
-RUN_SHADOW = ["apply.between_statements", "apply.before_commit", "undo.before_commit"]
+RUN_SHADOW = [
+    "apply.between_statements", "apply.before_commit", "undo.before_commit",
+    "journal.before_write:2", "journal.after_write:2",
+]  # fmt: skip
 DECIDE_AGENT = [
     "ledger.decide.between", "steward.before_resume",
     *edges("approve", "apply", "verify", "report", "supervise"),
     *commits(1, 7), "ledger.after_commit",
 ]  # fmt: skip
 CHANGE_SERVER = [
-    "server.apply.before_baseline", "apply.before_change", "apply.between_statements",
+    "server.apply.before_baseline", "live.before_rename", "live.after_rename",
+    "apply.before_change", "apply.between_statements",
     "apply.before_ledger", "apply.before_commit", "apply.after_commit",
     *tools("apply_change", "verify_change"),
 ]  # fmt: skip
@@ -48,26 +41,6 @@ UNDO_SERVER = [
     "undo.before_change", "undo.between_statements", "undo.before_ledger", "undo.before_commit",
     "undo.after_commit", *tools("undo_change"),
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def registered(tmp_path_factory: pytest.TempPathFactory) -> Flow:
-    return make_flow(tmp_path_factory.mktemp("registered") / "flow")
-
-
-@pytest.fixture(scope="session")
-def asked(registered: Flow, tmp_path_factory: pytest.TempPathFactory) -> Flow:
-    flow = registered.copy(tmp_path_factory.mktemp("asked") / "flow")
-    assert flow.json("run", "sales")["status"] == "waiting"
-    return flow
-
-
-@pytest.fixture(scope="session")
-def applied(asked: Flow, tmp_path_factory: pytest.TempPathFactory) -> Flow:
-    flow = asked.copy(tmp_path_factory.mktemp("applied") / "flow")
-    flow.json("decide", flow.offered(), "approve")
-    assert flow.amount_type() != "VARCHAR"
-    return flow
 
 
 def check_asked(flow: Flow, rows: list[tuple[object, ...]], *, again: bool = True) -> None:

@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
+from tools.failpoints import crash_point
 from tools.messages import Message, Trial
 from tools.product.measurement import MeasureResult, QueryBaseline
 
@@ -60,9 +61,11 @@ class Journal:
 
     def write(self, entry: Entry) -> None:
         """Append one line, on disk when this returns."""
+        crash_point("journal.before_write")
         self._out.write(entry.model_dump_json() + "\n")
         self._out.flush()
         os.fsync(self._out.fileno())
+        crash_point("journal.after_write")
 
     def close(self) -> None:
         """Release the file."""

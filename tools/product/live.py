@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from tools.failpoints import crash_point
 from tools.messages import Interval, Message, QueryTiming
 from tools.product.statistics import interval_of, paired_ratio, ratio_of_totals
 
@@ -23,7 +24,9 @@ class LiveSamples(Message):
             out.write(self.model_dump_json())
             out.flush()
             os.fsync(out.fileno())
+        crash_point("live.before_rename")
         temporary.replace(path)
+        crash_point("live.after_rename")
 
     @classmethod
     def load(cls, path: Path) -> LiveSamples:
