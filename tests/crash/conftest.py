@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.crash.flow import BUSY, Flow, make_flow
+from tests.crash.flow import GROUPED, Flow, make_flow
 
 
 @pytest.fixture(scope="session")
@@ -31,8 +31,8 @@ def applied(asked: Flow, tmp_path_factory: pytest.TempPathFactory) -> Flow:
 
 
 @pytest.fixture(scope="session")
-def busy(tmp_path_factory: pytest.TempPathFactory) -> Flow:
-    """A product whose type change and summary wait for answers; one worker makes it."""
-    flow = make_flow(tmp_path_factory.mktemp("busy") / "flow", BUSY)
+def grouped(tmp_path_factory: pytest.TempPathFactory) -> Flow:
+    """A product whose summary waits for an answer."""
+    flow = make_flow(tmp_path_factory.mktemp("grouped") / "flow", GROUPED)
     assert flow.json("run", "sales")["status"] == "waiting"
     return flow

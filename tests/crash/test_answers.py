@@ -31,7 +31,7 @@ def check_edited(flow: Flow, proposal: str, rows: list[tuple[object, ...]]) -> N
     assert (flow.changes(), flow.amount_type()) == ({}, "VARCHAR")
 
 
-@pytest.mark.parametrize("point", ["after.approve", "after.measure", "after.rank"])
+@pytest.mark.parametrize("point", ["after.approve", "after.measure"])
 def test_an_edit_whose_agent_is_killed_is_asked_once(
     asked: Flow, tmp_path: Path, point: str
 ) -> None:

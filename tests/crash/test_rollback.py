@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import duckdb
 import pytest
 
 from tests.crash.flow import KILLED, Flow, check_whole
-from tests.crash.points import edges, tools
+from tests.crash.points import edges
 
 pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -17,7 +16,7 @@ pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.timeout(240)]
 NEVER_ENOUGH = {"PILLION_ROLLBACK_BELOW": "1000000"}
 ROLLED_BACK = 1
 AGENT = [*edges("rollback"), "after.verify", "ledger.before_commit:5"]
-SERVER = ["undo.between_statements", "undo.before_commit", "undo.after_commit"]
+SERVER = ["undo.before_commit", "undo.after_commit"]
 
 
 @pytest.fixture
@@ -42,35 +41,10 @@ def test_a_rollback_whose_agent_is_killed_is_done_once(strict: Flow, point: str)
     check_rolled_back(strict, proposal, rows)
 
 
-@pytest.mark.parametrize("point", [*SERVER, *tools("undo_change")])
+@pytest.mark.parametrize("point", [*SERVER, "server.undo_change.after"])
 def test_a_rollback_outlives_its_product_server(strict: Flow, point: str) -> None:
     rows, proposal = strict.rows(), strict.offered()
     done = strict.pillion("decide", proposal, "approve", crash_at=point, once=True)
     assert strict.crashed.exists()
     assert (done.returncode, done.stderr) == (ROLLED_BACK, "")
     check_rolled_back(strict, proposal, rows)
-
-
-def load_the_west(flow: Flow) -> None:
-    """Replace the rows by such as only text answers without reading them."""
-    with duckdb.connect(str(flow.database)) as con:
-        con.execute("DELETE FROM sales")
-        con.execute(
-            "INSERT INTO sales SELECT i, CAST(hash(i) % 1000 AS VARCHAR), 'west', 'open'"
-            " FROM range(600_000) AS r(i)"
-        )
-
-
-# The second point is passed on the copy without the change, while both are timed by turns.
-@pytest.mark.xdist_group("busy")
-@pytest.mark.parametrize("point", ["", "undo.before_commit"])
-def test_what_is_slower_on_the_data_of_now_is_taken_back(
-    busy: Flow, tmp_path: Path, point: str
-) -> None:
-    flow = busy.copy(tmp_path / "flow")
-    load_the_west(flow)
-    rows, proposal = flow.rows(), flow.offered()
-    done = flow.pillion("decide", proposal, "approve", crash_at=point, once=bool(point))
-    assert (done.returncode, flow.crashed.exists()) == (ROLLED_BACK, bool(point)), done.stdout
-    assert "fell below ×0.9 of their speed before" in done.stdout
-    check_rolled_back(flow, proposal, rows)

@@ -9,9 +9,7 @@ import pytest
 
 from tests.crash.flow import Flow, check_whole
 
-pytestmark = [
-    pytest.mark.crash, pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.xdist_group("busy"),
-]  # fmt: skip
+pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 def made(flow: Flow) -> tuple[int, int]:
@@ -26,8 +24,10 @@ def made(flow: Flow) -> tuple[int, int]:
 
 # A summary is filled, then three triggers are made; they go before it goes.
 @pytest.mark.parametrize("passage", [2, 4])
-def test_a_summary_is_made_and_taken_back_whole(busy: Flow, tmp_path: Path, passage: int) -> None:
-    flow = busy.copy(tmp_path / "flow")
+def test_a_summary_is_made_and_taken_back_whole(
+    grouped: Flow, tmp_path: Path, passage: int
+) -> None:
+    flow = grouped.copy(tmp_path / "flow")
     rows, proposal = flow.rows(), flow.offered("create_summary")
     for command, doing, status, left in (
         (("decide", proposal, "approve"), "apply", "applied", (1, 3)),
