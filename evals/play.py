@@ -306,9 +306,10 @@ def _unjudged(stage: _Stage) -> tuple[Judged, ...]:
 def _reached(stage: _Stage) -> Estimate | None:
     """Return the gain of what was approved: none where it does harm."""
     found = stage.reached
-    if found is None or found.gain is None or found.verdict != "harmful":
-        return found and found.gain
-    return found.gain.model_copy(update={"value": 1.0, "low": 1.0, "high": 1.0})
+    gain = found.gain if found is not None else None
+    if found is None or gain is None or found.verdict != "harmful":
+        return gain
+    return gain.model_copy(update={"value": 1.0, "low": 1.0, "high": 1.0})
 
 
 def _result(stage: _Stage, failure: str, seconds: float) -> ScenarioResult:
