@@ -10,6 +10,8 @@ from nodes.state import Passed, State, Update, Verdicted
 from tools.ideas import idea_key
 from tools.messages import Evidence, Trial
 
+LOST = ("rejected", "unmeasured")
+
 
 async def gate(state: State, runtime: Runtime[Context]) -> Update:
     """Let pass what won its measurement and is not a repeat of something refused."""
@@ -20,15 +22,19 @@ async def gate(state: State, runtime: Runtime[Context]) -> Update:
     held: list[Trial] = []
     for trial in context.records.trials(state["thread_id"]):
         key = trial.candidate.id
-        if trial.status != "accepted" or trial.evidence is None or key in seen:
-            continue
         refusal = refusals.get(idea_key(trial.candidate.change))
+        if key in seen:
+            continue
+        if trial.status != "accepted" or trial.evidence is None:
+            if refusal is not None and trial.candidate.aside and trial.status in LOST:
+                held.append(_suppressed(trial, refusal, f"beside what is offered, {trial.reason}"))
+            continue
         if refusal is None or key in state.get("edited", ()):
             passed[key] = Passed(candidate_id=key)
             continue
         news = what_changed(refusal, trial.evidence, context.policy.changed_evidence)
         if news is None:
-            held.append(_suppressed(trial, refusal))
+            held.append(_suppressed(trial, refusal, "its evidence is the same"))
         else:
             passed[key] = Passed(candidate_id=key, changed_since=news)
     context.records.record_trials(state["thread_id"], context.product, held)
@@ -55,6 +61,6 @@ def what_changed(refusal: Refusal, evidence: Evidence, threshold: float) -> str 
     return None
 
 
-def _suppressed(trial: Trial, refusal: Refusal) -> Trial:
-    reason = f"{refusal.told}, and its evidence is the same"
+def _suppressed(trial: Trial, refusal: Refusal, why: str) -> Trial:
+    reason = f"{refusal.told}, and {why}"
     return trial.model_copy(update={"status": "suppressed", "reason": reason})

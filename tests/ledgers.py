@@ -13,7 +13,7 @@ from tools.messages import Proposal
 def open_proposal(key: str, product: str = "flights") -> Proposal:
     """Return a proposal that is open for a week."""
     return make_proposal(
-        make_change(column=key), id=key, product=product, expires_at=now() + timedelta(days=7)
+        make_change(null_marker=key), id=key, product=product, expires_at=now() + timedelta(days=7)
     )
 
 

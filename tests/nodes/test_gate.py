@@ -122,3 +122,17 @@ def test_intervals_that_overlap_are_never_news(old: float, new: float, threshold
 def test_the_gain_counts_as_time_saved(new: float, news: bool) -> None:
     evidence = make_evidence(ratio=make_interval(new, 0.001))
     assert (what_changed(refused(1.2, spread=0.001), evidence, 0.5) is not None) == news
+
+
+async def test_what_was_refused_and_loses_beside_the_others_still_names_the_refusal() -> None:
+    lost = trial(1.0)
+    aside = lost.candidate.model_copy(update={"aside": True})
+    lost = lost.model_copy(
+        update={"candidate": aside, "status": "rejected", "reason": "the gain is not clear"}
+    )
+    records = MemoryRecords({idea_key(aside.change): refused(2.0, "text comes back in June")})
+    assert await passed(records, lost) == {}
+    (held,) = records.trials("t1")
+    assert held.status == "suppressed"
+    assert "text comes back in June" in held.reason
+    assert held.reason.endswith("beside what is offered, the gain is not clear")

@@ -178,7 +178,7 @@ def test_rows_that_no_longer_fit_fail_the_change_and_change_nothing(asked: Path)
     execute(asked, "INSERT INTO sales VALUES (-1, 'n/a', 'r1', 'open')")
     result = invoke(asked, "decide", proposal, "approve")
     (outcome,) = document(asked, "log", "--last", "2")[:1]
-    assert (result.exit_code, outcome["action"]) == (1, "change.failed")
+    assert (result.exit_code, outcome["action"]) == (1, "change.expired")
     assert "measured and offered again: pillion run sales" in result.stdout
     assert type_of_amount(asked) == "VARCHAR"
 
