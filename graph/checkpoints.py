@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -255,6 +254,16 @@ def _config(thread_id: str, space: str, checkpoint_id: str) -> RunnableConfig:
     }  # fmt: skip
 
 
+class _Logged(sqlite3.Connection):
+    """A connection whose file has its log, which LangGraph's own set-up does not wait to make."""
+
+    def __init__(self, *given: Any, **options: Any) -> None:
+        super().__init__(*given, **options)
+        # Counts for a new file only: what is deleted later can be given back in short steps.
+        self.execute("PRAGMA auto_vacuum=INCREMENTAL")
+        use_write_ahead_log(self)
+
+
 @asynccontextmanager
 async def open_checkpoints(
     path: Path, synchronous: Synchronous = "FULL"
@@ -264,18 +273,10 @@ async def open_checkpoints(
     What is written as FULL survives a power cut, as NORMAL the death of the process.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    await asyncio.to_thread(_make, path)
     # Without transactions that Python begins by itself: a statement is one.
-    async with aiosqlite.connect(path, timeout=LOCKED_SECONDS, isolation_level=None) as con:
+    options: dict[str, Any] = {"timeout": LOCKED_SECONDS, "isolation_level": None}
+    async with aiosqlite.connect(path, factory=_Logged, **options) as con:
         await con.execute(f"PRAGMA synchronous={synchronous}")
         saver = Checkpoints(con, serde=build_serializer())
         await saver.setup()
         yield saver
-
-
-def _make(path: Path) -> None:
-    """Make the file with its log, which LangGraph's own set-up does not wait to do."""
-    with closing(sqlite3.connect(path, timeout=LOCKED_SECONDS, isolation_level=None)) as con:
-        # Counts for a new file only: what is deleted later can be given back in short steps.
-        con.execute("PRAGMA auto_vacuum=INCREMENTAL")
-        use_write_ahead_log(con)
