@@ -43,7 +43,7 @@ from mcp_servers.product.service import (
 )
 from tools.failpoints import crash_point
 from tools.messages import AgentName, Candidate, Change, Rehearsal, TableName
-from tools.product.errors import ProductError
+from tools.product.errors import MeasureFailed, ProductError
 from tools.product.owner import Limits, Rows
 from tools.product.steps import Progress
 
@@ -73,17 +73,25 @@ async def _blocking(service: ProductService, tool: str, call: Callable[[], T]) -
 
 
 async def _told(
-    service: ProductService, tool: str, ctx: Context, call: Callable[[Progress], T]
+    service: ProductService,
+    tool: str,
+    ctx: Context,
+    call: Callable[[Progress], T],
+    *,
+    stops: bool = False,
 ) -> T:
     """Run blocking work that tells its progress, in order and before its result.
 
     The work never waits for the client, whatever locks it holds, and no client can stop it by not
-    listening.
+    listening. With `stops` it ends, and tidies up, when nobody waits for its result any more.
     """
     loop = asyncio.get_running_loop()
     told: asyncio.Queue[tuple[float, float, str] | None] = asyncio.Queue()
+    over = False
 
     def tell(done: float, total: float, text: str) -> None:
+        if stops and over:
+            raise MeasureFailed("The measurement was stopped.")
         # The loop is closed when the server ends under the work.
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(told.put_nowait, (done, total, text))
@@ -99,6 +107,7 @@ async def _told(
         await asyncio.wait((sending,), timeout=LAST_WORDS)
         return result
     finally:
+        over = True
         sending.cancel()
 
 
@@ -167,12 +176,13 @@ def _add_measuring_tools(server: MCPServer, service: ProductService) -> None:
     ) -> Measured:
         """Measure candidates on a shadow copy with the product's own queries, within a budget."""
         call = partial(service.measure, candidates, limits)
-        return await _told(service, "measure_candidates", ctx, call)
+        return await _told(service, "measure_candidates", ctx, call, stops=True)
 
     @server.tool(annotations=READ)
     async def rehearse_change(change: Change, ctx: Context) -> Rehearsal:
         """Apply and undo one change on a shadow copy and compare schema and contents."""
-        return await _told(service, "rehearse_change", ctx, partial(service.rehearse, change))
+        call = partial(service.rehearse, change)
+        return await _told(service, "rehearse_change", ctx, call, stops=True)
 
 
 def _add_changing_tools(server: MCPServer, service: ProductService) -> None:

@@ -221,7 +221,7 @@ def test_the_demo_ends_with_code_1_when_a_change_it_approved_is_not_in_place(
         (change,) = (
             p for p in json.loads(result.stdout)["proposals"] if p["kind"] == "change_type"
         )
-        assert change["outcomes"][-1]["status"] == "failed"
+        assert change["outcomes"][-1]["status"] == "expired"
     else:
         assert re.search(r"^ p\w+ +failed ", result.stdout, re.M)
         assert f"measured and offered again: pillion run {NAME}\n" in result.stdout
