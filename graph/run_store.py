@@ -85,6 +85,11 @@ class RunStore(SqliteFile):
             raise UnknownThread(thread_id)
         return Thread(*row)
 
+    def stands_as(self, thread_id: str, status: str) -> bool:
+        """Return whether a run is known and stands so."""
+        sql = "SELECT 1 FROM threads WHERE id = ? AND status = ?"
+        return self._con.execute(sql, (thread_id, status)).fetchone() is not None
+
     def record_trials(self, thread_id: str, product: str, trials: Iterable[Trial]) -> None:
         """Keep every verdict, winners and losers."""
         at = now().isoformat()

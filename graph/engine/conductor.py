@@ -159,7 +159,7 @@ class Conductor:
         status = self.engine.records.run_row(run.run_id).status
         if status == "success":
             return
-        running = run.thread_id in {t.id for t in self.steward.ledger.threads(status="running")}
+        running = self.steward.ledger.stands_as(run.thread_id, "running")
         if running and status == "interrupted":
             self.steward.ledger.set_thread(run.thread_id, "failed")
         if run.thread_id in self.steward.ledger.undelivered() or (running and status == "error"):

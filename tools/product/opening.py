@@ -53,6 +53,9 @@ def open_database(
         if short is not None and not _holds_all_blocks(con, short):
             raise short.error(path)
         _check_name(con, path)
+    except duckdb.Error as exc:
+        con.close()
+        raise _translated(path, str(exc)) from exc
     except BaseException:
         con.close()
         raise
