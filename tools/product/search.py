@@ -28,6 +28,7 @@ from tools.product.executor import apply
 from tools.product.journal import Entry, Finished, Journal
 from tools.product.measure import FETCHED_BY_ROW, Pairing, query_ratio, run_round, total_ratio
 from tools.product.measurement import MeasureResult, QueryBaseline
+from tools.product.search_order import search_order
 from tools.product.statistics import interval_of
 from tools.product.trial import LEAST_SECONDS, PATIENCE, run_trial
 
@@ -41,7 +42,7 @@ Progress = Callable[[float, float, str], None]
 def search(bench: Bench, journal: Journal, progress: Progress) -> MeasureResult:
     """Measure every candidate as far as the budget goes; the result is whole at any end."""
     started = time.monotonic()
-    ordered = sorted(bench.job.candidates, key=lambda c: (c.aside, -c.promise, c.id))
+    ordered = search_order(bench.job.candidates)
     steps = len(ordered) + OTHER_STEPS
     baseline = measure_baselines(bench, journal, lambda text: progress(0, steps, text))
     earlier = journal.finished
