@@ -5,7 +5,6 @@ import os
 import pty
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -35,6 +34,7 @@ from tests.commands import (
 from tests.disks import fill, small_disk
 from tests.factories import make_change
 from tests.ledgers import make_ledger
+from tests.ports import free_port
 
 DATABASE = "products/sales/sales.duckdb"
 
@@ -336,10 +336,7 @@ def test_a_review_in_json_lists_what_waits(home_of_a_run: Path) -> None:
 
 def test_an_answer_beside_the_service_is_carried_out_by_it(asked: Path) -> None:
     proposal = type_change(asked)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with started(asked, "serve", "--port", port, "--json") as child:
+    with started(asked, "serve", "--port", free_port(), "--json") as child:
         assert child.stdout is not None
         assert json.loads(child.stdout.readline())["pid"] == child.pid
         done = document(asked, "decide", proposal, "approve")

@@ -18,12 +18,7 @@ from typing import Any
 import pytest
 
 from tests.commands import document, invoke, make_home, refusal, started
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from tests.ports import free_port
 
 
 def ask(url: str, token: str = "", body: Any = None) -> tuple[int, Any]:

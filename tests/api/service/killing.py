@@ -28,7 +28,7 @@ from unittest.mock import patch
 import httpx
 
 from tests.api.service.served import Child, running
-from tests.api.service.test_server import free_port
+from tests.ports import free_port
 from tests.preforked import preforked
 
 AT_ONCE = 10

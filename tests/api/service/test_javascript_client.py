@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.api.service.test_server import free_port
 from tests.node_packages import NODE, ROOT, installed, node_environment
+from tests.ports import free_port
 
 SCENARIOS = ROOT / "tests" / "javascript" / "langgraph"
 pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("langgraph client")]

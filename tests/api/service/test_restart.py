@@ -20,8 +20,8 @@ from graph.engine.requests import RunRequest
 from graph.ledger import now
 from graph.settings import Settings
 from tests.api.service.graphs import GRAPHS
-from tests.api.service.test_server import free_port
 from tests.factories import make_proposal
+from tests.ports import free_port
 from tools.messages import Principal
 
 pytestmark = pytest.mark.timeout(180)

@@ -18,6 +18,7 @@ from api.service.server import CannotListen, serve_home
 from api.service.settings import ServiceSettings
 from graph.settings import Settings
 from tests.commands import document, invoke, refusal, started
+from tests.ports import free_port
 
 
 @contextmanager
@@ -27,12 +28,6 @@ def served(home: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
         line = child.stdout.readline()
         assert line, child.stderr and child.stderr.read()
         yield child, json.loads(line)["url"]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_it_serves_until_told_to_stop_and_other_commands_are_sent_to_it(tmp_path: Path) -> None:

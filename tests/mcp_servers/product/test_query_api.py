@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ import pytest
 
 from mcp_servers.product.client import connect, http_target
 from mcp_servers.product.errors import ServerGone
+from tests.ports import free_port
 from tests.products import make_product
 from tools.product.descriptor import Descriptor
 
@@ -30,12 +30,6 @@ class Served(NamedTuple):
     http: httpx2.Client
     url: str
     descriptor: Descriptor
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def start(descriptor: Descriptor, port: int, **settings: str) -> subprocess.Popen[str]:
