@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from evals.results import BaselineResult, ScenarioResult
 from evals.statistics import Difference, Estimate, difference, share_of
+from evals.suites import SPENT
 
 COMPARED = ("rules", "random", "model", "unmeasured", "ungated")
 """Baselines that propose changes; `silent` and `forgetful` are counted otherwise."""
@@ -59,6 +60,13 @@ def leads(scenarios: Sequence[ScenarioResult]) -> Iterator[Lead]:
 
 
 def notes(scenarios: Sequence[ScenarioResult]) -> list[str]:
-    """Return what baselines could not do, each once."""
+    """Return what baselines could not do, and which test seeds prove nothing any more."""
     said = (f"{n}: {b.note}" for s in scenarios for n, b in s.baselines.items() if b.note)
-    return list(dict.fromkeys(said))
+    return [*dict.fromkeys(said), *_spent({s.seed for s in scenarios})]
+
+
+def _spent(seeds: set[int]) -> Iterator[str]:
+    known = sorted(seeds.intersection(SPENT))
+    if known:
+        listed = ", ".join(map(str, known))
+        yield f"test seeds that were looked at before Pillion was changed prove nothing: {listed}"

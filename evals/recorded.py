@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from evals.approvers import ORACLE, check_approver
 from evals.errors import NoResult
 from evals.results import Judged, ScenarioResult, SuiteResult
-from evals.suites import TEST_SEEDS, UNSEEN
+from evals.suites import SPENT, TEST_SEEDS
 from graph.decisions import RecordedDecision
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
@@ -23,7 +23,7 @@ def decisions_in(results: Iterable[SuiteResult], approver: str = ORACLE) -> list
     """
     check_approver(approver)
     scenarios = sorted((s for r in results for s in r.scenarios), key=lambda s: (s.seed, s.family))
-    unseen = [s.name for s in scenarios if min(UNSEEN) <= s.seed < TEST_SEEDS.stop]
+    unseen = [s.name for s in scenarios if s.seed in TEST_SEEDS and s.seed not in SPENT]
     if unseen:
         raise NoResult(f"{unseen[0]} has a test seed: nothing may learn from it.")
     found = [

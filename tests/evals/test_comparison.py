@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from evals.comparison import acceptance, harm, leads, notes, recall
 from evals.results import BaselineResult, ScenarioResult
+from evals.suites import SPENT, UNSEEN
 from tests.evals.factories import make_judged, make_scenario
 
 
@@ -31,3 +32,10 @@ def test_who_could_not_be_asked_has_no_recall_and_a_note() -> None:
     empty = make_scenario(known=("a",), baselines={"random": BaselineResult()})
     found = recall("random", [empty])
     assert found and found.value == 0
+
+
+def test_test_seeds_that_were_looked_at_are_named() -> None:
+    fresh, spent, dev = (make_scenario(seed=seed) for seed in (min(UNSEEN), min(SPENT), 2))
+    assert notes([fresh, dev]) == []
+    (said,) = notes([fresh, spent, spent, dev])
+    assert said.endswith(f"prove nothing: {min(SPENT)}")

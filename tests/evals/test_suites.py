@@ -6,13 +6,14 @@ from evals.approvers import check_approver
 from evals.errors import UnknownName
 from evals.options import check_baselines
 from evals.scenarios.families import described, families
-from evals.suites import DEV_SEEDS, TEST_SEEDS, places, suites
+from evals.suites import DEV_SEEDS, SPENT, TEST_SEEDS, places, suites
 
 
 def test_dev_and_test_seeds_are_separate_and_each_suite_keeps_to_its_own() -> None:
     assert not set(DEV_SEEDS) & set(TEST_SEEDS)
     found = suites()
     assert found["full"].allowed == TEST_SEEDS
+    assert not SPENT & set(found["full"].seeds)
     assert found["smoke"].allowed == found["dev"].allowed == DEV_SEEDS
     for suite in found.values():
         assert set(suite.seeds) <= set(suite.allowed)
