@@ -1,7 +1,8 @@
 """Who asks a product's queries: names drawn by lot, so that a bias towards some would show.
 
-A query log names nobody; the tap of a product server does. The names are noted as the tap notes
-them, before the advisor first looks.
+Only where the log names nobody: who is named asks for other things than the others, and a
+difference would show nothing. The names are noted as the tap notes them, before the advisor first
+looks.
 """
 
 from __future__ import annotations
@@ -20,22 +21,17 @@ AUTHORS = ("amara", "björn", "etl-service", "wei")
 
 
 def note_authors(workload: Path, seed: int) -> dict[str, str]:
-    """Draw an author for each text of a product's workload and return them by text."""
+    """Draw an author for each text of a workload that nobody is named for; return them by text."""
     rng = random.Random(seed)
     with closing(WorkloadStore(workload)) as store, store.transaction() as con:
-        texts = [sql for (sql,) in con.execute("SELECT sql FROM texts ORDER BY sql")]
+        unnamed = "SELECT sql FROM texts WHERE hash NOT IN (SELECT hash FROM callers) ORDER BY sql"
+        texts = [sql for (sql,) in con.execute(unnamed)]
         found = {sql: rng.choice(AUTHORS) for sql in texts}
         con.executemany(
-            "INSERT OR IGNORE INTO callers SELECT hash, ?, runs FROM texts WHERE sql = ?",
+            "INSERT INTO callers SELECT hash, ?, runs FROM texts WHERE sql = ?",
             [(author, sql) for sql, author in found.items()],
         )
     return found
-
-
-def runs_in(workload: Path) -> int:
-    """Return how many runs a product's workload holds."""
-    with closing(WorkloadStore(workload)) as store, store.transaction() as con:
-        return int(con.execute("SELECT coalesce(sum(runs), 0) FROM texts").fetchone()[0])
 
 
 def author_of(proposal: Proposal, authors: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""Whether acceptance depends on what it should not: size, kind, age of the log, who asks."""
+"""Whether acceptance depends on what it should not: size, kind, age, runs, who asks."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from evals.statistics import Estimate, differs, shares
 
 SIZES = ((10_000, "under 10 000 rows"), (100_000, "10 000 to 100 000 rows"))
 LARGE = "over 100 000 rows"
-AGES = ((300, "under 300 runs"), (1_000, "300 to 1 000 runs"))
-OLD = "over 1 000 runs"
+AGES = ((14, "under 2 weeks"), (45, "2 to 6 weeks"))
+OLD = "over 6 weeks"
+RUNS = ((300, "under 300 runs"), (1_000, "300 to 1 000 runs"))
+MANY = "over 1 000 runs"
 
 
 class Split(NamedTuple):
@@ -43,7 +45,11 @@ def _size(scenario: ScenarioResult, proposal: Judged) -> str:
 
 
 def _age(scenario: ScenarioResult, proposal: Judged) -> str:
-    return _bucket(scenario.log_runs or None, AGES, OLD)
+    return _bucket(scenario.log_days or None, AGES, OLD)
+
+
+def _runs(scenario: ScenarioResult, proposal: Judged) -> str:
+    return _bucket(scenario.log_runs or None, RUNS, MANY)
 
 
 def _bucket(value: int | None, bounds: Sequence[tuple[int, str]], above: str) -> str:
@@ -56,6 +62,7 @@ def _bucket(value: int | None, bounds: Sequence[tuple[int, str]], above: str) ->
 PROPERTIES: dict[str, Callable[[ScenarioResult, Judged], str]] = {
     "table size": _size,
     "kind": lambda scenario, proposal: proposal.kind,
-    "age of the log": _age,
+    "age of the product": _age,
+    "runs in the log": _runs,
     "author": lambda scenario, proposal: proposal.author,
 }

@@ -16,7 +16,7 @@ import anyio.to_thread
 import duckdb
 
 from evals.approvers import ORACLE, Answer, policies
-from evals.authors import note_authors, runs_in
+from evals.authors import note_authors
 from evals.baselines.ablations import refused_and_run_again, run_again
 from evals.baselines.asking import Asked
 from evals.effort import by_hand, with_pillion
@@ -24,6 +24,7 @@ from evals.exhaustive import beats, search_product
 from evals.homes import copied, decide, working
 from evals.ideas import IN_PLACE
 from evals.judging import Judgements, changes_of, given_of, judged_change, judged_offer
+from evals.logs import Recorded, recorded_in
 from evals.missing import found_among, superseded
 from evals.options import BaselineName, Options
 from evals.oracle.case import Judgement
@@ -69,7 +70,7 @@ class _Stage:
     superseded: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
     authors: dict[str, str] = field(default_factory=dict)
-    log_runs: int = 0
+    log: Recorded = Recorded(0, 0)
     baselines: dict[str, BaselineResult] = field(default_factory=dict)
     second_runs: dict[str, SecondRun] = field(default_factory=dict)
     with_pillion: Effort | None = None
@@ -140,7 +141,7 @@ async def _advance(stage: _Stage, folder: Path) -> None:
     options, scratch = stage.options, stage.scratch
     product = await register(stage.scenario, folder, scratch)
     stage.authors = note_authors(product.workload, stage.scenario.seed)
-    stage.log_runs = runs_in(product.workload)
+    stage.log = recorded_in(product.workload)
     fresh = copied(product, scratch / "fresh") if options.thorough else None
     judgements = Judgements(product, scratch)
     await _advise(stage, product, judgements)
@@ -335,7 +336,8 @@ def _result(stage: _Stage, failure: str, seconds: float) -> ScenarioResult:
         explained=bool(proposals or stage.notes or stage.trials),
         seconds=seconds,
         cpu_seconds=stage.cpu,
-        log_runs=stage.log_runs,
+        log_runs=stage.log.runs,
+        log_days=stage.log.days,
         second_runs=stage.second_runs,
         with_pillion=stage.with_pillion,
         by_hand=stage.by_hand,

@@ -198,6 +198,7 @@ async def judge_files(
         texts_before=texts_after(given, _asked(product)) if given else {},
         later_data=scenario.later_data,
         later_batches=scenario.later_batches,
+        consumers=tuple((c.name, sql) for c in scenario.consumers for sql in c.queries),
     )
     asked = scratch / "case.json"
     asked.write_text(case.model_dump_json(), encoding="utf-8")

@@ -123,6 +123,9 @@ class ScenarioResult(Result):
     """Of the advisor: finding, measuring, applying, verifying; without the oracle."""
     log_runs: int = 0
     """Runs in the log that the advisor saw; 0 in results of before."""
+    log_days: int = 0
+    """Days from its first run to its last, which is how old the product is to the advisor; 0 in
+    results of before."""
     second_runs: dict[str, SecondRun] = {}
     """After the acting approver's answers (`answered`), and after everything was refused, with the
     refusals known (`remembering`) and not (`forgetful`)."""

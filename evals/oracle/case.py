@@ -28,6 +28,8 @@ class Case(BaseModel):
     """The same of the product before, which may hold earlier changes already."""
     later_data: tuple[str, ...]
     later_batches: int
+    consumers: tuple[tuple[str, str], ...] = ()
+    """Names and queries of others who read the tables: answers count, times don't."""
 
 
 class Judgement(BaseModel):

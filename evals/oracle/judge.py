@@ -100,19 +100,27 @@ def measure(case: Case) -> timing.Timing:
 
 def _check_answers(case: Case, when: str) -> None:
     for sql, _ in case.later:
-        started = time.monotonic()
-        with _open(case.before) as con:
-            before = _original(con, sql)
-        patience = max(PATIENCE_SECONDS, PATIENCE * (time.monotonic() - started))
-        try:
-            with _open(case.after) as con, _ended_after(con, patience):
-                after = fetch(con, case.texts.get(sql, sql))
-        except duckdb.InterruptException as exc:
-            raise Harmful(f"a query had no end in {patience:.0f} s{when}: {_short(sql)}") from exc
-        except duckdb.Error as exc:
-            raise Harmful(f"a query fails{when}: {_short(sql)}: {_line(exc)}") from exc
-        if not same(sql, before, after):
-            raise Harmful(f"another answer{when}: {_short(sql)}")
+        _check_answer(case, sql, case.texts.get(sql, sql), when)
+    for name, sql in case.consumers:
+        # It reads the tables itself: no other text is put in the place of its own.
+        _check_answer(case, sql, sql, f" for the consumer {name}{when}")
+
+
+def _check_answer(case: Case, sql: str, text: str, when: str) -> None:
+    """Hold what the changed product answers to a text against the original's answer to a query."""
+    started = time.monotonic()
+    with _open(case.before) as con:
+        before = _original(con, sql)
+    patience = max(PATIENCE_SECONDS, PATIENCE * (time.monotonic() - started))
+    try:
+        with _open(case.after) as con, _ended_after(con, patience):
+            after = fetch(con, text)
+    except duckdb.InterruptException as exc:
+        raise Harmful(f"a query had no end in {patience:.0f} s{when}: {_short(sql)}") from exc
+    except duckdb.Error as exc:
+        raise Harmful(f"a query fails{when}: {_short(sql)}: {_line(exc)}") from exc
+    if not same(sql, before, after):
+        raise Harmful(f"another answer{when}: {_short(sql)}")
 
 
 @contextmanager

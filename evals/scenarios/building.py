@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import random
 import tempfile
 import time
@@ -14,12 +15,15 @@ from typing import Any
 import duckdb
 import yaml
 
-from evals.scenarios.scenario import Asked
+from evals.scenarios.scenario import Asked, Consumer
 from tools.demo.tpcgen import Benchmark, generate
 from tools.messages import quoted
 
-START = datetime(2026, 3, 1, 8)
-DAYS = 30
+END = datetime(2026, 3, 31, 8)
+"""Every log ends here: the later month comes after it."""
+MONTH = 30
+"""Days in which a query runs as often as it says."""
+FEWEST_DAYS, MOST_DAYS = 7, 90
 
 
 def write_database(directory: Path, family: str, statements: Iterable[str]) -> Path:
@@ -51,32 +55,42 @@ def write_generated(
         )
 
 
+def log_days(family: str, seed: int, fewest: int = FEWEST_DAYS, most: int = MOST_DAYS) -> int:
+    """Return how many days a product has been asked; one of a month is in the middle."""
+    drawn = random.Random(f"{family} {seed}").uniform(math.log(fewest), math.log(most))
+    return round(math.exp(drawn))
+
+
 def write_log(
     path: Path,
     database: Path,
     asked: Sequence[Asked],
     seed: int,
     writes: Sequence[Asked] = (),
-    days: Sequence[int] = range(DAYS),
+    days: Sequence[int] = (),
 ) -> Path:
-    """Write a month's log in which each query ran as often as it says, as slow as it is here.
+    """Write a log in which each query ran as often a month as it says, as slow as it is here.
 
-    A day that stands in `days` more than once is asked more than the others.
+    Its days are those of `log_days`, or `days`: one that stands there more than once is asked more
+    than the others.
     """
     rng = random.Random(seed)
     lines = []
+    days = days or range(log_days(database.stem, seed))
+    count = max(days) + 1
+    start = END - timedelta(days=count)
     with duckdb.connect(str(database), read_only=True) as con:
         took = {q.sql: _milliseconds(con, q.sql) for q in asked}
     for query in (*asked, *writes):
-        for _ in range(query.runs):
-            at = START + timedelta(
+        for _ in range(max(1, round(query.runs * count / MONTH))):
+            at = start + timedelta(
                 days=rng.choice(query.days or days), seconds=rng.randrange(36_000)
             )
             ms = round(took.get(query.sql, 1.0) * rng.uniform(0.9, 1.3), 3)
-            lines.append((at.isoformat(" "), ms, query.sql))
+            lines.append((at.isoformat(" "), ms, query.by, query.sql))
     with path.open("w", encoding="utf-8", newline="") as handle:
         writer = csv.writer(handle)
-        writer.writerow(("timestamp", "duration_ms", "sql"))
+        writer.writerow(("timestamp", "duration_ms", "user", "sql"))
         writer.writerows(sorted(lines))
     return path
 
@@ -87,8 +101,10 @@ def _milliseconds(con: duckdb.DuckDBPyConnection, sql: str) -> float:
     return (time.perf_counter() - started) * 1000
 
 
-def write_contract(path: Path, tables: Mapping[str, Mapping[str, Any]]) -> Path:
-    """Write an ODCS contract of tables and their columns' promises."""
+def write_contract(
+    path: Path, tables: Mapping[str, Mapping[str, Any]], consumers: Sequence[Consumer] = ()
+) -> Path:
+    """Write an ODCS contract of tables and their columns' promises, and of who reads them."""
     document = {
         "apiVersion": "v3.1.0",
         "kind": "DataContract",
@@ -98,13 +114,24 @@ def write_contract(path: Path, tables: Mapping[str, Mapping[str, Any]]) -> Path:
         "schema": [
             {
                 "name": table,
-                "properties": [{"name": name, **promise} for name, promise in columns.items()],
+                "properties": [
+                    {"name": name, **promise, **_readers(consumers, table, name)}
+                    for name, promise in columns.items()
+                ],
             }
             for table, columns in tables.items()
         ],
     }
     path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
     return path
+
+
+def _readers(consumers: Sequence[Consumer], table: str, column: str) -> dict[str, Any]:
+    """Name a column's consumers: ODCS has no word for them but a property of one's own."""
+    names = [c.name for c in consumers if column in c.reads.get(table, ())]
+    if not names:
+        return {}
+    return {"customProperties": [{"property": "consumers", "value": names}]}
 
 
 def rebuilt(table: str, order_by: str) -> tuple[str, ...]:

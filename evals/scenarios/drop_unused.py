@@ -5,11 +5,25 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from evals.scenarios.building import write_database, write_log
-from evals.scenarios.scenario import Asked, Best, Known, Scenario
+from evals.scenarios.building import write_contract, write_database, write_log
+from evals.scenarios.scenario import Asked, Best, Consumer, Known, Scenario
 
 FAMILY = "drop_unused"
 BATCHES = 100
+PROMISED = {
+    "id": {"logicalType": "integer"},
+    "code": {"logicalType": "integer"},
+    "depot": {"logicalType": "string"},
+    "grams": {"logicalType": "integer"},
+}
+CUSTOMS = Consumer(
+    "customs",
+    {"parcels": ("code", "depot", "grams")},
+    (
+        "SELECT code, grams FROM parcels WHERE grams > 89900 ORDER BY code, grams",
+        "SELECT count(DISTINCT code) AS n FROM parcels WHERE depot = 'depot 1'",
+    ),
+)
 
 
 def build(seed: int, directory: Path) -> Scenario:
@@ -34,19 +48,17 @@ def build(seed: int, directory: Path) -> Scenario:
     )
     codes = [rng.randrange(10**9) for _ in range(12)]
     asked = [_look_up(code, rng.randrange(60, 90)) for code in codes]
-    heavy = Asked(
-        f"SELECT depot, median(grams) AS mid FROM parcels WHERE grams > {rng.randrange(100, 5000)}"
-        " GROUP BY depot ORDER BY depot",
-        10,
-    )
-    writes = [Asked(load.format(salt=1), BATCHES)]
+    past, later = (_heavy(floor) for floor in rng.sample(range(100, 5000), 2))
+    writes = [Asked(load.format(salt=1), BATCHES, by="scanner")]
     return Scenario(
         family=FAMILY,
         seed=seed,
         expects="gain",
         database=database,
-        log=write_log(directory / "queries.csv", database, [*asked[:8], heavy], seed, writes),
-        later=(*asked[8:], heavy),
+        log=write_log(directory / "queries.csv", database, [*asked[:8], past], seed, writes),
+        contract=write_contract(directory / "given.odcs.yaml", {"parcels": PROMISED}, [CUSTOMS]),
+        consumers=(CUSTOMS,),
+        later=(*asked[8:], later),
         later_data=(load.format(salt=2),),
         later_batches=BATCHES,
         known=(
@@ -58,4 +70,15 @@ def build(seed: int, directory: Path) -> Scenario:
 
 
 def _look_up(code: int, runs: int) -> Asked:
-    return Asked(f"SELECT id, depot FROM parcels WHERE code = {code} ORDER BY id", runs)
+    return Asked(
+        f"SELECT id, depot FROM parcels WHERE code = {code} ORDER BY id", runs, by="counter"
+    )
+
+
+def _heavy(floor: int) -> Asked:
+    return Asked(
+        f"SELECT depot, median(grams) AS mid FROM parcels WHERE grams > {floor}"
+        " GROUP BY depot ORDER BY depot",
+        10,
+        by="planning",
+    )

@@ -5,12 +5,37 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from evals.scenarios.building import rebuilt, retyped, write_database, write_log
-from evals.scenarios.scenario import Asked, Best, Known, Scenario
+from evals.scenarios.building import (
+    MONTH,
+    log_days,
+    rebuilt,
+    retyped,
+    write_contract,
+    write_database,
+    write_log,
+)
+from evals.scenarios.scenario import Asked, Best, Consumer, Known, Scenario
 
 FAMILY = "event_log"
 DAYS = 56
 TIME = "CAST(seen AS TIMESTAMP)"
+PROMISED = {
+    "id": {"logicalType": "integer"},
+    "seen": {"logicalType": "timestamp"},
+    "visitor": {"logicalType": "integer"},
+    "kind": {"logicalType": "string"},
+    "page": {"logicalType": "string"},
+}
+ADVERTISING = Consumer(
+    "advertising",
+    {"events": ("visitor", "seen", "kind", "page")},
+    (
+        f"SELECT visitor, max({TIME}) AS newest FROM events WHERE kind = 'pay' AND visitor < 50"
+        " GROUP BY visitor ORDER BY visitor",
+        "SELECT page, count(*) AS n FROM events WHERE kind <> 'view' AND page LIKE 'page 1%'"
+        " GROUP BY page ORDER BY page",
+    ),
+)
 
 
 def build(seed: int, directory: Path) -> Scenario:
@@ -27,7 +52,9 @@ def build(seed: int, directory: Path) -> Scenario:
         seed=seed,
         expects="gain",
         database=database,
-        log=write_log(directory / "queries.csv", database, past, seed),
+        log=write_log(directory / "queries.csv", database, past, seed, days=_days(seed)),
+        contract=write_contract(directory / "given.odcs.yaml", {"events": PROMISED}, [ADVERTISING]),
+        consumers=(ADVERTISING,),
         later=tuple(later),
         later_data=(
             "INSERT INTO events SELECT 9000000 + i, strftime(TIMESTAMP '2026-03-01'"
@@ -38,6 +65,11 @@ def build(seed: int, directory: Path) -> Scenario:
         known=(Known(("change_type",), "events", "seen"),),
         best=Best((retyped("events", "seen", "TIMESTAMP"), *rebuilt("events", "seen"))),
     )
+
+
+def _days(seed: int) -> range:
+    """Return the log's days: at most a month, for a day is asked for when it is over."""
+    return range(log_days(FAMILY, seed, most=MONTH))
 
 
 def _events(seed: int, rows: int, visitors: int) -> str:
@@ -73,4 +105,8 @@ def _ask(rng: random.Random, day: int) -> tuple[Asked, Asked, Asked]:
         " GROUP BY page ORDER BY n DESC, page LIMIT 10"
     )
     sessions_runs, funnel_runs, top_runs = (rng.randrange(10, 30) for _ in range(3))
-    return Asked(sessions, sessions_runs), Asked(funnel, funnel_runs), Asked(top, top_runs)
+    return (
+        Asked(sessions, sessions_runs, by="growth"),
+        Asked(funnel, funnel_runs, by="growth"),
+        Asked(top, top_runs, by="editors"),
+    )

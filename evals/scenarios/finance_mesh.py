@@ -7,18 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from evals.scenarios.building import (
-    DAYS,
+    MONTH,
+    log_days,
     rebuilt,
     retyped,
     write_contract,
     write_database,
     write_log,
 )
-from evals.scenarios.scenario import Asked, Best, Known, Scenario
+from evals.scenarios.scenario import Asked, Best, Consumer, Known, Scenario
 
 FAMILY = "finance_mesh"
-QUARTER_END = (*range(DAYS), *(d for d in range(DAYS - 5, DAYS) for _ in range(9)))
-"""The log's days: the last five are asked ten times as much as the others."""
 BOOKINGS = 30
 """Nightly loads a month."""
 TEXT: dict[str, object] = {"logicalType": "string"}
@@ -35,6 +34,28 @@ PROMISED: dict[str, dict[str, dict[str, object]]] = {
 }
 
 
+REGULATOR = Consumer(
+    "regulator",
+    {"projects": ("code", "country"), "drawdowns": ("project", "booked", "amount")},
+    (
+        "SELECT country, sum(amount) AS total FROM drawdowns JOIN projects ON code = project"
+        " WHERE booked >= DATE '2026-01-01' GROUP BY country ORDER BY country",
+        "SELECT code, left(code, 4) AS portfolio FROM projects WHERE code LIKE '0000%'"
+        " ORDER BY code",
+    ),
+)
+RISK_DESK = Consumer(
+    "risk-desk",
+    {"tranches": ("project", "committed"), "risk_assessments": ("project", "assessed")},
+    (
+        "SELECT project, max(CAST(assessed AS DATE)) AS newest FROM risk_assessments"
+        " WHERE project LIKE '0001%' GROUP BY project ORDER BY project",
+        "SELECT project, sum(committed) AS committed FROM tranches WHERE project < '000100'"
+        " GROUP BY project ORDER BY project",
+    ),
+)
+
+
 def build(seed: int, directory: Path) -> Scenario:
     """Make the product; draw-downs by date and the assessments' day as a DATE are known gains.
 
@@ -45,14 +66,15 @@ def build(seed: int, directory: Path) -> Scenario:
     database = write_database(directory, FAMILY, _tables(rng, seed))
     past, later = (tuple(_asked(rng)) for _ in range(2))
     booking = _booking(rng)
-    writes = [Asked(statement, BOOKINGS) for statement in booking]
+    writes = [Asked(statement, BOOKINGS, by="servicer") for statement in booking]
     return Scenario(
         family=FAMILY,
         seed=seed,
         expects="gain",
         database=database,
-        log=write_log(directory / "queries.csv", database, past, seed, writes, QUARTER_END),
-        contract=write_contract(directory / "given.odcs.yaml", PROMISED),
+        log=write_log(directory / "queries.csv", database, past, seed, writes, _days(seed)),
+        contract=write_contract(directory / "given.odcs.yaml", PROMISED, [REGULATOR, RISK_DESK]),
+        consumers=(REGULATOR, RISK_DESK),
         later=later,
         later_data=booking,
         later_batches=BOOKINGS,
@@ -64,6 +86,12 @@ def build(seed: int, directory: Path) -> Scenario:
             (*rebuilt("drawdowns", "drawn"), retyped("risk_assessments", "assessed", "DATE"))
         ),
     )
+
+
+def _days(seed: int) -> list[int]:
+    """Return the log's days: the quarter's last five are asked ten times as much as the others."""
+    count = log_days(FAMILY, seed, fewest=MONTH)
+    return [*range(count), *(day for day in range(count - 5, count) for _ in range(9))]
 
 
 def _tables(rng: random.Random, seed: int) -> Iterator[str]:
@@ -114,22 +142,26 @@ def _asked(rng: random.Random) -> Iterator[Asked]:
             "SELECT sector, count(*) AS n, sum(amount) AS total FROM drawdowns"
             f" JOIN projects ON code = project WHERE {within} GROUP BY sector ORDER BY sector",
             rng.randrange(60, 90),
+            by="treasury",
         )
         yield Asked(
             "SELECT drawn, count(*) AS n, sum(amount) AS total, max(booked - drawn) AS latest"
             f" FROM drawdowns WHERE {within} GROUP BY drawn ORDER BY drawn",
             rng.randrange(60, 90),
+            by="servicing",
         )
         yield Asked(
             "SELECT rating, count(*) AS n, avg(default_share * loss_share) AS expected_loss"
             f" FROM risk_assessments WHERE CAST(assessed AS DATE) >= {begin}"
             " GROUP BY rating ORDER BY rating",
             rng.randrange(60, 90),
+            by="risk-desk",
         )
         yield Asked(
             "SELECT name, drawn, booked, amount FROM drawdowns JOIN projects ON code = project"
             f" WHERE project = '{rng.randrange(1500):06}' ORDER BY drawn, id",
             rng.randrange(5, 15),
+            by="servicing",
         )
     yield Asked(
         "SELECT country, kind, sum(committed * default_share * loss_share) AS expected_loss"
@@ -138,6 +170,7 @@ def _asked(rng: random.Random) -> Iterator[Asked]:
         " JOIN tranches t ON t.project = r.project JOIN projects ON code = t.project"
         " WHERE age = 1 GROUP BY country, kind ORDER BY country, kind",
         rng.randrange(10, 20),
+        by="risk-desk",
     )
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import duckdb
 
-from evals.scenarios.building import retyped, write_log
-from evals.scenarios.scenario import Asked, Best, Known, Scenario
+from evals.scenarios.building import retyped, write_contract, write_log
+from evals.scenarios.scenario import Asked, Best, Consumer, Known, Scenario
 from tools.demo.flights import build_flights, queries
 
 FAMILY = "flights"
@@ -51,6 +51,21 @@ FEED = {
 }
 """Next year's first flights, some of them cancelled."""
 
+STATED = dict.fromkeys(("carrier", "tailnum", "origin", "dest", "dep_delay"), "string") | {
+    "time_hour": "timestamp"
+}
+"""What the contract says of the flights; their other columns are whole numbers where there are."""
+CLAIMS = Consumer(
+    "claims",
+    {"flights": ("carrier", "tailnum", "dep_delay", "time_hour")},
+    (
+        "SELECT carrier, count(*) AS cancelled FROM flights WHERE dep_delay = 'NA'"
+        " GROUP BY carrier ORDER BY carrier",
+        "SELECT tailnum, count(*) AS n FROM flights WHERE CAST(time_hour AS TIMESTAMP)"
+        " >= TIMESTAMP '2013-12-20' AND dep_delay LIKE '___' GROUP BY tailnum ORDER BY tailnum",
+    ),
+)
+
 
 def build(seed: int, directory: Path) -> Scenario:
     """Make the product; the time as a TIMESTAMP is the known gain, delays have to stay text."""
@@ -75,11 +90,24 @@ def build(seed: int, directory: Path) -> Scenario:
         expects="gain",
         database=database,
         log=write_log(directory / "queries.csv", database, past, seed),
+        contract=write_contract(directory / "given.odcs.yaml", _promised(database), [CLAIMS]),
+        consumers=(CLAIMS,),
         later=later,
         later_data=(f"INSERT INTO flights BY NAME SELECT {feed} FROM range(400) AS r(i)",),
         known=(Known(("change_type",), "flights", "time_hour"),),
         best=Best(tuple(retyped("flights", name, to) for name, to in WHOLE.items())),
     )
+
+
+def _promised(database: Path) -> dict[str, dict[str, dict[str, str]]]:
+    """Promise all columns by name, and of the flights what they hold."""
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    with duckdb.connect(str(database), read_only=True) as con:
+        columns = con.execute("SELECT table_name, column_name FROM duckdb_columns()").fetchall()
+    for table, column in columns:
+        stated = STATED.get(column, "integer") if table == "flights" else ""
+        found.setdefault(table, {})[column] = {"logicalType": stated} if stated else {}
+    return found
 
 
 def _asked(rng: random.Random, live: Collection[str], others: Collection[str]) -> Iterator[Asked]:
@@ -90,6 +118,6 @@ def _asked(rng: random.Random, live: Collection[str], others: Collection[str]) -
         sql = texts[name]
         for old, back in (("12-24", 7), ("12-30", 1), ("12-31", 0), ("12-01", 30), ("10-01", 91)):
             sql = sql.replace(f"2013-{old}", (day - timedelta(days=back)).isoformat())
-        yield Asked(sql, rng.randrange(200, 360))
+        yield Asked(sql, rng.randrange(200, 360), by="operations")
     for name in others:
-        yield Asked(texts[name], rng.randrange(20, 90))
+        yield Asked(texts[name], rng.randrange(20, 90), by="reports")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from evals.scenarios.building import DAYS, write_database, write_log
+from evals.scenarios.building import log_days, write_database, write_log
 from evals.scenarios.scenario import Asked, Best, Known, Scenario
 
 FAMILY = "given_up"
 WEEKLY = "SELECT depot, sum(quantity) AS total FROM stock GROUP BY depot ORDER BY depot"
-NEWEST = "SELECT max(id) AS newest FROM stock"
+FEWEST_DAYS = 28
+"""A log of fewer does not tell a weekly report from one that was given up."""
 DAILY = "SELECT shop, sum(quantity) AS total FROM lines GROUP BY shop ORDER BY shop"
 
 
@@ -28,16 +29,20 @@ def build(seed: int, directory: Path) -> Scenario:
             for table, place in (("stock", "depot"), ("lines", "shop"))
         ],
     )
-    weekly = Asked(WEEKLY, rng.randrange(60, 90), range(rng.randrange(1, 7), DAYS, 7))
-    daily = Asked(DAILY, rng.randrange(300, 500), range(rng.randrange(15, 20)))
-    always = Asked(NEWEST, rng.randrange(90, 150))
+    days = log_days(FAMILY, seed, fewest=FEWEST_DAYS)
+    weekly = Asked(WEEKLY, rng.randrange(60, 90), range(rng.randrange(1, 7), days, 7))
+    # Silence says nothing once it is longer than the time in which the report was asked.
+    daily = Asked(DAILY, rng.randrange(300, 500), range(int(days * rng.uniform(0.54, 0.64))))
+    past, later = ([_newest(rng, rows) for _ in range(3)] for _ in range(2))
     return Scenario(
         family=FAMILY,
         seed=seed,
         expects="gain",
         database=database,
-        log=write_log(directory / "queries.csv", database, [weekly, daily, always], seed),
-        later=(weekly, always),
+        log=write_log(
+            directory / "queries.csv", database, [weekly, daily, *past], seed, days=range(days)
+        ),
+        later=(weekly, *later),
         later_data=("INSERT INTO stock SELECT 900000 + i, 'depot 1', i FROM range(300) AS r(i)",),
         known=(Known(("create_summary",), "stock"),),
         best=Best(
@@ -45,3 +50,10 @@ def build(seed: int, directory: Path) -> Scenario:
             ((WEEKLY, "SELECT * FROM by_depot ORDER BY depot"),),
         ),
     )
+
+
+def _newest(rng: random.Random, rows: int) -> Asked:
+    """Ask for what arrived since a number: the rows lie in order of theirs."""
+    since = rows - rng.randrange(100, 20_000)
+    sql = f"SELECT count(*) AS arrived, max(id) AS newest FROM stock WHERE id > {since}"
+    return Asked(sql, rng.randrange(30, 50))

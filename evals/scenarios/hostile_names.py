@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 from evals.scenarios.building import retyped, write_database, write_log
@@ -32,28 +33,32 @@ def build(seed: int, directory: Path) -> Scenario:
             f"COMMENT ON COLUMN {table}.{amount} IS '{ORDER}'",
         ],
     )
-    asked = [
-        Asked(
-            f"SELECT count(*) AS n, sum(CAST({amount} AS BIGINT)) AS total FROM {table}"
-            f" /* {ORDER} */ WHERE CAST({amount} AS BIGINT) > {rng.randrange(2000, 6000)}",
-            rng.randrange(100, 250),
-        ),
-        Asked(
-            f"SELECT max(CAST({amount} AS BIGINT)) AS top FROM {table} WHERE {group} <> '{ORDER}'",
-            rng.randrange(100, 250),
-        ),
-    ]
+    past, later = (tuple(_asked(rng)) for _ in range(2))
     return Scenario(
         family=FAMILY,
         seed=seed,
         expects="gain",
         database=database,
-        log=write_log(directory / "queries.csv", database, asked, seed),
-        later=tuple(asked),
+        log=write_log(directory / "queries.csv", database, past, seed),
+        later=later,
         later_data=(
             f"INSERT INTO {table} SELECT 900000 + i, CAST(i AS VARCHAR), '{ORDER}'"
             " FROM range(300) AS r(i)",
         ),
         known=(Known(("change_type",), TABLE, AMOUNT),),
         best=Best((retyped(TABLE, AMOUNT, "BIGINT"),)),
+    )
+
+
+def _asked(rng: random.Random) -> Iterator[Asked]:
+    table, amount, group = quoted(TABLE), quoted(AMOUNT), quoted(GROUP)
+    for floor in rng.sample(range(2000, 6000), 2):
+        yield Asked(
+            f"SELECT count(*) AS n, sum(CAST({amount} AS BIGINT)) AS total FROM {table}"
+            f" /* {ORDER} */ WHERE CAST({amount} AS BIGINT) > {floor}",
+            rng.randrange(50, 125),
+        )
+    yield Asked(
+        f"SELECT max(CAST({amount} AS BIGINT)) AS top FROM {table} WHERE {group} <> '{ORDER}'",
+        rng.randrange(100, 250),
     )

@@ -10,6 +10,7 @@ from evals.scenarios.scenario import Asked, Scenario
 
 FAMILY = "insert_heavy"
 BATCHES = 2000
+TOTALS = "SELECT source, sum(size) AS total FROM events GROUP BY source ORDER BY source"
 
 
 def build(seed: int, directory: Path) -> Scenario:
@@ -29,18 +30,20 @@ def build(seed: int, directory: Path) -> Scenario:
         f"INSERT INTO events SELECT 900000 + i, 's' || (i % {sources}), i, 't' || i"
         " FROM range(200) AS r(i)"
     )
-    asked = [
-        Asked("SELECT source, sum(size) AS total FROM events GROUP BY source ORDER BY source", 20),
-        Asked(f"SELECT id FROM events WHERE token = '{rng.randrange(10**15)}'", 20),
-    ]
+    totals = Asked(TOTALS, 20)
+    past, later = ((totals, *(_look_up(rng) for _ in range(4))) for _ in range(2))
     writes = [Asked(batch, BATCHES)]
     return Scenario(
         family=FAMILY,
         seed=seed,
         expects="trap",
         database=database,
-        log=write_log(directory / "queries.csv", database, asked, seed, writes),
-        later=tuple(asked),
+        log=write_log(directory / "queries.csv", database, past, seed, writes),
+        later=later,
         later_data=(batch,),
         later_batches=BATCHES,
     )
+
+
+def _look_up(rng: random.Random) -> Asked:
+    return Asked(f"SELECT id FROM events WHERE token = '{rng.randrange(10**15)}'", 5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 from evals.scenarios.building import write_database, write_log
@@ -23,27 +24,30 @@ def build(seed: int, directory: Path) -> Scenario:
             f" CAST(hash(i, {seed}, 1) % 800 AS VARCHAR) AS level FROM range({rows}) AS r(i)"
         ],
     )
-    asked = [
-        Asked(
-            "SELECT gauge, max(TRY_CAST(level AS INTEGER)) AS top FROM gauges"
-            " GROUP BY gauge ORDER BY gauge",
-            rng.randrange(80, 200),
-        ),
-        Asked(
-            "SELECT count(*) AS n FROM gauges"
-            f" WHERE TRY_CAST(level AS INTEGER) > {rng.randrange(300, 700)}",
-            rng.randrange(80, 200),
-        ),
-    ]
+    floors = rng.sample(range(300, 700), 4)
+    past, later = (tuple(_asked(rng, chosen)) for chosen in (floors[:2], floors[2:]))
     return Scenario(
         family=FAMILY,
         seed=seed,
         expects="trap",
         database=database,
-        log=write_log(directory / "queries.csv", database, asked, seed),
-        later=tuple(asked),
+        log=write_log(directory / "queries.csv", database, past, seed),
+        later=later,
         later_data=(
             "INSERT INTO gauges SELECT 900000 + i, 'g1', CASE WHEN i % 3 = 0 THEN 'out of order'"
             " ELSE CAST(i AS VARCHAR) END FROM range(300) AS r(i)",
         ),
     )
+
+
+def _asked(rng: random.Random, floors: list[int]) -> Iterator[Asked]:
+    yield Asked(
+        "SELECT gauge, max(TRY_CAST(level AS INTEGER)) AS top FROM gauges"
+        " GROUP BY gauge ORDER BY gauge",
+        rng.randrange(80, 200),
+    )
+    for floor in floors:
+        yield Asked(
+            f"SELECT count(*) AS n FROM gauges WHERE TRY_CAST(level AS INTEGER) > {floor}",
+            rng.randrange(40, 100),
+        )

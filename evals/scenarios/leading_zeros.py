@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 from evals.scenarios.building import write_contract, write_database, write_log
-from evals.scenarios.scenario import Asked, Scenario
+from evals.scenarios.scenario import Asked, Consumer, Scenario
 
 FAMILY = "leading_zeros"
+PROMISED = {
+    "id": {"logicalType": "integer"},
+    "code": {"logicalType": "string", "required": True},
+    "weight": {"logicalType": "integer"},
+}
+CARRIER = Consumer(
+    "carrier",
+    {"parcels": ("id", "code", "weight")},
+    (
+        "SELECT id, left(code, 2) AS district FROM parcels WHERE id % 5000 = 1 ORDER BY id",
+        "SELECT count(*) AS n, sum(weight) AS weight FROM parcels WHERE code LIKE '0%'",
+    ),
+)
 
 
 def build(seed: int, directory: Path) -> Scenario:
@@ -26,30 +40,31 @@ def build(seed: int, directory: Path) -> Scenario:
             f" FROM range({rows}) AS r(i))"
         ],
     )
-    low = rng.randrange(10_000, 50_000)
-    asked = [
-        Asked(
-            "SELECT count(*) AS n, max(weight) AS top FROM parcels"
-            f" WHERE CAST(code AS INTEGER) BETWEEN {low} AND {low + 9000}",
-            rng.randrange(100, 200),
-        ),
-        Asked(
-            f"SELECT id, code FROM parcels WHERE id BETWEEN {low} AND {low + 20} ORDER BY id",
-            rng.randrange(50, 100),
-        ),
-    ]
-    promised = {
-        "id": {"logicalType": "integer"},
-        "code": {"logicalType": "string", "required": True},
-        "weight": {"logicalType": "integer"},
-    }
+    past, later = (tuple(_asked(rng)) for _ in range(2))
     return Scenario(
         family=FAMILY,
         seed=seed,
         expects="trap",
         database=database,
-        log=write_log(directory / "queries.csv", database, asked, seed),
-        contract=write_contract(directory / "given.odcs.yaml", {"parcels": promised}),
-        later=(*asked, Asked("SELECT code FROM parcels WHERE id >= 900000 ORDER BY id", 10)),
+        log=write_log(directory / "queries.csv", database, past, seed),
+        contract=write_contract(directory / "given.odcs.yaml", {"parcels": PROMISED}, [CARRIER]),
+        consumers=(CARRIER,),
+        later=(*later, Asked("SELECT code FROM parcels WHERE id >= 900000 ORDER BY id", 10)),
         later_data=("INSERT INTO parcels VALUES (900001, '00712', 5), (900002, '01099', 7)",),
     )
+
+
+def _asked(rng: random.Random) -> Iterator[Asked]:
+    for _ in range(2):
+        low = rng.randrange(10_000, 50_000)
+        yield Asked(
+            "SELECT count(*) AS n, max(weight) AS top FROM parcels"
+            f" WHERE CAST(code AS INTEGER) BETWEEN {low} AND {low + 9000}",
+            rng.randrange(50, 100),
+            by="sorting",
+        )
+        yield Asked(
+            f"SELECT id, code FROM parcels WHERE id BETWEEN {low} AND {low + 20} ORDER BY id",
+            rng.randrange(25, 50),
+            by="counter",
+        )

@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 
 from evals.scenarios.building import write_contract, write_database, write_log
-from evals.scenarios.scenario import Asked, Scenario
+from evals.scenarios.scenario import Asked, Consumer, Scenario
 
 FAMILY = "promised_unused"
 PROMISED = {
@@ -15,6 +15,15 @@ PROMISED = {
     "amount": {"logicalType": "integer"},
     "audit_code": {"logicalType": "string", "required": True},
 }
+AUDITORS = Consumer(
+    "auditors",
+    {"payments": ("id", "branch", "audit_code")},
+    (
+        "SELECT branch, audit_code, count(*) AS n FROM payments WHERE audit_code LIKE 'a-77%'"
+        " GROUP BY branch, audit_code ORDER BY branch, audit_code",
+        "SELECT id FROM payments WHERE audit_code = 'z' ORDER BY id",
+    ),
+)
 
 
 def build(seed: int, directory: Path) -> Scenario:
@@ -34,8 +43,9 @@ def build(seed: int, directory: Path) -> Scenario:
         Asked(
             f"SELECT median(amount) AS mid FROM payments WHERE amount > {floor} AND id % 3 = 0",
             rng.randrange(90, 150),
+            by="branch-desk",
         )
-        for floor in rng.sample(range(100, 8000), 6)
+        for floor in rng.sample(range(100, 8000), 12)
     ]
     audit = Asked(
         "SELECT audit_code, count(*) AS n FROM payments GROUP BY audit_code"
@@ -47,9 +57,10 @@ def build(seed: int, directory: Path) -> Scenario:
         seed=seed,
         expects="trap",
         database=database,
-        log=write_log(directory / "queries.csv", database, asked, seed),
-        contract=write_contract(directory / "given.odcs.yaml", {"payments": PROMISED}),
-        later=(*asked, audit),
+        log=write_log(directory / "queries.csv", database, asked[:6], seed),
+        contract=write_contract(directory / "given.odcs.yaml", {"payments": PROMISED}, [AUDITORS]),
+        consumers=(AUDITORS,),
+        later=(*asked[6:], audit),
         later_data=(
             "INSERT INTO payments VALUES (900001, 'b1', 5, 'a-1'), (900002, 'b2', 6, 'z')",
         ),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from datetime import date, timedelta
 from pathlib import Path
 
 from evals.scenarios.building import retyped, write_database, write_log
@@ -26,30 +28,14 @@ def build(seed: int, directory: Path) -> Scenario:
             f" FROM range({rows}) AS r(i)"
         ],
     )
-    asked = [
-        Asked(
-            "SELECT place, sum(CAST(amount AS BIGINT)) AS total FROM readings"
-            " GROUP BY place ORDER BY place",
-            rng.randrange(100, 200),
-        ),
-        Asked(
-            "SELECT count(*) AS n, max(CAST(amount AS BIGINT)) AS top FROM readings"
-            f" WHERE CAST(taken AS DATE) >= DATE '2025-{rng.randrange(1, 9):02}-01'",
-            rng.randrange(100, 200),
-        ),
-        Asked(
-            "SELECT avg(CAST(amount AS BIGINT)) AS mean FROM readings"
-            f" WHERE CAST(amount AS BIGINT) > {rng.randrange(1000, 4000)}",
-            rng.randrange(50, 100),
-        ),
-    ]
+    past, later = (tuple(_asked(rng)) for _ in range(2))
     return Scenario(
         family=FAMILY,
         seed=seed,
         expects="gain",
         database=database,
-        log=write_log(directory / "queries.csv", database, asked, seed),
-        later=tuple(asked),
+        log=write_log(directory / "queries.csv", database, past, seed),
+        later=later,
         later_data=(
             "INSERT INTO readings SELECT 900000 + i, CAST(i * 3 AS VARCHAR), '2026-04-0'"
             " || (1 + i % 9), 'place 1' FROM range(500) AS r(i)",
@@ -60,3 +46,23 @@ def build(seed: int, directory: Path) -> Scenario:
         ),
         best=Best((retyped("readings", "amount", "BIGINT"), retyped("readings", "taken", "DATE"))),
     )
+
+
+def _asked(rng: random.Random) -> Iterator[Asked]:
+    """Return a month's queries: of all places, since two days, and above two amounts."""
+    yield Asked(
+        "SELECT place, sum(CAST(amount AS BIGINT)) AS total FROM readings"
+        " GROUP BY place ORDER BY place",
+        rng.randrange(100, 200),
+    )
+    for _ in range(2):
+        yield Asked(
+            "SELECT count(*) AS n, max(CAST(amount AS BIGINT)) AS top FROM readings WHERE"
+            f" CAST(taken AS DATE) >= DATE '{date(2025, 1, 1) + timedelta(rng.randrange(240))}'",
+            rng.randrange(50, 100),
+        )
+        yield Asked(
+            "SELECT avg(CAST(amount AS BIGINT)) AS mean FROM readings"
+            f" WHERE CAST(amount AS BIGINT) > {rng.randrange(1000, 4000)}",
+            rng.randrange(25, 50),
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import date, timedelta
 from pathlib import Path
 
 from evals.scenarios.building import write_database, write_log
@@ -13,6 +14,8 @@ BY_REGION = (
     "SELECT region, count(*) AS n, sum(amount) AS total FROM sales GROUP BY region ORDER BY region"
 )
 BY_DAY = "SELECT sold, sum(amount) AS total FROM sales GROUP BY sold ORDER BY sold"
+FIRST = date(2025, 1, 1)
+DAYS = 90
 
 
 def build(seed: int, directory: Path) -> Scenario:
@@ -24,18 +27,26 @@ def build(seed: int, directory: Path) -> Scenario:
         FAMILY,
         [
             f"CREATE TABLE sales AS SELECT i AS id, 'r' || (hash(i, {seed}) % {regions}) AS region,"
-            f" DATE '2025-01-01' + CAST(hash(i, {seed}, 1) % 90 AS INTEGER) AS sold,"
+            f" DATE '{FIRST}' + CAST(hash(i, {seed}, 1) % {DAYS} AS INTEGER) AS sold,"
             f" CAST(hash(i, {seed}, 2) % 10000 AS BIGINT) AS amount FROM range({rows}) AS r(i)"
         ],
     )
-    asked = [Asked(BY_REGION, rng.randrange(200, 400)), Asked(BY_DAY, rng.randrange(100, 200))]
+    days = [FIRST + timedelta(d) for d in rng.sample(range(DAYS - 14), 4)]
+    past, later = (
+        [
+            Asked(BY_REGION, rng.randrange(200, 400)),
+            Asked(BY_DAY, rng.randrange(100, 200)),
+            *(Asked(_since(day), rng.randrange(20, 40)) for day in since),
+        ]
+        for since in (days[:2], days[2:])
+    )
     return Scenario(
         family=FAMILY,
         seed=seed,
         expects="gain",
         database=database,
-        log=write_log(directory / "queries.csv", database, asked, seed),
-        later=tuple(asked),
+        log=write_log(directory / "queries.csv", database, past, seed),
+        later=tuple(later),
         later_data=(
             "INSERT INTO sales SELECT 900000 + i, 'r' || (i % 7), DATE '2025-04-01', i"
             " FROM range(300) AS r(i)",
@@ -46,6 +57,15 @@ def build(seed: int, directory: Path) -> Scenario:
             (
                 (BY_REGION, "SELECT * FROM by_region ORDER BY region"),
                 (BY_DAY, "SELECT * FROM by_day ORDER BY sold"),
+                *((_since(day), _kept_since(day)) for day in days[2:]),
             ),
         ),
     )
+
+
+def _since(day: date) -> str:
+    return BY_DAY.replace(" GROUP", f" WHERE sold >= DATE '{day}' GROUP")
+
+
+def _kept_since(day: date) -> str:
+    return f"SELECT * FROM by_day WHERE sold >= DATE '{day}' ORDER BY sold"

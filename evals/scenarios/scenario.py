@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -16,12 +16,24 @@ class ScenarioFailed(Exception):
 
 
 class Asked(NamedTuple):
-    """A query and how often it ran."""
+    """A query and how often it runs in a month."""
 
     sql: str
     runs: int
     days: Sequence[int] = ()
     """The log's days on which it did; all where empty."""
+    by: str = ""
+    """Who the log says it was; nobody where empty."""
+
+
+class Consumer(NamedTuple):
+    """Another product or team that reads this one past its log."""
+
+    name: str
+    reads: Mapping[str, Sequence[str]]
+    """Columns by table: all that the advisor can know of it, since the contract says so."""
+    queries: tuple[str, ...]
+    """How it reads them, which nobody was told; each has to be answered as before."""
 
 
 class Known(NamedTuple):
@@ -73,3 +85,4 @@ class Scenario:
     contract: Path | None = None
     known: tuple[Known, ...] = ()
     best: Best | None = None
+    consumers: tuple[Consumer, ...] = ()

@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 
 from evals.scenarios.building import rebuilt, write_contract, write_database, write_log
-from evals.scenarios.scenario import Asked, Best, Known, Scenario
+from evals.scenarios.scenario import Asked, Best, Consumer, Known, Scenario
 
 FAMILY = "star_schema"
 DAYS = 720
@@ -21,20 +21,30 @@ PROMISED = {
     "cents": {"logicalType": "integer"},
 }
 
+PLANNING = Consumer(
+    "planning",
+    {"sales": ("date_id", "store_id", "cents")},
+    (
+        "SELECT store_id, date_id // 7 AS week, sum(cents) AS total FROM sales"
+        " WHERE date_id >= 700 GROUP BY ALL ORDER BY ALL",
+        "SELECT max(date_id) AS newest, count(DISTINCT store_id) AS stores FROM sales",
+    ),
+)
+
 
 def build(seed: int, directory: Path) -> Scenario:
     """Make the product; a summary of the totals and facts in order of time are the known gains."""
     rng = random.Random(seed)
     rows, stores = rng.randrange(300_000, 350_000), rng.randrange(20, 60)
     database = write_database(directory, FAMILY, _tables(seed, rows, stores))
-    totals = Asked(TOTALS, rng.randrange(300, 400))
+    totals = Asked(TOTALS, rng.randrange(300, 400), by="store-board")
     past = [q for month in rng.sample(range(18), 4) for q in _month(rng, month)]
     later = [q for month in rng.sample(range(18, 24), 4) for q in _month(rng, month)]
     load = (
         f"INSERT INTO sales SELECT 9000000 + i, {DAYS - 1}, i % 400, i % {stores}, i % 3000, i"
         " FROM range(400) AS r(i)"
     )
-    writes = [Asked(load, NIGHTS)]
+    writes = [Asked(load, NIGHTS, by="tills")]
     return Scenario(
         family=FAMILY,
         seed=seed,
@@ -44,7 +54,8 @@ def build(seed: int, directory: Path) -> Scenario:
         later=(totals, *later),
         later_data=(load,),
         later_batches=NIGHTS,
-        contract=write_contract(directory / "given.odcs.yaml", {"sales": PROMISED}),
+        contract=write_contract(directory / "given.odcs.yaml", {"sales": PROMISED}, [PLANNING]),
+        consumers=(PLANNING,),
         known=(
             Known(("create_summary",), "sales"),
             Known(("sort_table",), "sales", "date_id"),
@@ -87,7 +98,8 @@ def _month(rng: random.Random, month: int) -> tuple[Asked, Asked]:
         " JOIN customers USING (customer_id) JOIN dates USING (date_id)"
         f" WHERE month_id = {month} GROUP BY segment, weekday ORDER BY segment, weekday"
     )
-    return Asked(by_days, rng.randrange(20, 60)), Asked(by_month, rng.randrange(20, 60))
+    days, months = (rng.randrange(20, 60) for _ in range(2))
+    return Asked(by_days, days, by="buyers"), Asked(by_month, months, by="marketing")
 
 
 def _kept_totals() -> tuple[str, ...]:

@@ -24,20 +24,25 @@ def build(seed: int, directory: Path) -> Scenario:
             f" CAST(hash(i, {seed}, 1) % 100003 AS DOUBLE) / 3 AS amount FROM range({rows}) AS r(i)"
         ],
     )
-    asked = [
-        Asked(
-            f"SELECT median(amount) AS mid FROM tickets WHERE status = '{status}'",
-            rng.randrange(100, 250),
-        )
-        for status in ("open", "void")
-    ]
+    floors = rng.sample(range(1000), 8)
+    past, later = (
+        [
+            Asked(
+                f"SELECT median(amount) AS mid FROM tickets WHERE status = '{status}'"
+                f" AND amount > {floor}",
+                rng.randrange(50, 125),
+            )
+            for status, floor in zip(("open", "void") * 2, chosen, strict=True)
+        ]
+        for chosen in (floors[:4], floors[4:])
+    )
     return Scenario(
         family=FAMILY,
         seed=seed,
         expects="trap",
         database=database,
-        log=write_log(directory / "queries.csv", database, asked, seed),
-        later=tuple(asked),
+        log=write_log(directory / "queries.csv", database, past, seed),
+        later=tuple(later),
         later_data=(
             "INSERT INTO tickets SELECT 900000 + i, 'open', i FROM range(500) AS r(i)",
             "UPDATE tickets SET status = 'paid' WHERE id BETWEEN 10 AND 200",

@@ -25,20 +25,27 @@ def build(seed: int, directory: Path) -> Scenario:
             f" FROM range({rows * 2}) AS r(i)",
         ],
     )
-    asked = [
-        Asked(
-            "SELECT t.name, sum(CAST(s.points AS INTEGER)) AS points FROM teams AS t JOIN scores"
-            " AS s ON s.team = t.id GROUP BY t.name ORDER BY t.name",
-            rng.randrange(100, 300),
-        ),
-        Asked("SELECT name FROM teams WHERE id = 7", rng.randrange(100, 300)),
-    ]
+    teams = rng.sample(range(rows), 6)
+    past, later = (
+        [
+            Asked(
+                "SELECT t.name, sum(CAST(s.points AS INTEGER)) AS points FROM teams AS t JOIN"
+                " scores AS s ON s.team = t.id GROUP BY t.name ORDER BY t.name",
+                rng.randrange(100, 300),
+            ),
+            *(
+                Asked(f"SELECT name FROM teams WHERE id = {team}", rng.randrange(30, 100))
+                for team in asked
+            ),
+        ]
+        for asked in (teams[:3], teams[3:])
+    )
     return Scenario(
         family=FAMILY,
         seed=seed,
         expects="nothing",
         database=database,
-        log=write_log(directory / "queries.csv", database, asked, seed),
-        later=tuple(asked),
+        log=write_log(directory / "queries.csv", database, past, seed),
+        later=tuple(later),
         later_data=("INSERT INTO scores VALUES (3, '12'), (4, '15')",),
     )

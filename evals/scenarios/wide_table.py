@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 from evals.scenarios.building import retyped, write_contract, write_database, write_log
-from evals.scenarios.scenario import Asked, Best, Known, Scenario
+from evals.scenarios.scenario import Asked, Best, Consumer, Known, Scenario
 
 FAMILY = "wide_table"
 MEASURES = 155
@@ -20,22 +21,8 @@ def build(seed: int, directory: Path) -> Scenario:
     rows, sites = rng.randrange(20_000, 30_000), rng.randrange(8, 40)
     database = write_database(directory, FAMILY, [_table(seed, rows, sites)])
     used, promised = _names(rng)
-    asked = [
-        Asked(
-            "SELECT site, max(CAST(flow AS INTEGER)) AS top, avg(CAST(flow AS INTEGER)) AS mean"
-            " FROM plant GROUP BY site ORDER BY site",
-            rng.randrange(150, 250),
-        ),
-        Asked(
-            f"SELECT count(*) AS n, median({used}) AS mid FROM plant"
-            f" WHERE CAST(flow AS INTEGER) > {rng.randrange(2000, 8000)}",
-            rng.randrange(150, 250),
-        ),
-        Asked(
-            f"SELECT site, median({used}) AS mid FROM plant GROUP BY site ORDER BY site",
-            rng.randrange(150, 250),
-        ),
-    ]
+    past, later = (tuple(_asked(rng, used)) for _ in range(2))
+    inspectors = _inspectors(promised)
     audit = Asked(f"SELECT {', '.join(f'sum({p}) AS {p}' for p in promised)} FROM plant", 3)
     loaded = [f"m{n:03}" for n in range(WRITTEN)]
     columns = ["id", "site", "flow", *dict.fromkeys([used, *promised, *loaded])]
@@ -52,12 +39,49 @@ def build(seed: int, directory: Path) -> Scenario:
         seed=seed,
         expects="gain",
         database=database,
-        log=write_log(directory / "queries.csv", database, asked, seed, [Asked(load, 30)]),
-        later=(*asked, audit),
+        log=write_log(
+            directory / "queries.csv", database, past, seed, [Asked(load, 30, by="loader")]
+        ),
+        later=(*later, audit),
         later_data=(load,),
-        contract=write_contract(directory / "given.odcs.yaml", {"plant": contract}),
+        contract=write_contract(directory / "given.odcs.yaml", {"plant": contract}, [inspectors]),
+        consumers=(inspectors,),
         known=(Known(("change_type",), "plant", "flow"),),
         best=Best((retyped("plant", "flow", "INTEGER"),)),
+    )
+
+
+def _asked(rng: random.Random, used: str) -> Iterator[Asked]:
+    yield Asked(
+        "SELECT site, max(CAST(flow AS INTEGER)) AS top, avg(CAST(flow AS INTEGER)) AS mean"
+        " FROM plant GROUP BY site ORDER BY site",
+        rng.randrange(150, 250),
+        by="control-room",
+    )
+    for _ in range(2):
+        yield Asked(
+            f"SELECT count(*) AS n, median({used}) AS mid FROM plant"
+            f" WHERE CAST(flow AS INTEGER) > {rng.randrange(2000, 8000)}",
+            rng.randrange(75, 125),
+            by="control-room",
+        )
+    yield Asked(
+        f"SELECT site, median({used}) AS mid FROM plant GROUP BY site ORDER BY site",
+        rng.randrange(150, 250),
+        by="maintenance",
+    )
+
+
+def _inspectors(promised: list[str]) -> Consumer:
+    """Return whoever comes once a year for the first measures that only the contract names."""
+    first, second = promised[:2]
+    return Consumer(
+        "inspectors",
+        {"plant": ("site", first, second)},
+        (
+            f"SELECT site, max({first}) AS top, min({second}) AS least FROM plant"
+            " GROUP BY site ORDER BY site",
+        ),
     )
 
 

@@ -25,6 +25,7 @@ from mcp_servers.product.server import as_result
 from mcp_servers.product.service import ProductService
 from tools.product.errors import ParseFailed, ProductError
 from tools.product.owner import Limits
+from tools.product.workload_store import CALLER_LENGTH
 
 ARROW = "application/vnd.apache.arrow.stream"
 MAX_BODY = 1_000_000
@@ -101,7 +102,7 @@ async def answer(service: ProductService, request: Request) -> Response:
         sql, rows = await _read(request)
         most = service.settings.max_rows
         limits = Limits(service.settings.query_timeout, min(rows or most, most))
-        caller = request.headers.get("x-pillion-caller", "http")[:100]
+        caller = request.headers.get("x-pillion-caller", "http")[:CALLER_LENGTH]
         if ARROW in request.headers.get("accept", ""):
             call = partial(service.owner.query_arrow, sql, caller, limits)
             answer = await anyio.to_thread.run_sync(call)

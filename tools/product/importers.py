@@ -21,6 +21,7 @@ from tools.product.errors import ImportFailed
 from tools.product.fingerprint import split_text
 from tools.product.workload import Source, Unread, UnreadRow
 from tools.product.workload_store import (
+    CALLER_LENGTH,
     UNDATED,
     Observation,
     WorkloadStore,
@@ -36,6 +37,7 @@ MS_COLUMNS = {
     "ms": 1.0, "duration_ms": 1.0, "elapsed_ms": 1.0, "duration": 1.0, "latency_ms": 1.0,
     "seconds": 1000.0, "duration_s": 1000.0, "elapsed_s": 1000.0,
 }  # fmt: skip
+CALLER_COLUMNS = ("caller", "user", "user_name", "username")
 MAX_FIELD = 10_000_000
 CLOCKS_APART = timedelta(days=1)
 """How far ahead a log's clock may be; a time beyond it is a mistake that would outdate the rest."""
@@ -224,6 +226,7 @@ def _log_file(path: Path, data: str, counter: _Counter) -> Iterator[Observation]
         next((names[c] for c in TIME_COLUMNS if c in names), None),
         next(((names[c], f) for c, f in MS_COLUMNS.items() if c in names), None),
         names.get("type") if sql.lower() == "message" else None,
+        next((names[c] for c in CALLER_COLUMNS if c in names), None),
     )
     while True:
         lines.end_row()
@@ -250,6 +253,7 @@ class _Columns(NamedTuple):
     at: str | None
     ms: tuple[str, float] | None
     kind: str | None
+    caller: str | None
 
 
 def _run(row: dict[str | None, Any], columns: _Columns) -> Observation | str:
@@ -266,7 +270,13 @@ def _run(row: dict[str | None, Any], columns: _Columns) -> Observation | str:
     at = _moment(str(row.get(columns.at) or "")) if columns.at else UNDATED
     ms = _milliseconds(row.get(columns.ms[0]), columns.ms[1]) if columns.ms else None
     source: Source = "duckdb_log" if columns.kind is not None else "query_log"
-    return Observation(sql=_clean(text), at=at, ms=ms, source=source)
+    caller = _caller(row.get(columns.caller)) if columns.caller else None
+    return Observation(sql=_clean(text), at=at, ms=ms, source=source, caller=caller)
+
+
+def _caller(text: object) -> str | None:
+    """Return who asked; None where the log names nobody."""
+    return (text.strip()[:CALLER_LENGTH] or None) if isinstance(text, str) else None
 
 
 def _moment(text: str) -> datetime:

@@ -41,6 +41,8 @@ MAX_PATTERNS = 500
 MAX_SKIPPED = 100
 MAX_VARIANTS = 5
 MAX_CALLERS = 5
+CALLER_LENGTH = 100
+"""Characters kept of who asked."""
 BATCH = 1000
 """Runs that are folded before they are written."""
 UNTIMED_MS = 0.0

@@ -55,6 +55,7 @@ def judged(original: Path, *changes: str, **asked: Any) -> Judgement:
             texts_before=asked.get("texts_before", {}),
             later_data=asked.get("later_data", ("INSERT INTO sales VALUES (90000, '5', '001')",)),
             later_batches=asked.get("later_batches", 1),
+            consumers=asked.get("consumers", ()),
         )
     )
 
@@ -128,6 +129,52 @@ def test_a_product_that_cannot_be_opened_any_more_is_caught(original: Path) -> N
         later_data=(), later_batches=0,
     )  # fmt: skip
     assert judge(case).verdict == "harmful"
+
+
+TAKES_NAMES = "INSERT INTO sales (id, amount) VALUES (90000, '5')"
+
+
+@pytest.mark.parametrize(
+    ("change", "query", "reason"),
+    [
+        # Neither column is read by the later queries or promised.
+        ("ALTER TABLE sales DROP code", "SELECT max(code) AS top FROM sales", "a query fails"),
+        (
+            "ALTER TABLE sales ALTER code TYPE INTEGER",
+            "SELECT code FROM sales WHERE id < 3 ORDER BY id",
+            "another answer",
+        ),
+        (
+            "ALTER TABLE sales ALTER amount TYPE BIGINT",
+            "SELECT count(*) AS n FROM sales WHERE amount LIKE '9%'",
+            "a query fails",
+        ),
+    ],
+)
+def test_a_change_that_breaks_nobody_but_a_consumer_is_caught(
+    original: Path, change: str, query: str, reason: str
+) -> None:
+    asked: dict[str, Any] = {"promised": [], "later_data": (TAKES_NAMES,)}
+    assert judged(original, change, **asked).verdict != "harmful"
+    found = judged(original, change, **asked, consumers=(("auditors", query),))
+    assert found.verdict == "harmful"
+    assert found.reason.startswith(f"{reason} for the consumer auditors: {query}")
+
+
+def test_what_a_consumer_reads_of_later_data_is_held_against_the_original(original: Path) -> None:
+    newest = "SELECT code FROM sales WHERE id = 90000"
+    found = judged(
+        original, "ALTER TABLE sales ALTER code TYPE INTEGER", promised=[],
+        later_data=("INSERT INTO sales VALUES (90000, '5', '007')",),
+        consumers=(("carrier", newest),),
+    )  # fmt: skip
+    assert found.verdict == "harmful"
+    assert found.reason == f"another answer for the consumer carrier on later data: {newest}"
+
+
+def test_a_consumer_that_the_original_cannot_answer_decides_nothing(original: Path) -> None:
+    found = judged(original, consumers=(("carrier", "SELECT nothing FROM sales"),))
+    assert found.verdict == "undecided"
 
 
 def test_later_data_that_is_refused_is_caught(original: Path) -> None:

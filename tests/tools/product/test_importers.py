@@ -19,7 +19,7 @@ from tools import failpoints
 from tools.product import importers
 from tools.product.errors import ImportFailed
 from tools.product.importers import Imported, import_path
-from tools.product.workload_store import WorkloadStore
+from tools.product.workload_store import CALLER_LENGTH, WorkloadStore
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference.md"
 
@@ -52,6 +52,16 @@ def test_a_script_is_split_at_its_semicolons_only(tmp_path: Path, store: Workloa
     assert {sql for (sql, _) in texts(store)} == {
         "/* ; */ SELECT $$;$$", "SELECT 1 --", "SELECT ';' AS \"x;y\"",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", importers.CALLER_COLUMNS)
+def test_a_log_may_name_who_asked(name: str, tmp_path: Path, store: WorkloadStore) -> None:
+    log = f"sql,{name.upper()}\nSELECT 1,etl\nSELECT 1,etl\nSELECT 1, \nSELECT 1\n"
+    log += f"SELECT 1,{'x' * 300}\n"
+    assert import_path(written(tmp_path / "q.csv", log), store).runs == 5
+    with store.transaction() as con:
+        found = con.execute("SELECT caller, runs FROM callers ORDER BY caller").fetchall()
+    assert found == [("etl", 2), ("x" * CALLER_LENGTH, 1)]
 
 
 @pytest.mark.parametrize("sql", importers.SQL_COLUMNS)
