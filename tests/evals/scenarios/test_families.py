@@ -197,9 +197,9 @@ def test_consumers_are_answered_and_read_what_the_contract_says_they_do(
     family: str, first: Callable[[str], Scenario], tmp_path: Path
 ) -> None:
     scenario = first(family)
-    if not scenario.consumers:
-        pytest.skip("nobody reads it past the log")
-    assert scenario.contract is not None
+    if scenario.contract is None:
+        assert not scenario.consumers
+        return
     document = yaml.safe_load(scenario.contract.read_text())
     declared = {
         (name, table["name"], column["name"])
