@@ -154,6 +154,7 @@ def compose(context: Context, trial: Trial, check: ChangeCheck, passed: Passed) 
         evidence=trial.evidence,
         contract=check.verdict,
         risk=check.risks,
+        affects=check.affects,
         schema_hash=check.schema_hash,
         created_at=created,
         expires_at=created + timedelta(days=context.policy.expires_days),

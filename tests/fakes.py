@@ -166,8 +166,8 @@ class FakeProduct:
         findings = (breaks,) if key in self.breaking else ()
         return ChangeCheck(
             verdict=ContractVerdict(compatible=not findings, findings=findings),
-            risks=("later rows may differ",), undo=("write it back",), schema_hash="h",
-            statements=(),
+            risks=("later rows may differ",), affects=("auditors",), undo=("write it back",),
+            schema_hash="h", statements=(),
         )  # fmt: skip
 
     async def apply_change(self, request: ApplyRequest, progress: Progress) -> Applied:

@@ -115,6 +115,8 @@ class ChangeCheck(Message):
 
     verdict: ContractVerdict
     risks: tuple[str, ...]
+    affects: tuple[str, ...] = ()
+    """Consumers that the contract names at what the change alters."""
     undo: tuple[str, ...]
     schema_hash: str
     statements: tuple[str, ...]

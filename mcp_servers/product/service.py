@@ -44,6 +44,7 @@ from tools.product.candidates.context import CandidateContext
 from tools.product.candidates.finder import find
 from tools.product.catalog import Catalog, schema_hash
 from tools.product.changes import plan
+from tools.product.consumers import affected
 from tools.product.contract import contradictions, facts, load_contract
 from tools.product.contract_gate import check_change
 from tools.product.contract_risks import risks
@@ -186,6 +187,7 @@ class ProductService:
         return ChangeCheck(
             verdict=verdict,
             risks=risks(change, verdict, catalog),
+            affects=affected(contract, change, catalog),
             undo=steps.undo_steps,
             schema_hash=schema_hash(catalog, [change.table]),
             statements=steps.forward,

@@ -90,6 +90,7 @@ async def test_a_proposal_says_who_what_until_when_and_how_to_take_it_back() -> 
     assert (offer.principal.kind, offer.undo, offer.risk) == (
         "agent", ("write it back",), ("later rows may differ",),
     )  # fmt: skip
+    assert offer.affects == ("auditors",)
     assert offer.expires_at - offer.created_at == timedelta(days=14)
     assert offer.evidence == trial.evidence and offer.change == trial.candidate.change
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from open_data_contract_standard.model import CustomProperty
 
 from mcp_servers.product.contract import ApplyRequest
 from mcp_servers.product.holding import coded
@@ -133,6 +134,18 @@ def test_what_the_contract_promises_by_now_is_not_dropped(service: ProductServic
     with pytest.raises(SchemaDrift, match="region"):
         service.apply(request)
     assert service.changes() == ()
+
+
+def test_a_change_says_whom_of_the_contracts_consumers_it_affects(service: ProductService) -> None:
+    path = Path(service.descriptor.contract)
+    contract = load_contract(path).model_copy(deep=True)
+    (promise,) = contract.schema_ or ()
+    for prop in promise.properties or ():
+        if prop.name == "amount":
+            prop.customProperties = [CustomProperty(property="consumers", value=["auditors"])]
+    save_contract(contract, path)
+    assert service.check(RETYPE).affects == ("auditors",)
+    assert service.check(DROP_REGION).affects == ()
 
 
 DROP_REGION = DropColumn(table=SALES, column="region", type="VARCHAR")
