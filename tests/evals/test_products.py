@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -17,7 +18,7 @@ from evals.products import (
     texts_after,
 )
 from evals.scenarios import leading_zeros, tiny
-from evals.scenarios.scenario import Best, ScenarioFailed
+from evals.scenarios.scenario import Best, Consumer, ScenarioFailed
 from tools.messages import ChangeType, RewriteQuery, TableName
 from tools.product.candidates.rules import apply_rule
 from tools.product.executor import apply
@@ -73,6 +74,22 @@ async def test_what_the_products_server_would_not_do_is_made_and_judged_all_the_
     )  # fmt: skip
     found = await judge_changes(product, {"p1": change}, tmp_path)
     assert found.verdict == "harmful", found.reason
+
+
+async def test_a_change_that_breaks_a_scenarios_consumer_is_harm(tmp_path: Path) -> None:
+    folder = tmp_path / "home" / "products" / "tiny"
+    folder.mkdir(parents=True)
+    like = "SELECT count(*) AS n FROM scores WHERE points LIKE '1%'"
+    board = Consumer("board", {"scores": ("points",)}, (like,))
+    scenario = replace(tiny.build(1, folder), consumers=(board,))
+    product = await register(scenario, folder, tmp_path)
+    change = ChangeType(
+        table=TableName(name="scores"), column="points", from_type="VARCHAR", to_type="INTEGER",
+        forward='CAST("points" AS INTEGER)', backward='CAST("points" AS VARCHAR)',
+    )  # fmt: skip
+    found = await judge_changes(product, {"p1": change}, tmp_path)
+    assert found.verdict == "harmful"
+    assert found.reason.startswith(f"a query fails for the consumer board: {like}")
 
 
 async def test_a_changed_product_that_cannot_be_read_is_harm(tmp_path: Path) -> None:
