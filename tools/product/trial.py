@@ -330,7 +330,8 @@ def _finish(
     if status == "accepted" and rehearsal is not None:
         most = bench.insert_limit(attempt.candidate.change.table)
         against = refusal(most, rehearsal, cost, exact) or _too_dear(bench, attempt, batches, cost)
-        against = against or needless(attempt.candidate, total, cost, bench.job.settings.min_gain)
+        writes, least = bench.writes(attempt.candidate.change.table), bench.job.settings.min_gain
+        against = against or needless(attempt.candidate, total, cost, writes, least)
         status, reason = ("rejected", against) if against else (status, reason)
     table = bench.catalog.table(attempt.candidate.change.table)
     evidence = Evidence(

@@ -77,11 +77,16 @@ def dear(total: Interval, cost: Interval | None, writes: int, doubted: str | Non
 
 
 def needless(
-    candidate: Candidate, total: Interval, cost: Interval | None, min_gain: float
+    candidate: Candidate, total: Interval, cost: Interval | None, writes: int, min_gain: float
 ) -> str | None:
-    """Return why a column that nobody reads may as well stay: nobody gains when it goes."""
-    if candidate.change.kind != "drop_column" or cost is None or total.low > min_gain:
+    """Return why a column that nobody reads may as well stay: nobody gains when it goes.
+
+    Where no write was recorded, nobody is known who would, nor whether the loads fill it.
+    """
+    if candidate.change.kind != "drop_column" or total.low > min_gain:
         return None
-    if cost.high < WRITERS_GAIN:
+    if not writes:
+        return "nobody gains: queries keep their pace and no write was recorded"
+    if cost is None or cost.high < WRITERS_GAIN:
         return None
     return f"nobody gains: queries keep their pace and inserts take ×{cost.mid:.2f} as long"

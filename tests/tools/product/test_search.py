@@ -103,9 +103,9 @@ def test_what_costs_nothing_is_accepted_without_a_gain(tmp_path: Path) -> None:
     drop = DropIndex(table=SALES, name="unused", definition="CREATE INDEX unused ON sales(region);")
     changes = [drop, DropColumn(table=SALES, column="junk", type="VARCHAR"),
                AddNotNull(table=SALES, column="region")]  # fmt: skip
-    result = run(
-        make_job(tmp_path, changes, [CASTING], setup=setup, insert_rows=5000, repetitions=30)
-    )
+    job = make_job(tmp_path, changes, [CASTING], setup=setup, insert_rows=5000, repetitions=30)
+    written = job.workload.model_copy(update={"writes": {str(SALES): 30}})
+    result = run(job.model_copy(update={"workload": written}))
     assert [(t.status, t.reason) for t in result.trials if t.status != "accepted"] == []
     assert [t.evidence.method for t in result.trials if t.evidence][-1] == "contract"
 

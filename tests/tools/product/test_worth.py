@@ -79,20 +79,21 @@ def test_a_summary_that_drifts_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "gain", "cost", "pointless"),
+    ("kind", "gain", "cost", "writes", "pointless"),
     [
-        ("drop_column", 1.0, 1.0, True), ("drop_column", 1.0, 0.8, False),
-        ("drop_column", 1.2, 1.0, False), ("drop_column", 1.0, None, False),
-        ("drop_column", 1.02, 1.0, True),
-        ("drop_index", 1.0, 1.0, False),
+        ("drop_column", 1.0, 1.0, 9, True), ("drop_column", 1.0, 0.8, 9, False),
+        ("drop_column", 1.2, 1.0, 9, False), ("drop_column", 1.0, None, 9, False),
+        ("drop_column", 1.02, 1.0, 9, True), ("drop_column", 1.0, 0.8, 0, True),
+        ("drop_column", 1.0, None, 0, True), ("drop_column", 1.2, 1.0, 0, False),
+        ("drop_index", 1.0, 1.0, 0, False),
     ],
 )  # fmt: skip
 def test_a_column_goes_only_where_somebody_gains(
-    kind: str, gain: float, cost: float | None, pointless: bool
+    kind: str, gain: float, cost: float | None, writes: int, pointless: bool
 ) -> None:
     change = SimpleNamespace(change=SimpleNamespace(kind=kind))
     price = None if cost is None else times(cost)
-    said = needless(cast(Candidate, change), times(gain), price, LEAST_GAIN)
+    said = needless(cast(Candidate, change), times(gain), price, writes, LEAST_GAIN)
     assert (said is not None) == pointless
 
 
