@@ -103,7 +103,9 @@ def _promised(database: Path) -> dict[str, dict[str, dict[str, str]]]:
     """Promise all columns by name, and of the flights what they hold."""
     found: dict[str, dict[str, dict[str, str]]] = {}
     with duckdb.connect(str(database), read_only=True) as con:
-        columns = con.execute("SELECT table_name, column_name FROM duckdb_columns()").fetchall()
+        columns = con.execute(
+            "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal"
+        ).fetchall()
     for table, column in columns:
         stated = STATED.get(column, "integer") if table == "flights" else ""
         found.setdefault(table, {})[column] = {"logicalType": stated} if stated else {}

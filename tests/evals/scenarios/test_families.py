@@ -22,6 +22,7 @@ from tools.demo import tpcgen
 from tools.demo.building import Progress
 from tools.messages import CreateIndex, CreateSummary, DropIndex, SortTable, TableName
 from tools.product.catalog import read_catalog
+from tools.product.contract import contradictions, load_contract
 from tools.product.fingerprint import analyse
 from tools.product.importers import import_path
 from tools.product.workload_store import WorkloadStore, masked
@@ -212,6 +213,8 @@ def test_consumers_are_answered_and_read_what_the_contract_says_they_do(
     copy = Path(shutil.copy(scenario.database, tmp_path))
     with duckdb.connect(str(copy)) as con:
         catalog = read_catalog(con)
+        wrong = contradictions(load_contract(scenario.contract), catalog)
+        assert [f for f in wrong if f.severity == "breaking"] == []
         for statement in scenario.later_data:
             con.execute(statement)
         for consumer in scenario.consumers:
