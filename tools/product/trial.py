@@ -262,7 +262,7 @@ def _verdict(bench: Bench, attempt: Attempt) -> tuple[TrialStatus, str]:
     if _share(losers) > settings.max_loser_share:
         told = f"{counted(len(losers), 'query', 'queries')} with {_share(losers):.0%} of the time"
         return "rejected", f"{told} {'becomes' if len(losers) == 1 else 'become'} slower"
-    if small := trifle(attempt.pairings):
+    if small := trifle(attempt.pairings, bench.job.workload.windows):
         return "rejected", f"{small}: {shown}"
     return "accepted", f"the workload becomes faster: {shown}"
 

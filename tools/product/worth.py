@@ -8,11 +8,14 @@ from collections.abc import Sequence
 from tools.messages import Candidate, Interval, Rehearsal
 from tools.numbers import counted
 from tools.product.measure import Pairing
+from tools.product.workload import Windows
 
 LEAST_SAVED_MS = 0.2
 """A gain that no single run shows by this much ..."""
 LEAST_SAVED_TOTAL_MS = 1000.0
 """... nor all recorded runs together by this much, is true and not worth a person's time."""
+MONTH = 30
+"""Days: of a longer log only the runs of a month count, or every gain would be worth it once."""
 WRITERS_GAIN = 0.97
 """Inserts that take less than this of their time are a gain worth a question."""
 NEUTRAL_LOSS = 0.98
@@ -21,18 +24,20 @@ UNSEEN_WORTH = 1 / 12
 """How much faster queries must get for each part that inserts nobody was seen to make slow down."""
 
 
-def trifle(pairings: Sequence[Pairing]) -> str | None:
-    """Return what little is saved, when neither one run nor all together save enough."""
+def trifle(pairings: Sequence[Pairing], windows: Windows | None) -> str | None:
+    """Return what little is saved, when neither one run nor a month's together save enough."""
     saved = [
         (statistics.median(p.before) - statistics.median(p.after), p.weight)
         for p in pairings
         if p.before and p.after
     ]
     each = max((ms for ms, _ in saved), default=0.0)
-    total = sum(ms * runs for ms, runs in saved)
+    days = windows.days * windows.count if windows else 0
+    total = sum(ms * runs for ms, runs in saved) * MONTH / max(MONTH, days)
     if each >= LEAST_SAVED_MS or total >= LEAST_SAVED_TOTAL_MS:
         return None
-    return f"it saves {each:.2f} ms a query and {max(total, 0.0) / 1000:.2f} s in all recorded runs"
+    runs = "a month of the recorded runs" if days > MONTH else "all recorded runs"
+    return f"it saves {each:.2f} ms a query and {max(total, 0.0) / 1000:.2f} s in {runs}"
 
 
 def doubt(total: Interval, min_gain: float, neutral: bool) -> str | None:

@@ -21,7 +21,8 @@ def raced(monkeypatch: pytest.MonkeyPatch, later_ms: float) -> tuple[str, str, i
     query = SimpleNamespace(
         pattern=SimpleNamespace(sql="SELECT 1", runs=1, callers=()), weighted=10.0, row_groups=None
     )
-    job = SimpleNamespace(settings=ShadowSettings(max_loser_share=0.25))
+    settings, workload = ShadowSettings(max_loser_share=0.25), SimpleNamespace(windows=None)
+    job = SimpleNamespace(settings=settings, workload=workload)
     bench = SimpleNamespace(
         job=job, base=None, watchdog=None, noise=[], total=20.0, queries={"a": query, "b": query},
         constant=lambda _: 0.0, spent=1.0,

@@ -10,6 +10,7 @@ import pytest
 from tools.messages import Candidate, Interval, Rehearsal
 from tools.product.measure import Pairing
 from tools.product.measurement import ShadowSettings
+from tools.product.workload import Windows
 from tools.product.worth import dear, doubt, needless, refusal, trifle
 
 MOST = ShadowSettings().max_insert_cost
@@ -108,9 +109,23 @@ def test_what_no_person_would_notice_is_not_worth_a_question(
     before: float, after: float, runs: float, small: bool
 ) -> None:
     pairing = Pairing("f", "SELECT 1", "SELECT 1", runs, 1.0, before=[before], after=[after])
-    assert (trifle([pairing]) is not None) == small
+    assert (trifle([pairing], None) is not None) == small
+
+
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [
+        (7, None), (30, None), (120, "it saves 0.10 ms a query and 0.50 s in a month of the"
+                                     " recorded runs"),
+    ],
+)  # fmt: skip
+def test_what_is_saved_counts_by_the_month_however_old_the_log_is(
+    days: int, said: str | None
+) -> None:
+    pairing = Pairing("f", "SELECT 1", "SELECT 1", 20_000, 1.0, before=[0.5], after=[0.4])
+    assert trifle([pairing], Windows(first="2026-01-01", days=1, count=days)) == said
 
 
 def test_a_trifle_is_told_with_what_it_saves() -> None:
     pairing = Pairing("f", "SELECT 1", "SELECT 1", 300, 1.0, before=[0.5], after=[0.4])
-    assert trifle([pairing]) == "it saves 0.10 ms a query and 0.03 s in all recorded runs"
+    assert trifle([pairing], None) == "it saves 0.10 ms a query and 0.03 s in all recorded runs"
