@@ -18,7 +18,8 @@ RUN_AGENT = [
     *commits(1, 10), "ledger.after_commit", "ledger.after_commit:7",
 ]  # fmt: skip
 RUN_SERVER = [
-    *tools("describe_product", "find_candidates", "measure_candidates", "check_change"),
+    *tools("describe_product", "read_workload", "find_candidates"),
+    *tools("measure_candidates", "check_change"),
     "snapshot.before_copy", "snapshot.after_copy", "server.measure",
 ]  # fmt: skip
 RUN_SHADOW = [
