@@ -22,7 +22,6 @@ from evals.baselines.asking import Asked
 from evals.effort import by_hand, with_pillion
 from evals.exhaustive import beats, search_product
 from evals.homes import copied, decide, working
-from evals.ideas import IN_PLACE
 from evals.judging import Judgements, changes_of, given_of, judged_change, judged_offer
 from evals.missing import found_among, superseded
 from evals.options import BaselineName, Options
@@ -43,6 +42,7 @@ from graph.ledger import Offer
 from mcp_servers.product.client import connect
 from mcp_servers.product.errors import ServerGone, ToolFailed
 from tools.messages import Change, Trial, change_target
+from tools.outcome_status import IN_PLACE
 
 FAILURES = (
     GraphError, ProductFailed, ScenarioFailed, ToolFailed, ServerGone, duckdb.Error, sqlite3.Error,

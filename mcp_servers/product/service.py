@@ -335,9 +335,11 @@ class ProductService:
             )
         return present
 
-    def verify(self, proposal_id: str, on_event: Progress = quiet) -> LiveCheck:
-        """Time a change's queries on live and compare with the times without it."""
-        return self._proof.check(proposal_id, Steps(on_event))
+    def verify(
+        self, proposal_id: str, on_event: Progress = quiet, *, floor: float = 1.0
+    ) -> LiveCheck:
+        """Time a change's queries on live, long enough to tell whether they are above `floor`."""
+        return self._proof.check(proposal_id, floor, Steps(on_event))
 
     def undo(self, proposal_id: str, on_event: Progress = quiet, *, rolled_back: bool) -> Applied:
         """Undo one change in one transaction; a repeat finds it undone."""

@@ -26,6 +26,12 @@ class Turns(NamedTuple):
     without: dict[str, list[float]]
     changed: dict[str, list[float]]
 
+    def extend(self, more: Turns) -> None:
+        """Take in what further turns took."""
+        for kept, added in zip(self, more, strict=True):
+            for text, ms in added.items():
+                kept.setdefault(text, []).extend(ms)
+
 
 @contextmanager
 def copy_without(
