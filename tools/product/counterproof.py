@@ -44,7 +44,7 @@ def copy_without(
     with owner.cursor() as con:
         snapshot = Snapshot.take(con, owner.lock, owner.database, directory)
     try:
-        with closing(WorkloadStore(snapshot.path.with_name("workload.db"))) as store:
+        with closing(WorkloadStore(snapshot.home / "workload.db")) as store:
             with closing(Owner(snapshot.path, store, config)) as copy:
                 with copy.cursor() as con:
                     undo(con, proposal_id)
