@@ -31,6 +31,7 @@ from mcp_servers.product.settings import ProductSettings
 from tools.change_kinds import described
 from tools.failpoints import crash_point
 from tools.messages import (
+    CHANGE,
     Candidate,
     Change,
     ContractVerdict,
@@ -42,13 +43,13 @@ from tools.messages import (
 from tools.product import executor
 from tools.product.candidates.context import CandidateContext
 from tools.product.candidates.finder import find
-from tools.product.catalog import Catalog, schema_hash
+from tools.product.catalog import Catalog, Table, schema_hash
 from tools.product.changes import plan
 from tools.product.contract import contradictions, facts, load_contract
 from tools.product.contract_gate import check_change
 from tools.product.contract_risks import risks
 from tools.product.descriptor import Descriptor
-from tools.product.disk_space import need
+from tools.product.disk_space import need, need_to_undo
 from tools.product.errors import ProductError, SchemaDrift, UnknownTable
 from tools.product.live_answers import ask
 from tools.product.measurement import MeasureResult, ShadowJob, ShadowSettings
@@ -276,6 +277,15 @@ class ProductService:
         with self.owner.cursor() as con:
             return need(con, self.owner.database, table, change).room()
 
+    def _room_to_undo(self, made: executor.AppliedChange | None) -> AbstractContextManager[None]:
+        if made is None:
+            return nullcontext()
+        change: Change = CHANGE.validate_json(made.change)
+        then, key = Table.model_validate_json(made.before), made.proposal_id
+        present, database = self.owner.table(change.table), self.owner.database
+        with self.owner.cursor() as con:
+            return need_to_undo(con, database, present, then, change, key).room()
+
     def _make(self, request: ApplyRequest, steps: Steps) -> executor.AppliedChange:
         owner = self.owner
         with owner.lock, owner.cursor() as con:
@@ -350,7 +360,7 @@ class ProductService:
                 if made is not None:
                     what = f"{made.kind.replace('_', ' ')} {made.target}"
                     Steps(on_event).begin(f"taking back {what}")
-                with owner.lock, owner.cursor() as con:
+                with self._room_to_undo(made), owner.lock, owner.cursor() as con:
                     row = executor.undo(
                         con, proposal_id, status="rolled_back" if rolled_back else "undone"
                     )
