@@ -116,7 +116,7 @@ class LiveProof:
             *self.owner.store.workload(catalog).patterns,
             *self.owner.workload(catalog).patterns,
         )
-        return {p.sql: p.runs for p in patterns}
+        return {p.sql: p.weight for p in patterns}
 
     def _path(self, proposal_id: str) -> Path:
         name = hashlib.sha256(proposal_id.encode()).hexdigest()[:24]

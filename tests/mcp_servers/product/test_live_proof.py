@@ -132,3 +132,14 @@ def test_what_may_hide_a_regression_is_timed_by_turns_though_it_may_be_faster(
     assert first is not None and first.low < 0.9 < 1 < first.high
     check = service.verify("p1", floor=0.9)
     assert check.ratio is not None and check.ratio.high < 0.9
+
+
+def test_what_is_asked_no_more_weighs_nothing_as_on_copies(
+    service: ProductService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = service.workload()
+    asked_no_more = known.patterns[0].model_copy(update={"ceased": "asked until June"})
+    changed = known.model_copy(update={"patterns": (asked_no_more, *known.patterns[1:])})
+    monkeypatch.setattr(service.owner.store, "workload", lambda catalog: changed)
+    weights = service._proof._weights()
+    assert [weights[p.sql] for p in known.patterns] == [0, *(p.runs for p in known.patterns[1:])]
