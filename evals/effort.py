@@ -24,12 +24,12 @@ import duckdb
 
 from evals.approvers import Answer
 from evals.homes import BUDGET_SECONDS
-from evals.ideas import IN_PLACE
 from evals.products import Product, ProductFailed
 from evals.results import Effort
 from evals.scenarios.scenario import Best, ScenarioFailed
 from graph.ledger import Ledger, Offer
 from graph.settings import Settings
+from tools.outcome_status import IN_PLACE
 
 Answers = Callable[[Sequence[Offer]], Awaitable[dict[str, Answer | None]]]
 """From offers to their answers by id."""

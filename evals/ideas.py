@@ -22,8 +22,7 @@ from tools.messages import (
     RewriteQuery,
     SortTable,
 )
-
-IN_PLACE = ("applied", "verified")
+from tools.outcome_status import IN_PLACE
 
 
 def idea(change: Change) -> str:

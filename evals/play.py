@@ -22,7 +22,6 @@ from evals.baselines.asking import Asked
 from evals.effort import by_hand, with_pillion
 from evals.exhaustive import beats, search_product
 from evals.homes import copied, decide, working
-from evals.ideas import IN_PLACE
 from evals.judging import Judgements, changes_of, given_of, judged_change, judged_offer
 from evals.logs import Recorded, recorded_in
 from evals.missing import found_among, superseded
@@ -44,6 +43,7 @@ from graph.ledger import Offer
 from mcp_servers.product.client import connect
 from mcp_servers.product.errors import ServerGone, ToolFailed
 from tools.messages import Change, Trial, change_target
+from tools.outcome_status import IN_PLACE
 
 FAILURES = (
     GraphError, ProductFailed, ScenarioFailed, ToolFailed, ServerGone, duckdb.Error, sqlite3.Error,

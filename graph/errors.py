@@ -108,6 +108,10 @@ class LedgerBroken(GraphError):
     """The audit trail does not verify."""
 
 
+class NothingToLookAt(GraphError):
+    """The product has no tables, no rows or no queries: a run could find nothing."""
+
+
 class ProductUnavailable(GraphError):
     """The product server ended or cannot be reached."""
 

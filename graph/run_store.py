@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from graph import approvals, audit
 from graph.errors import UnknownThread
@@ -14,6 +14,10 @@ from graph.sqlite_file import SqliteFile
 from tools.messages import Principal, Trial
 
 SCHEMA = (Path(__file__).parent / "ledger_schema.sql").read_text()
+
+
+Describing = Literal["describing", "described"]
+"""Descriptions are about to be put into a contract, or are in it."""
 
 
 class Thread(NamedTuple):
@@ -55,11 +59,13 @@ class RunStore(SqliteFile):
         with self._transaction() as con:
             approvals.requested(con, now().isoformat(), thread_id, by)
 
-    def record_described(self, person: str, product: str, **body: str | int) -> None:
-        """Keep in the trail that a person put descriptions into a product's contract."""
+    def record_described(
+        self, step: Describing, person: str, product: str, **body: str | int
+    ) -> None:
+        """Keep in the trail that a person puts descriptions into a product's contract, or did."""
         with self._transaction() as con:
             at = now().isoformat()
-            audit.append(con, at, f"person:{person}", "contract.described", product, **body)
+            audit.append(con, at, f"person:{person}", f"contract.{step}", product, **body)
 
     def set_thread(self, thread_id: str, status: str) -> None:
         """Record where a run stands."""

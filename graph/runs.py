@@ -18,6 +18,7 @@ from graph.judging import ServingJudge
 from graph.learning import store_of
 from graph.ledger import Ledger
 from graph.products import Products
+from graph.readiness import check_ready
 from graph.settings import Settings
 from graph.steward import OnEvent, Targets
 from mcp_servers.product.client import ProductClient
@@ -50,10 +51,13 @@ class Runs:
         agents: tuple[AgentName, ...],
         budget_seconds: float | None,
     ) -> None:
-        """Open a new thread and run it to its question; raises when the product is out of reach."""
+        """Open a new thread and run it to its question.
+
+        Raises, and opens none, when the product is out of reach or has nothing to look at.
+        """
         async with self.product(product) as client:
             try:
-                await client.describe_product()
+                await check_ready(client, product, agents)
             except ToolFailed as exc:
                 raise GraphError(exc.message) from exc
         self.ledger.open_thread(thread_id, product, ",".join(agents) or "all")

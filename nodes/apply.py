@@ -10,7 +10,8 @@ from mcp_servers.product.errors import NotNow, ToolFailed
 from nodes.context import Context
 from nodes.progress import telling
 from nodes.state import State, Update, unapplied
-from tools.messages import Outcome, OutcomeStatus
+from tools.messages import Outcome
+from tools.outcome_status import OutcomeStatus
 
 KEPT = "The answer is kept: the next command, or the service, makes the change when it can."
 

@@ -13,6 +13,7 @@ from nodes.context import Context
 from nodes.progress import telling
 from nodes.state import State, after_change
 from tools.messages import Outcome
+from tools.numbers import between
 
 KEPT = "The change is in place: the next command, or the service, times it on live when it can."
 
@@ -45,13 +46,21 @@ async def verify(
 async def _verify_one(context: Context, proposal_id: str, progress: Progress) -> Outcome | None:
     """Return the outcome, or None when the change has to be rolled back."""
     try:
-        check = await context.client.verify_change(proposal_id, progress)
+        floor = context.policy.rollback_below
+        check = await context.client.verify_change(proposal_id, progress, floor=floor)
     except ToolFailed as failure:
         NotNow.unless_lasting(failure, KEPT)
         detail = f"it is in place, but could not be timed on live: {failure.message}"
         return Outcome(proposal_id=proposal_id, status="failed", detail=detail)
-    if check.ratio is not None and check.ratio.high < context.policy.rollback_below:
-        return None
-    return Outcome(
+    told = Outcome(
         proposal_id=proposal_id, status="verified", detail=check.detail, ratio=check.ratio
     )
+    if check.ratio is None or check.ratio.low >= floor:
+        return told
+    if check.ratio.high < floor:
+        return None
+    detail = (
+        f"it is in place, but not proven: {check.detail}, and {between(check.ratio)} says neither"
+        f" that it is above ×{floor:g} nor below"
+    )
+    return told.model_copy(update={"status": "unproven", "detail": detail})

@@ -176,7 +176,10 @@ class FakeProduct:
         self.requests.append(request)
         return self._row(request.proposal_id, "applied")
 
-    async def verify_change(self, proposal_id: str, progress: Progress) -> LiveCheck:
+    async def verify_change(
+        self, proposal_id: str, progress: Progress, *, floor: float
+    ) -> LiveCheck:
+        assert floor == 0.9
         self._called("verify", proposal_id)
         await progress(0, 8, "timing after")
         ratio = self.live.get(proposal_id, make_interval(2.0))

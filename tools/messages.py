@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
+from tools.outcome_status import OutcomeStatus
+
 SCHEMA_VERSION = 1
 AgentName = Literal["schema", "query"]
 Method = Literal["shadow", "sample", "metadata", "contract"]
@@ -360,9 +362,6 @@ class Decision(Message):
     edited: Change | None = None
 
 
-OutcomeStatus = Literal["applied", "verified", "rolled_back", "undone", "expired", "failed"]
-
-
 class Outcome(Message):
     """What became of a decided proposal in the product."""
 
@@ -370,7 +369,7 @@ class Outcome(Message):
     status: OutcomeStatus
     detail: str
     ratio: Interval | None = None
-    """Live before / after, where it was verified."""
+    """Live before / after, where it was timed."""
 
 
 def change_id(product: str, change: Any) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from tools.messages import Decision, Interval, Message, Outcome, Proposal, Trial
+from tools.outcome_status import IN_PLACE
 
-_PUT_IN = frozenset({"applied", "verified"})
 _TAKEN_BACK = frozenset({"rolled_back", "undone"})
 
 
@@ -42,5 +42,5 @@ class RunReport(Message):
         for outcome in self.outcomes:
             steps.setdefault(outcome.proposal_id, set()).add(outcome.status)
         return tuple(
-            key for key, seen in steps.items() if seen & _PUT_IN and not seen & _TAKEN_BACK
+            key for key, seen in steps.items() if seen & IN_PLACE and not seen & _TAKEN_BACK
         )

@@ -13,10 +13,10 @@ from graph.audit import AuditRow
 from graph.ledger import Offer, Thread
 from tools.asking.names import mentioned
 from tools.messages import change_target
+from tools.outcome_status import IN_PLACE
 
 MOST, MOST_RUNS = 10, 3
 REASON_WIDTH = 300
-IN_PLACE = ("applied", "verified")
 ANSWERS = {
     "proposal.approve": "approved",
     "proposal.approval": "gave one of several approvals to",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
@@ -18,7 +19,9 @@ from api.products import check_writable, product_client, service_of, target_of
 from api.wording import counted, spoken
 from graph.errors import Busy, GraphError
 from graph.ledger import Ledger
+from graph.run_store import Describing
 from graph.settings import Settings
+from tools.failpoints import crash_point
 from tools.lazy import lazy
 from tools.plain_text import plain
 from tools.product.errors import ProductError
@@ -102,15 +105,21 @@ def _accept(settings: Settings, product: str, found: describing.Drafts) -> contr
         return contract_edit.Written(0, 0)
     texts = {draft.key: draft.words.text for draft in found.drafts}
     terms = {term.name: term.words.text for term in found.terms}
-    written = contract_edit.describe(Path(found.contract), texts, terms)
     words = [*(d.words for d in found.drafts), *(t.words for t in found.terms)]
-    by = Counter(w.by for w in words)
+    by = ", ".join(f"{name} {n}" for name, n in sorted(Counter(w.by for w in words).items()))
     with closing(Ledger(settings.ledger_path)) as ledger:
-        ledger.record_described(
-            settings.person, product, contract=found.contract, written=written.descriptions,
-            terms=written.terms,
-            by=", ".join(f"{name} {n}" for name, n in sorted(by.items())),
-        )  # fmt: skip
+
+        def note(step: Describing, written: contract_edit.Written) -> None:
+            ledger.record_described(
+                step, settings.person, product, contract=found.contract,
+                written=written.descriptions, terms=written.terms, by=by,
+            )  # fmt: skip
+
+        # Before and after: whoever is killed in between has left a row.
+        announce = partial(note, "describing")
+        written = contract_edit.describe(Path(found.contract), texts, terms, announce)
+        crash_point("describe.written")
+        note("described", written)
     return written
 
 

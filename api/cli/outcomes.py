@@ -12,8 +12,8 @@ from api.cli.shell import out, tell
 from api.wording import approvals
 from graph.ledger import Ledger, Offer
 from tools.messages import change_id
+from tools.outcome_status import IN_PLACE
 
-IN_PLACE = ("applied", "verified")
 NOT_IN_PLACE = ("failed", "expired", "rolled_back")
 MEASURED_AGAIN = ("failed", "expired")
 AFTERWARDS = {

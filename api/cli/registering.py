@@ -19,8 +19,10 @@ from tools.product.errors import ProductError
 SQL_WIDTH = 80
 NO_QUERIES = (
     "There are no queries to measure with yet: give some with --queries (the same command again"
-    " adds them), or let `pillion serve` watch the live ones."
+    " adds them), or let `pillion serve {name}` watch the live ones. Without, a run looks only for"
+    " rules of the contract and repeated indexes."
 )
+NO_ROWS = "No table has a row yet: load data first; a run has nothing to measure until then."
 
 
 def init(
@@ -57,7 +59,9 @@ def init(
         for row in done["unread"]:
             tell(f"  {row['file']}:{row['line']}: {row['reason']}")
     if not done["patterns"]:
-        tell(NO_QUERIES)
+        tell(NO_QUERIES.format(name=name))
+    if not done["rows"]:
+        tell(NO_ROWS)
     tell(f"Next: pillion run {name}")
 
 

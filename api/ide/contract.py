@@ -17,9 +17,9 @@ from tools.messages import (
     Interval,
     Message,
     Outcome,
-    OutcomeStatus,
     Principal,
 )
+from tools.outcome_status import OutcomeStatus
 from tools.words.told import Words
 
 RunStatus = Literal["queued", "running", "waiting", "done", "failed"]

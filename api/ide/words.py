@@ -26,7 +26,8 @@ from api.wording import (
     size_change,
 )
 from graph.ledger import Offer
-from tools.messages import Decision, Evidence, OutcomeStatus, QueryTiming, change_target
+from tools.messages import Decision, Evidence, QueryTiming, change_target
+from tools.outcome_status import OutcomeStatus
 from tools.words.told import Words
 
 SQL_WIDTH, TEXT_WIDTH = 300, 400

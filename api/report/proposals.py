@@ -25,16 +25,17 @@ from tools.messages import (
     Evidence,
     Expected,
     Outcome,
-    OutcomeStatus,
     Proposal,
     change_target,
 )
+from tools.outcome_status import IN_PLACE, OutcomeStatus
 from tools.plain_text import plain
 from tools.words.proposals import facts_of
 
 OUTCOME_WORDS: dict[OutcomeStatus, str] = {
     "applied": "applied",
     "verified": "applied and verified",
+    "unproven": "applied, not proven on live",
     "rolled_back": "rolled back",
     "undone": "undone",
     "expired": "expired",
@@ -46,7 +47,6 @@ _ANSWER_WORDS = {
     "reject": "rejected",
     "expire": "expired",
 }
-_STANDING = frozenset({"applied", "verified"})
 _SQL_WIDTH = 600
 
 
@@ -73,7 +73,7 @@ def proposal_card(
 
 def _state(decision: Decision | None, outcome: Outcome | None) -> str:
     if outcome is not None:
-        style = "good" if outcome.status in _STANDING else "soft"
+        style = "good" if outcome.status in IN_PLACE else "soft"
         if outcome.status in {"failed", "rolled_back"}:
             style = "bad"
         return f' <span class="tag {style}">{e(OUTCOME_WORDS[outcome.status])}</span>'
@@ -104,7 +104,7 @@ def _facts(proposal: Proposal, outcome: Outcome | None) -> list[tuple[str, str]]
         facts.append(("changed since", e(proposal.changed_since)))
     facts.append(("undo does", _listed(proposal.undo)))
     facts.append(("rehearsal", _rehearsal(evidence)))
-    if outcome is not None and outcome.status in _STANDING:
+    if outcome is not None and outcome.status in IN_PLACE:
         facts.append(("undo it", f"<code>pillion undo {e(proposal.id)}</code>"))
     return facts
 

@@ -9,6 +9,7 @@ from evals.benchmarks.comparing import Comparison, compare, without_rows
 from evals.benchmarks.report import Row
 from tools.demo.flights import RUNS, build_flights, queries
 from tools.messages import Interval
+from tools.outcome_status import IN_PLACE
 from tools.product.descriptor import load_descriptor
 
 NAME = "casting"
@@ -109,7 +110,7 @@ def _differing(label: str, found: Comparison) -> Row:
 
 
 def _kept(outcome: Outcome) -> int:
-    return sum(status in ("applied", "verified") for status in outcome.statuses)
+    return sum(status in IN_PLACE for status in outcome.statuses)
 
 
 def _spread(ratio: Interval) -> str:

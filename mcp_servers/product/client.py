@@ -195,9 +195,13 @@ class ProductClient:
         body = request.model_dump(mode="json")
         return await self._call("apply_change", Applied, body, progress)
 
-    async def verify_change(self, proposal_id: str, progress: Progress | None = None) -> LiveCheck:
-        """Time the change's queries on the live product against the times before it."""
-        arguments = {"proposal_id": proposal_id}
+    async def verify_change(
+        self, proposal_id: str, progress: Progress | None = None, *, floor: float = 1.0
+    ) -> LiveCheck:
+        """Time the change's queries on live, as far as it takes to tell on which side of `floor`
+        before / after is.
+        """
+        arguments = {"proposal_id": proposal_id, "floor": floor}
         return await self._call("verify_change", LiveCheck, arguments, progress)
 
     async def undo_change(

@@ -16,6 +16,7 @@ from tools.product.descriptor import Descriptor
 from tools.product.disk_space import ran_out
 from tools.product.errors import DatabaseLocked, DiskFull, ImportFailed, ProductError
 from tools.product.importers import import_path
+from tools.product.live import LiveSamples
 from tools.product.opening import given_up, is_open_here
 from tools.product.owner import Owner
 from tools.product.snapshot import Snapshot
@@ -111,4 +112,7 @@ class HeldOwner:
             except ImportFailed as exc:
                 # Registration read it into the store; a file that went is no reason to stop.
                 LOG.warning("A query file is left out: %s", exc)
-        return Owner(self._database, store, self._settings.engine(self._settings.memory_limit))
+        owner = Owner(self._database, store, self._settings.engine(self._settings.memory_limit))
+        # Who holds the database is the only one that writes these.
+        LiveSamples.sweep(home / "evidence")
+        return owner

@@ -201,9 +201,16 @@ def _add_changing_tools(server: MCPServer, service: ProductService) -> None:
         return await _told(service, "apply_change", ctx, partial(service.apply, request))
 
     @server.tool(annotations=READ)
-    async def verify_change(proposal_id: str, ctx: Context) -> LiveCheck:
+    async def verify_change(
+        proposal_id: str,
+        ctx: Context,
+        floor: Annotated[
+            float, Field(gt=0, description="Time on while before / after may be on either side.")
+        ] = 1.0,
+    ) -> LiveCheck:
         """Time an applied change's queries on live against the times taken just before it."""
-        return await _told(service, "verify_change", ctx, partial(service.verify, proposal_id))
+        call = partial(service.verify, proposal_id, floor=floor)
+        return await _told(service, "verify_change", ctx, call)
 
     @server.tool(annotations=WRITE)
     async def undo_change(proposal_id: str, ctx: Context, rolled_back: bool = False) -> Applied:

@@ -31,6 +31,7 @@ from mcp_servers.product.settings import ProductSettings
 from tools.change_kinds import described
 from tools.failpoints import crash_point
 from tools.messages import (
+    CHANGE,
     Candidate,
     Change,
     ContractVerdict,
@@ -42,14 +43,14 @@ from tools.messages import (
 from tools.product import executor
 from tools.product.candidates.context import CandidateContext
 from tools.product.candidates.finder import find
-from tools.product.catalog import Catalog, schema_hash
+from tools.product.catalog import Catalog, Table, schema_hash
 from tools.product.changes import plan
 from tools.product.consumers import affected
 from tools.product.contract import contradictions, facts, load_contract
 from tools.product.contract_gate import check_change
 from tools.product.contract_risks import risks
 from tools.product.descriptor import Descriptor
-from tools.product.disk_space import need
+from tools.product.disk_space import need, need_to_undo
 from tools.product.errors import ProductError, SchemaDrift, UnknownTable
 from tools.product.live_answers import ask
 from tools.product.measurement import MeasureResult, ShadowJob, ShadowSettings
@@ -278,6 +279,15 @@ class ProductService:
         with self.owner.cursor() as con:
             return need(con, self.owner.database, table, change).room()
 
+    def _room_to_undo(self, made: executor.AppliedChange | None) -> AbstractContextManager[None]:
+        if made is None:
+            return nullcontext()
+        change: Change = CHANGE.validate_json(made.change)
+        then, key = Table.model_validate_json(made.before), made.proposal_id
+        present, database = self.owner.table(change.table), self.owner.database
+        with self.owner.cursor() as con:
+            return need_to_undo(con, database, present, then, change, key).room()
+
     def _make(self, request: ApplyRequest, steps: Steps) -> executor.AppliedChange:
         owner = self.owner
         with owner.lock, owner.cursor() as con:
@@ -337,9 +347,11 @@ class ProductService:
             )
         return present
 
-    def verify(self, proposal_id: str, on_event: Progress = quiet) -> LiveCheck:
-        """Time a change's queries on live and compare with the times without it."""
-        return self._proof.check(proposal_id, Steps(on_event))
+    def verify(
+        self, proposal_id: str, on_event: Progress = quiet, *, floor: float = 1.0
+    ) -> LiveCheck:
+        """Time a change's queries on live, long enough to tell whether they are above `floor`."""
+        return self._proof.check(proposal_id, floor, Steps(on_event))
 
     def undo(self, proposal_id: str, on_event: Progress = quiet, *, rolled_back: bool) -> Applied:
         """Undo one change in one transaction; a repeat finds it undone."""
@@ -350,7 +362,7 @@ class ProductService:
                 if made is not None:
                     what = f"{made.kind.replace('_', ' ')} {made.target}"
                     Steps(on_event).begin(f"taking back {what}")
-                with owner.lock, owner.cursor() as con:
+                with self._room_to_undo(made), owner.lock, owner.cursor() as con:
                     row = executor.undo(
                         con, proposal_id, status="rolled_back" if rolled_back else "undone"
                     )

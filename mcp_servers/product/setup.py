@@ -90,6 +90,7 @@ def _registered(
         "contract": str(descriptor.contract),
         **how,
         "tables": len(catalog.tables),
+        "rows": sum(table.rows for table in catalog.tables),
         "patterns": len(workload.patterns),
         "skipped": [s.model_dump() for s in workload.skipped[:20]],
         "malformed": unread.total,

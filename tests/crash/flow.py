@@ -20,6 +20,7 @@ import psutil
 from graph.ledger import Ledger
 from tests.crash.forked import run_forked
 from tests.products import make_product
+from tools.outcome_status import IN_PLACE
 
 KILLED = -9
 ROWS = 60_000
@@ -149,6 +150,7 @@ def check_whole(flow: Flow, rows: list[tuple[Any, ...]]) -> None:
     assert flow.select("SELECT seq FROM outbox WHERE delivered_at IS NULL") == []
     assert flow.select("SELECT * FROM undo_requests") == []
     assert list((flow.home / "products" / "sales" / "shadow").glob("snapshot-*")) == []
+    assert list((flow.home / "products" / "sales" / "evidence").glob("*.tmp")) == []
     assert ledgers_agree(flow)
     assert left_running(flow) == []
 
@@ -156,7 +158,7 @@ def check_whole(flow: Flow, rows: list[tuple[Any, ...]]) -> None:
 def ledgers_agree(flow: Flow) -> bool:
     """Return whether agent and product say the same about every change."""
     said = dict(flow.select("SELECT proposal_id, status FROM outcomes ORDER BY at, rowid"))
-    words = {"verified": "applied", "applied": "applied"}
+    words = dict.fromkeys(IN_PLACE, "applied")
     return {k: words.get(v, v) for k, v in said.items()} == flow.changes()
 
 

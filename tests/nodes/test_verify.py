@@ -30,21 +30,35 @@ async def test_a_gain_on_live_is_recorded_with_its_number() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ratio", "goes"),
+    ("ratio", "becomes"),
     [
-        (Interval(low=0.5, mid=0.8, high=0.89), "rollback"),
-        (Interval(low=0.5, mid=0.8, high=0.9), "report"),
-        (None, "report"),
+        (Interval(low=0.5, mid=0.8, high=0.89), None),
+        (Interval(low=0.5, mid=0.8, high=0.9), "unproven"),
+        (Interval(low=0.26, mid=0.43, high=1.21), "unproven"),
+        (Interval(low=0.9, mid=0.95, high=0.99), "verified"),
+        (None, "verified"),
     ],
 )
 async def test_only_a_regression_that_is_certain_goes_to_rollback(
-    ratio: Interval | None, goes: str
+    ratio: Interval | None, becomes: str | None
 ) -> None:
     product, records = FakeProduct(), MemoryRecords()
     product.live["p1"] = ratio
     command = await verified(product, records)
-    assert command.goto == goes
-    assert [o.status for o in records.outcomes] == ([] if goes == "rollback" else ["verified"])
+    assert command.goto == ("report" if becomes else "rollback")
+    assert [o.status for o in records.outcomes] == ([becomes] if becomes else [])
+
+
+async def test_what_is_not_proven_says_so_with_its_interval() -> None:
+    product, records = FakeProduct(), MemoryRecords()
+    product.live["p1"] = Interval(low=0.26, mid=0.43, high=1.21)
+    await verified(product, records)
+    (outcome,) = records.outcomes
+    assert outcome.detail == (
+        "it is in place, but not proven: timed on live, and 0.26–1.21 says neither that it is"
+        " above ×0.9 nor below"
+    )
+    assert outcome.ratio == product.live["p1"]
 
 
 async def test_a_proof_that_cannot_be_made_is_said_and_does_not_stop_the_run() -> None:

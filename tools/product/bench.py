@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 from statistics import median
+from tempfile import mkdtemp
 
 import duckdb
 
@@ -65,7 +66,6 @@ class Bench:
         self.base_path = Path(self.job.snapshot)
         self.base = open_copy(self.base_path, self.job.settings.memory_limit)
         self.catalog: Catalog = read_catalog(self.base)
-        self._names = count(1)
         self._answers: dict[str, Answer] = {}
         self._digests: dict[tuple[Path, TableName], tuple[object, ...]] = {}
 
@@ -113,9 +113,9 @@ class Bench:
         return self._answers[fingerprint]
 
     def copy(self, source: Path | None = None) -> Path:
-        """Copy a database (the base unless named) to a new file beside the snapshot."""
-        name = f"trial-{next(self._names)}.duckdb"
-        target = Path(self.job.snapshot).with_name(name)
+        """Copy a database (the base unless named) beside the snapshot, under the same name."""
+        snapshot = Path(self.job.snapshot)
+        target = Path(mkdtemp(prefix="trial-", dir=snapshot.parent)) / snapshot.name
         copy_database(source or self.base_path, target)
         return target
 
@@ -134,8 +134,7 @@ class Bench:
     def discard(self, path: Path | None) -> None:
         """Delete a copy; the snapshot itself stays for the last comparison."""
         if path is not None and path != Path(self.job.snapshot):
-            path.unlink(missing_ok=True)
-            path.with_name(path.name + ".wal").unlink(missing_ok=True)
+            shutil.rmtree(path.parent, ignore_errors=True)
 
     def base_digest(self, table: Table) -> tuple[object, ...]:
         """Return the digest of a table of the base, computed once."""

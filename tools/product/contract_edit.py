@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -76,11 +76,17 @@ class Written(NamedTuple):
     terms: int
 
 
-def describe(path: Path, texts: Mapping[Key, str], terms: Mapping[str, str] = NONE) -> Written:
+def describe(
+    path: Path,
+    texts: Mapping[Key, str],
+    terms: Mapping[str, str] = NONE,
+    announce: Callable[[Written], None] = lambda written: None,
+) -> Written:
     """Write descriptions and terms of the glossary into a contract, in one step.
 
     Comments and layout stay, and so does what somebody wrote meanwhile. Raises `ContractInvalid`
-    where that cannot be done without touching anything else.
+    where that cannot be done without touching anything else. `announce` is told right before the
+    file is replaced.
     """
     contract = load_contract(path)
     wanted = {b.where: texts[b.key] for b in blanks(contract) if b.key in texts}
@@ -89,8 +95,11 @@ def describe(path: Path, texts: Mapping[Key, str], terms: Mapping[str, str] = NO
     new = {term: words for term, words in harmless.items() if term.lower() not in known}
     written = path.read_bytes().decode("utf-8")
     mark = _BOM if written.startswith(_BOM) else ""
-    write_text(path, mark + described(written.removeprefix(_BOM), path, wanted, new))
-    return Written(len(wanted), len(new))
+    text = mark + described(written.removeprefix(_BOM), path, wanted, new)
+    count = Written(len(wanted), len(new))
+    announce(count)
+    write_text(path, text)
+    return count
 
 
 def described(

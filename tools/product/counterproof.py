@@ -26,6 +26,12 @@ class Turns(NamedTuple):
     without: dict[str, list[float]]
     changed: dict[str, list[float]]
 
+    def extend(self, more: Turns) -> None:
+        """Take in what further turns took."""
+        for kept, added in zip(self, more, strict=True):
+            for text, ms in added.items():
+                kept.setdefault(text, []).extend(ms)
+
 
 @contextmanager
 def copy_without(
@@ -38,7 +44,7 @@ def copy_without(
     with owner.cursor() as con:
         snapshot = Snapshot.take(con, owner.lock, owner.database, directory)
     try:
-        with closing(WorkloadStore(snapshot.path.with_name("workload.db"))) as store:
+        with closing(WorkloadStore(snapshot.home / "workload.db")) as store:
             with closing(Owner(snapshot.path, store, config)) as copy:
                 with copy.cursor() as con:
                     undo(con, proposal_id)

@@ -9,16 +9,25 @@ from __future__ import annotations
 import errno
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import duckdb
 
-from tools.messages import Change, CreateIndex, TableName, change_target, quoted
+from tools.messages import (
+    Change,
+    CreateIndex,
+    DropIndex,
+    DropTable,
+    TableName,
+    change_target,
+    quoted,
+)
 from tools.numbers import size
 from tools.product.catalog import Table
+from tools.product.change_plan import kept_name
 from tools.product.errors import DiskFull
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -50,6 +59,8 @@ class Need(NamedTuple):
     """Log and file together. Without room for both the database could not be opened again."""
     rows: int
     """Of a second copy of the table; without room for it the change fails and leaves nothing."""
+    doing: str = ""
+    """What is done with the change, where it is not made: `undo of`."""
 
     @contextmanager
     def room(self) -> Iterator[None]:
@@ -67,8 +78,8 @@ class Need(NamedTuple):
         wanted = self.indexes + self.rows
         tells = f"writes about {size(wanted)} there" if wanted > free else "found that too little"
         return DiskFull(
-            f"{self.directory} has {size(free)} free; {self.change.kind} of"
-            f" {change_target(self.change)} {tells}.",
+            f"{self.directory} has {size(free)} free;{self.doing and ' '}{self.doing}"
+            f" {self.change.kind} of {change_target(self.change)} {tells}.",
             hint="Nothing was changed. Free some.",
         )
 
@@ -78,6 +89,37 @@ def need(con: duckdb.DuckDBPyConnection, database: Path, table: Table, change: C
     keys = [i.columns for i in table.indexes] if change.kind in _REBUILDING else []
     if isinstance(change, CreateIndex):
         keys = [change.columns]
+    return _need(con, database, table, change, keys)
+
+
+def need_to_undo(
+    con: duckdb.DuckDBPyConnection,
+    database: Path,
+    table: Table | None,
+    then: Table,
+    change: Change,
+    key: str,
+) -> Need:
+    """Return what taking a change back is going to write; `then` is the table as it was before."""
+    keys = [i.columns for i in (table or then).indexes] if change.kind in _REBUILDING else []
+    if isinstance(change, DropIndex):
+        keys = [i.columns for i in then.indexes if i.name == change.name]
+    if isinstance(change, DropTable):
+        keys = [i.columns for i in then.indexes]
+        table = then.model_copy(update={"name": kept_name("table", key)})
+    if table is None:
+        return Need(change, database.resolve().parent, 0, 0)
+    return _need(con, database, table, change, keys)._replace(doing="undo of")
+
+
+def _need(
+    con: duckdb.DuckDBPyConnection,
+    database: Path,
+    table: Table,
+    change: Change,
+    keys: Sequence[tuple[str, ...]],
+) -> Need:
+    """Return what indexes of those columns and a copy of the table take, where it is copied."""
     per_row = sum(ENTRY_BYTES + _text_bytes(con, table, columns) for columns in keys)
     rows = _table_bytes(con, table.name) if change.kind in _COPYING else 0
     return Need(change, database.resolve().parent, 2 * per_row * table.rows, rows)

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from tools.failpoints import crash_point
 from tools.product.errors import ImportFailed
 from tools.product.fingerprint import split_text
+from tools.product.half_rows import forget_half, may_be_half, note_half
 from tools.product.workload import Source, Unread, UnreadRow
 from tools.product.workload_store import (
     CALLER_LENGTH,
@@ -65,9 +66,9 @@ def import_path(
 ) -> Imported:
     """Import a .sql file, a .csv log, or every such file of a directory; each run only once.
 
-    Of a file that grew since, as logs do, only what was added is taken. A script that was edited
-    replaces what it said before; a log begun anew adds to it. Raises `ImportFailed` when nothing
-    can be read.
+    Of a file that grew since, as logs do, only what was added is taken, and its last row again
+    where that was half written. A script that was edited replaces what it said before; a log
+    begun anew adds to it. Raises `ImportFailed` when nothing can be read.
     """
     if os.path.isdir(path):
         parts = [import_path(p, store, on_progress) for p in _files(path)]
@@ -88,6 +89,7 @@ def import_path(
         if not runs and not taken:
             raise ImportFailed(f"{path} holds no statement.")
         note_unread(con, str(path), counter.unread)
+        note_half(con, str(path), digest, counter.half)
         crash_point("import.before_commit")
         con.execute(
             "INSERT INTO imports VALUES (?, ?, ?, ?, ?)",
@@ -114,12 +116,15 @@ def _digest(data: str) -> str:
 
 
 def _taken(con: sqlite3.Connection, path: Path, data: str) -> int:
-    """Return how many runs were read from this file when it was shorter."""
+    """Return how many runs stand that were read from this file when it was shorter."""
     earlier = con.execute(
         "SELECT hash, size, rows FROM imports WHERE path = ? AND size < ? ORDER BY size DESC",
         (str(path), len(data)),
     )
-    return next((rows for known, size, rows in earlier if _digest(data[:size]) == known), 0)
+    for known, size, rows in earlier:
+        if _digest(data[:size]) == known:
+            return int(rows) - forget_half(con, str(path), known)
+    return 0
 
 
 def _files(directory: Path) -> list[Path]:
@@ -138,6 +143,8 @@ class _Counter:
         self._path, self._unread = str(path), 0
         self._first: list[UnreadRow] = []
         self._on_progress, self._total = on_progress, total
+        self.half: Observation | None = None
+        """The last run, where its row may be half written."""
 
     @property
     def unread(self) -> Unread:
@@ -184,13 +191,14 @@ def _sql_file(path: Path, data: str, counter: _Counter) -> Iterator[Observation]
 
 
 class _Lines:
-    """The lines of a file, and on which one a row began: it may go over several."""
+    """The lines of a file, and where a row began: it may go over several."""
 
     def __init__(self, data: str) -> None:
         self._lines = io.StringIO(data, newline="")
-        self._number = 0
+        self._number = self._offset = 0
         self._between = True
-        self.began = 0
+        self.began = self.start = 0
+        """The line, from 1, and how many characters stand before it."""
 
     def __iter__(self) -> _Lines:
         return self
@@ -199,7 +207,8 @@ class _Lines:
         line = next(self._lines)
         self._number += 1
         if self._between and line.strip("\r\n"):
-            self.began, self._between = self._number, False
+            self.began, self.start, self._between = self._number, self._offset, False
+        self._offset += len(line)
         return line
 
     def end_row(self) -> None:
@@ -210,7 +219,8 @@ class _Lines:
 def _log_file(path: Path, data: str, counter: _Counter) -> Iterator[Observation]:
     csv.field_size_limit(MAX_FIELD)
     lines = _Lines(data)
-    reader = csv.DictReader(lines, delimiter=_delimiter(data))
+    mark = _delimiter(data)
+    reader = csv.DictReader(lines, delimiter=mark)
     try:
         names = {(n or "").strip().lower(): n for n in reader.fieldnames or ()}
     except csv.Error as exc:
@@ -228,11 +238,14 @@ def _log_file(path: Path, data: str, counter: _Counter) -> Iterator[Observation]
         names.get("type") if sql.lower() == "message" else None,
         next((names[c] for c in CALLER_COLUMNS if c in names), None),
     )
+    read: Observation | str = ""
     while True:
         lines.end_row()
         try:
             read = _run(next(reader), columns)
         except StopIteration:
+            if isinstance(read, Observation) and may_be_half(data[lines.start :], mark):
+                counter.half = read
             return
         except csv.Error as exc:
             read = f"not CSV: {exc}"

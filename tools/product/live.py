@@ -28,6 +28,14 @@ class LiveSamples(Message):
         temporary.replace(path)
         crash_point("live.after_rename")
 
+    @staticmethod
+    def sweep(directory: Path) -> int:
+        """Delete drafts that a killed writer left; returns how many. Nobody may be writing one."""
+        drafts = list(directory.glob("*.tmp"))
+        for draft in drafts:
+            draft.unlink(missing_ok=True)
+        return len(drafts)
+
     @classmethod
     def load(cls, path: Path) -> LiveSamples:
         """Read back; nothing when there is no baseline."""

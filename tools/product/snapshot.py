@@ -30,7 +30,11 @@ _CLONE = {"linux": ["cp", "--reflink=auto"], "darwin": ["cp", "-c"]}
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A consistent copy at `path`, in a directory of its own."""
+    """A consistent copy at `path`, in a directory of its own.
+
+    It is called like the original, because its name is that of its catalog: by another, texts that
+    name the catalog would fail, and so would those about a schema of that name.
+    """
 
     path: Path
 
@@ -44,9 +48,9 @@ class Snapshot:
     ) -> Snapshot:
         """Checkpoint and copy while `lock` keeps writers out; raises `DiskFull`."""
         home = directory / f"snapshot-{uuid4().hex[:12]}"
-        snapshot = cls(home / "base.duckdb")
+        snapshot = cls(home / "copy" / database_path.name)
         try:
-            home.mkdir(parents=True)
+            snapshot.path.parent.mkdir(parents=True)
             _sign(home)
             crash_point("snapshot.before_copy")
             with lock:
@@ -63,6 +67,11 @@ class Snapshot:
         return snapshot
 
     @property
+    def home(self) -> Path:
+        """The directory that goes with the copy."""
+        return self.path.parent.parent
+
+    @property
     def contents(self) -> str:
         """A mark that changes with every checkpoint of changed contents, and with the log."""
         digest = hashlib.sha256()
@@ -75,7 +84,7 @@ class Snapshot:
 
     def remove(self) -> None:
         """Delete the copy and everything a measurement made beside it."""
-        shutil.rmtree(self.path.parent, ignore_errors=True)
+        shutil.rmtree(self.home, ignore_errors=True)
 
     @classmethod
     def sweep(cls, directory: Path) -> int:

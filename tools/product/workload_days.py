@@ -40,8 +40,10 @@ class Recorded(NamedTuple):
 
 
 def add_days(con: sqlite3.Connection, runs: DayRuns) -> None:
-    """Add runs inside the caller's transaction."""
+    """Add runs, or take negative ones back, inside the caller's transaction."""
     con.executemany(_ADD, [(*key, count) for key, count in runs.items()])
+    if min(runs.values(), default=0) < 0:
+        con.execute("DELETE FROM days WHERE runs <= 0")
 
 
 def forget_days(con: sqlite3.Connection) -> None:

@@ -43,3 +43,8 @@ CREATE TABLE IF NOT EXISTS days (
     runs INTEGER NOT NULL,
     PRIMARY KEY (mask, day)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS half_rows (
+    path TEXT PRIMARY KEY,
+    hash TEXT NOT NULL,
+    body TEXT NOT NULL
+);

@@ -260,6 +260,17 @@ def add(con: sqlite3.Connection, observations: Iterable[Observation]) -> int:
     return count
 
 
+def take_back(con: sqlite3.Connection, run: Observation) -> None:
+    """Undo the adding of one run without a caller, inside the caller's transaction."""
+    seen = _Seen(run)
+    seen.add(run)
+    key, sql, source, *counts, last = seen.row
+    con.execute(_ADD_TEXT, [key, sql, source, *(-float(n) for n in counts), last])
+    con.execute("DELETE FROM texts WHERE runs <= 0")
+    if _dated(run):
+        add_days(con, Counter({(seen.mask, run.at.astimezone(UTC).date().isoformat()): -1}))
+
+
 def note_script(con: sqlite3.Connection, path: str, statements: Iterable[str]) -> None:
     """Keep which runs came from a script, so that `forget_script` can take them back."""
     runs = Counter(_hash(statement) for statement in statements)

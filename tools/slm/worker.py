@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from tools.slm.engine import Engine, Prompt, Schema, Stop, Stopped
@@ -161,19 +162,39 @@ class Worker:
                 task.answer.set_exception(TooLate("The request waited too long for the model."))
                 return engine
             try:
-                engine = engine or self._make()
-                task.answer.set_result(task.work(engine, task.unwanted))
+                engine = engine or _foreseen(self._make)
+                task.answer.set_result(_foreseen(partial(task.work, engine, task.unwanted)))
             except Stopped:
                 task.answer.set_exception(TooLate("The model was not ready in time."))
             except ModelError as exc:
                 task.answer.set_exception(exc)
             except MemoryError:
                 task.answer.set_exception(ModelError("There is not enough memory for the model."))
-            except Exception as exc:
-                # A fault of ours is told to its asker too; another thread answers the next one.
-                task.answer.set_exception(exc)
-                raise
+            except _Fault as fault:
+                # Of ours, and told to its asker too; another engine answers the next one.
+                broken, engine = engine, None
+                if broken is not None:
+                    broken.close()
+                task.answer.set_exception(fault.cause)
         return engine
+
+
+class _Fault(Exception):
+    """What nobody foresaw: a thread that it ended would write it where no one expects it."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+def _foreseen(work: Callable[[], T]) -> T:
+    """Do some work; raises `_Fault` for what has no meaning here."""
+    try:
+        return work()
+    except (Stopped, ModelError, MemoryError):
+        raise
+    except Exception as exc:
+        raise _Fault(exc) from exc
 
 
 def _result(answer: Future[T], seconds: float) -> T:

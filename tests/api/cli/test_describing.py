@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,7 +17,7 @@ from api.cli import describing
 from mcp_servers.product.server import build_server
 from mcp_servers.product.service import ProductService
 from mcp_servers.product.settings import ProductSettings
-from tests.commands import document, invoke, refusal
+from tests.commands import document, invoke, refusal, started
 from tests.products import make_product
 from tools.messages import TableName
 from tools.product.descriptor import Descriptor
@@ -88,6 +89,27 @@ def test_what_a_person_accepts_is_in_the_contract_and_the_trail(
     assert "leaves nothing of that without a description" in again.stdout
     actions = [(r["actor"], r["action"], r["subject"]) for r in document(home, "log")]
     assert actions.count(("person:ada", "contract.described", "sales")) == 2
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize(
+    ("point", "written"), [("write_text.before_rename", False), ("describe.written", True)]
+)
+def test_whoever_is_killed_while_writing_has_left_a_row(
+    point: str, written: bool, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    contract = Path(make_product(tmp_path, home, rows=300).contract)
+    before = contract.read_bytes()
+    with started(home, "describe", "sales", "--write", PILLION_CRASH_AT=point) as child:
+        assert child.wait(60) == -signal.SIGKILL
+    assert (contract.read_bytes() != before) == written
+    (row,) = (r for r in document(home, "log") if r["action"].startswith("contract."))
+    assert (row["actor"], row["action"]) == ("person:ada", "contract.describing")
+    assert json.loads(row["body"])["written"] > 0
+    again = document(home, "describe", "sales", "--write")
+    assert (again["written"] == 0) == written
+    assert invoke(home, "log", "--verify").exit_code == 0
 
 
 SHOPS = MORE + "; CREATE TABLE shops (region VARCHAR PRIMARY KEY, opened DATE)"

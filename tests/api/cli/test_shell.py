@@ -162,7 +162,7 @@ def children_of(pid: int) -> list[psutil.Process]:
 def wait_for_snapshot(home: Path) -> None:
     """Return while the run measures."""
     ends = time.monotonic() + 60
-    while not list(home.glob("products/sales/shadow/snapshot-*/base.duckdb")):
+    while not list(home.glob("products/sales/shadow/snapshot-*/copy/sales.duckdb")):
         assert time.monotonic() < ends
         time.sleep(0.05)
 

@@ -132,3 +132,14 @@ def test_odd_values_and_types_run_to_the_end(home: Path, tmp_path: Path) -> None
     run = document(home, "run", "odd", "--budget", "6", "--show-rejected")
     assert run["status"] in ("waiting", "done")
     assert [r for r in run["rejected"] if r["status"] == "failed"] == []
+
+
+def test_schemas_may_be_called_like_the_copies_of_a_measurement(home: Path, tmp_path: Path) -> None:
+    tables = ["base.sales", '"trial-1".sales']
+    setup = ['CREATE SCHEMA base; CREATE SCHEMA "trial-1"', *(sales(60_000) for _ in tables)]
+    made = ";".join(setup).replace("TABLE sales", "TABLE {}").format(*tables)
+    register(home, tmp_path, made, [GOOD.replace("sales", t) for t in tables])
+    run = document(home, "run", "odd", "--only", "schema", "--budget", "10", "--show-rejected")
+    assert run["status"] == "waiting", run
+    assert {t["status"] for t in run["rejected"]} <= {"accepted", "rejected"}
+    assert not any("cannot be measured" in note for note in run["notes"])

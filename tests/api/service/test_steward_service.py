@@ -17,6 +17,7 @@ import pytest
 from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import ConflictError, UnprocessableEntityError
+from mcp import Client
 
 from api.cli import answering, working
 from api.presence import Serving
@@ -133,3 +134,18 @@ async def reject_as_a_chat_does(client: LangGraphClient, thread: str, proposal: 
     await client.runs.wait(thread, "steward", command=command)
     with pytest.raises(ConflictError):
         await client.runs.create(thread, "steward", command=command)
+
+
+async def test_a_product_without_rows_is_refused_through_every_door(
+    tmp_path: Path, serve: Any, terminal: Callable[..., Any]
+) -> None:
+    home = make_home(tmp_path / "home", rows=0)
+    words = "No table of sales has a row. Load data into it"
+    with serve(home) as (child, url), httpx.Client(base_url=url, timeout=60) as http:
+        assert words in refusal(await terminal(invoke, home, "run", "sales"))
+        async with Client(f"{url}/mcp") as editor:
+            answer = await editor.call_tool("analyse_product", {"product": "sales"})
+            assert answer.is_error and words in str(answer.content)
+        assert http.get("/v1/runs").json() == []
+        assert http.get("/ready").json()["status"] == "ready"
+        assert child.stop() == 0

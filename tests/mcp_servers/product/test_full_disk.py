@@ -13,10 +13,11 @@ from mcp_servers.product.settings import ProductSettings
 from tests.disks import fill, small_disk
 from tests.mcp_servers.product.test_service import INDEX, RETYPE, asked
 from tests.products import make_product
-from tools.messages import Change
+from tools.messages import Change, CreateIndex, DropIndex, SortTable, TableName
 from tools.product.errors import DatabaseLocked, DiskFull, QueryFailed
 from tools.product.owner import Limits
 
+SALES = TableName(name="sales")
 COUNT = "SELECT count(*) FROM sales"
 
 
@@ -46,6 +47,30 @@ def test_a_change_without_room_changes_nothing_and_says_what_it_writes(
     assert service.changes() == ()
     filler.unlink()
     assert service.apply(request).status == "applied"
+
+
+NAMED = CreateIndex(table=SALES, columns=("amount",), name="by_amount")
+DROPPED = DropIndex(table=SALES, name="by_amount", definition="")
+SORTED = SortTable(table=SALES, order_by=("region",))
+
+
+@pytest.mark.parametrize("change", [DROPPED, SORTED], ids=lambda c: c.kind)
+def test_an_undo_without_room_changes_nothing_and_says_what_it_writes(
+    service: ProductService, disk: Path, change: Change
+) -> None:
+    with service.owner.cursor() as con:
+        con.execute("DELETE FROM sales WHERE id > 40000")
+    service.apply(asked(service, NAMED, "p0"))
+    service.apply(asked(service, change, "p1"))
+    # A transaction would find room for what it begins with; an index may not.
+    filler = fill(disk, leaving=1_000_000)
+    before = (disk / "sales.duckdb").stat().st_size, service.describe().schema_hash
+    with pytest.raises(DiskFull, match=rf"kB free; undo of {change.kind} of .* writes about \d"):
+        service.undo("p1", rolled_back=False)
+    assert ((disk / "sales.duckdb").stat().st_size, service.describe().schema_hash) == before
+    assert [c.status for c in service.changes()] == ["applied", "applied"]
+    filler.unlink()
+    assert service.undo("p1", rolled_back=False).status == "undone"
 
 
 def engine_gives_up(service: ProductService, disk: Path) -> duckdb.FatalException:

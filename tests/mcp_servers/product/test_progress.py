@@ -77,7 +77,7 @@ async def test_a_change_is_told_step_by_step_there_and_back(
     await client.apply_change(request_, again)
     assert (applying.steps, again.words) == (APPLIED, [])
     timed_before(service, 0.001)
-    await client.verify_change("p1", proving)
+    await client.verify_change("p1", proving, floor=0.01)
     assert [(done, text) for done, _, text in proving.steps] == [
         (0, "timing after"),
         (PARTS, "making a copy without the change"),

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
@@ -74,6 +75,16 @@ def test_opening_again_counts_no_query_twice(descriptor: Descriptor) -> None:
         service = ProductService(descriptor, ProductSettings())
         assert {p.runs for p in service.workload().patterns} == {1}
         service.close()
+
+
+def test_drafts_of_a_killed_server_go_when_the_next_one_opens(descriptor: Descriptor) -> None:
+    evidence = descriptor.home / "evidence"
+    evidence.mkdir()
+    for name in ("live-a.12.tmp", "live-a.json"):
+        (evidence / name).touch()
+    with closing(ProductService(descriptor, ProductSettings())) as service:
+        assert service.describe().name == "sales"
+    assert [p.name for p in evidence.iterdir()] == ["live-a.json"]
 
 
 def test_a_database_that_cannot_be_opened_can_be_opened_later(descriptor: Descriptor) -> None:

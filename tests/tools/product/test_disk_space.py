@@ -11,10 +11,10 @@ import duckdb
 import pytest
 
 from tests.disks import fill, small_disk
-from tools.messages import ChangeType, CreateIndex, DropIndex, SortTable, TableName
+from tools.messages import ChangeType, CreateIndex, DropIndex, DropTable, SortTable, TableName
 from tools.product import executor
 from tools.product.catalog import read_table
-from tools.product.disk_space import Need, checkpoint, need, ran_out
+from tools.product.disk_space import Need, checkpoint, need, need_to_undo, ran_out
 from tools.product.errors import DiskFull
 from tools.product.opening import given_up, open_database
 
@@ -101,6 +101,31 @@ def test_a_rewritten_table_is_written_once_more_with_its_indexes(database: Path)
     assert size / 2 < needed(database, SORT).rows <= size
     dropped = needed(database, DropIndex(table=T, name="ix", definition=""))
     assert (dropped.indexes, dropped.rows) == (0, 0)
+
+
+def test_undoing_the_drop_of_a_table_needs_room_for_all_of_it_again(
+    database: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "copy.duckdb"
+    path.write_bytes(database.read_bytes())
+    drop = DropTable(table=T)
+    with duckdb.connect(str(path)) as con:
+        con.execute("CREATE INDEX ix ON t(a)")
+        then = read_table(con, T)
+        assert then is not None
+        again, whole = need(con, path, then, INDEX), need(con, path, then, SORT)
+        executor.apply(con, "p1", drop)
+        con.execute("CHECKPOINT")
+        found = need_to_undo(con, path, None, then, drop, "p1")
+    assert (found.indexes, found.doing) == (again.indexes, "undo of")
+    assert whole.rows / 2 < found.rows < whole.rows * 2
+
+
+def test_what_writes_nothing_back_needs_no_room_to_undo(database: Path) -> None:
+    with duckdb.connect(str(database)) as con:
+        table = read_table(con, T)
+        assert table is not None
+        assert need_to_undo(con, database, table, table, INDEX, "p1")[2:4] == (0, 0)
 
 
 def test_an_index_is_not_begun_without_room_for_it(tmp_path: Path) -> None:

@@ -241,6 +241,47 @@ def test_of_a_file_that_grew_only_what_is_new_is_taken(
     assert texts(store) == [("SELECT 1", 2), ("SELECT 2", 1)]
 
 
+@pytest.mark.parametrize(("half", "rest"), [
+    ("2026-01-03,20,SELECT max(b) FR", "OM t\n"),
+    ("2026-01-03,2", "0,SELECT max(b) FROM t\n"),
+    ('2026-01-03,20,"SELECT max(b)', ' FROM t"\n'),
+    ('2026-01-03,20,"SELECT max(b)\n', 'FROM t"\n'),
+    ('2026-01-03,20,"SELECT max(b)\n\n', 'FROM t"\n'),
+    ("2026-01-03,20,SELECT max(b) FROM t", "\n"),
+    ("2026-01-02,10,SELECT 1", " + 1\n"),
+])  # fmt: skip
+def test_a_last_row_that_was_half_written_is_read_again(
+    half: str, rest: str, tmp_path: Path, store: WorkloadStore
+) -> None:
+    path, begun = tmp_path / "log.csv", "at,ms,sql\n2026-01-02,10,SELECT 1\n"
+    import_path(written(path, begun + half), store)
+    assert import_path(path, store).already
+    import_path(written(path, begun + half + rest), store)
+    import_path(written(path, begun + half + rest + "2026-01-04,1,SELECT 9"), store)
+    import_path(written(path, begun + half + rest + "2026-01-04,1,SELECT 9\n"), store)
+    found = texts(store, "sql, runs, timed, total_ms"), days(store), store.unread()
+    with closing(WorkloadStore(tmp_path / "whole.db")) as other:
+        import_path(path, other)
+        assert found == (texts(other, "sql, runs, timed, total_ms"), days(other), other.unread())
+
+
+def test_a_log_that_is_done_without_a_line_end_is_taken_whole_and_once(
+    tmp_path: Path, store: WorkloadStore
+) -> None:
+    path = written(tmp_path / "log.csv", "sql\nSELECT 1\nSELECT 2")
+    assert import_path(path, store) == Imported(2)
+    assert import_path(path, store).already
+    assert texts(store) == [("SELECT 1", 1), ("SELECT 2", 1)]
+
+
+def test_a_log_begun_anew_keeps_what_the_old_one_ended_with(
+    tmp_path: Path, store: WorkloadStore
+) -> None:
+    import_path(written(tmp_path / "log.csv", "sql\nSELECT 1"), store)
+    import_path(written(tmp_path / "log.csv", "sql\nSELECT 2\nSELECT 3\n"), store)
+    assert [sql for sql, _ in texts(store)] == ["SELECT 1", "SELECT 2", "SELECT 3"]
+
+
 def test_a_log_begun_anew_is_read_from_its_start(tmp_path: Path, store: WorkloadStore) -> None:
     import_path(written(tmp_path / "log.csv", "sql\nSELECT 1\n"), store)
     rotated = written(tmp_path / "log.csv", "sql\nSELECT 2\nSELECT 3\n")

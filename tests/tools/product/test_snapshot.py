@@ -100,7 +100,7 @@ def test_sweeping_removes_what_dead_processes_left(tmp_path: Path) -> None:
     (tmp_path / "s" / "other").mkdir()
     assert Snapshot.sweep(tmp_path / "s") == 3
     left = {p.name for p in (tmp_path / "s").iterdir()}
-    assert left == {mine.path.parent.name, "snapshot-young", "other"}
+    assert left == {mine.home.name, "snapshot-young", "other"}
     old = time.time() - 3600
     os.utime(tmp_path / "s" / "snapshot-young", (old, old))
     assert Snapshot.sweep(tmp_path / "s") == 1

@@ -130,15 +130,17 @@ def test_a_failure_is_its_askers_and_the_thread_lives(
     assert worker.score(PROMPT, CHOICES, LONG)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_fault_of_ours_is_told_to_its_asker_and_ends_nothing(
-    engine: Scripted, worker: Worker
+def test_a_fault_of_ours_is_told_to_its_asker_and_to_nobody_else_and_ends_nothing(
+    engine: Scripted, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    ended: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", ended.append)
     engine.failure = ZeroDivisionError("ours")
     with pytest.raises(ZeroDivisionError):
         worker.score(PROMPT, CHOICES, LONG)
     engine.failure = None
     assert worker.score(PROMPT, CHOICES, LONG)
+    assert (ended, engine.loads, engine.closed) == ([], 2, 1)
 
 
 def test_an_idle_model_is_unloaded_and_comes_back_when_it_is_asked(engine: Scripted) -> None:
