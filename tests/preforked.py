@@ -1,13 +1,15 @@
-"""Product servers forked from one process that has imported everything already.
+"""Product servers and measurements forked from one process that has imported everything already.
 
 A launcher stands for the interpreter: it hands its arguments, environment and streams to the
-process that forks, lives as long as the fork does and ends as it ends. Killing the launcher kills
-the fork. Anything but the modules below is started as ever; only seconds of importing are saved.
+process that forks, lives as long as the fork does and ends as it ends. Killing the launcher, or
+its parent, kills the fork. Anything but the modules below is started as ever; only seconds of
+importing are saved.
 """
 
 from __future__ import annotations
 
 import array
+import gc
 import importlib
 import json
 import os
@@ -23,14 +25,26 @@ from pathlib import Path
 MODULES = {
     "mcp_servers.product": "mcp_servers.product.__main__",
     "mcp_servers.product.setup": "mcp_servers.product.setup",
+    "tools.product.shadow": "tools.product.shadow",
 }
 """What `python -m` is asked for, and the module whose `main` that runs."""
+AT_FIRST_USE = (
+    "anyio._backends._asyncio", "numpy.ma", "numpy.random", "rich.logging",
+    "sqlglot.dialects.duckdb",
+)  # fmt: skip
+"""What those import when they work."""
+PYTHON = sys.executable
+"""The interpreter itself, for what has to be a process of its own."""
 LAUNCHER = """#!{python} -IS
-import array, json, os, socket, sys
+import array, json, os, select, socket, sys
 arguments = sys.argv[1:]
 if arguments[:1] != ["-m"] or arguments[1] not in {modules}:
     os.execv("{python}", ["{python}", *arguments])
-asked = {{"arguments": arguments[1:], "environment": dict(os.environ), "folder": os.getcwd()}}
+parent = os.getppid()
+asked = {{
+    "arguments": arguments[1:], "environment": dict(os.environ), "folder": os.getcwd(),
+    "parent": parent, "python": sys.argv[0],
+}}
 with socket.socket(socket.AF_UNIX) as line:
     line.connect("{address}")
     streams = array.array("i", [0, 1, 2])
@@ -38,6 +52,9 @@ with socket.socket(socket.AF_UNIX) as line:
     line.sendall(json.dumps(asked).encode() + b"\\n")
     for stream in (0, 1, 2):
         os.close(stream)
+    while not select.select([line], [], [], 0.5)[0]:
+        if os.getppid() != parent:
+            os._exit(1)
     ended = line.recv(16)
 os._exit(int(ended or b"1"))
 """
@@ -71,8 +88,10 @@ def preforked(folder: Path, *more: str) -> Iterator[Path]:
 def main() -> None:
     """Listen until standard input ends."""
     MODULES.update({name: name for name in sys.argv[2:]})
-    for name in MODULES.values():
+    for name in (*MODULES.values(), *AT_FIRST_USE):
         importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as door:
         door.bind(sys.argv[1])
@@ -110,6 +129,9 @@ def _become(line: socket.socket) -> None:
     os.environ.clear()
     os.environ.update(asked["environment"])
     os.chdir(asked["folder"])
+    # What it starts itself is forked, too; it ends with the launcher, which watches that parent.
+    sys.executable = asked["python"]
+    os.getppid = lambda: int(asked["parent"])
     threading.Thread(target=_die_with, args=(line,), daemon=True).start()
     os._exit(_run(asked["arguments"], line))
 

@@ -16,7 +16,10 @@ from api.cli.main import main
 from tools import failpoints
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["graph.runs", "tests.crash.forked"])
+# Protocol and event loop import the rest when they work.
+_FORKS.set_forkserver_preload(
+    ["graph.runs", "jsonschema", "anyio._backends._asyncio", "tests.crash.forked"]
+)
 
 
 def run_forked(

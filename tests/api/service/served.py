@@ -40,7 +40,7 @@ def running(python: Path, home: Path, port: int = 0, *profiles: str) -> Iterator
     with subprocess.Popen(
         [python, "-m", "tests.api.service.served", str(home), str(port), *profiles],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "LAUNCHER": str(python)},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -56,7 +56,6 @@ def running(python: Path, home: Path, port: int = 0, *profiles: str) -> Iterator
 
 def main() -> None:
     """Serve until told to stop."""
-    sys.executable = os.environ["LAUNCHER"]
 
     def say(url: str) -> None:
         sys.stdout.write(url + "\n")

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from tests.jobs import CASTING, LOOKUP, STATUS, TYPED, make_job
+from tests.preforked import PYTHON
 from tools.product.errors import MeasureFailed
 from tools.product.journal import Journal
 from tools.product.measurement import MeasureResult, ShadowJob
@@ -22,6 +23,11 @@ Outcome = MeasureResult | MeasureFailed
 
 def quiet(done: float, total: float, text: str) -> None:
     """Hear no progress."""
+
+
+@pytest.fixture(autouse=True)
+def _a_child_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", PYTHON)
 
 
 def started(job: ShadowJob) -> tuple[threading.Thread, list[Outcome], psutil.Process]:
