@@ -7,6 +7,7 @@ from pathlib import Path
 
 from evals.oracle.case import Case
 from evals.oracle.judge import judge
+from tools.leaving import leave
 
 
 def main(arguments: list[str]) -> int:
@@ -17,4 +18,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))

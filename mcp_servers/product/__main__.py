@@ -19,6 +19,7 @@ from mcp_servers.product.server import build_server
 from mcp_servers.product.service import ProductService
 from mcp_servers.product.settings import ProductSettings
 from tools.lazy import lazy
+from tools.leaving import leave
 from tools.logs import LogSettings, set_up_logs
 from tools.product.descriptor import load_descriptor
 from tools.product.errors import ProductError
@@ -116,4 +117,4 @@ def _end_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    leave(main())
