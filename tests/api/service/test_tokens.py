@@ -14,7 +14,6 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import hashes, hmac
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from pydantic import ValidationError
 
 from api.service import jwks
 from api.service.access import Access
@@ -23,9 +22,8 @@ from api.service.service import Service, open_service
 from api.service.settings import ServiceSettings
 from api.service.tokens import MAX_TOKEN
 from graph.settings import Settings
-from tests.api.service.issuer import ADA, AUDIENCE, INVALID, Issuer, bearer, key_of, told
+from tests.api.service.issuer import ADA, INVALID, Issuer, bearer, key_of, told
 from tests.api.service.test_guard import problem_of
-from tests.commands import invoke, refusal
 
 
 @pytest.fixture
@@ -224,28 +222,3 @@ async def test_too_small_a_role_is_told_in_the_header_too(
     answer = await ask(http, issuer.token(), "/metrics")
     challenge = 'Bearer realm="pillion", error="insufficient_scope"'
     assert answer.headers["www-authenticate"] == challenge
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"oidc_audience": ""},
-        {"oidc_jwks": ""},
-        {"oidc_jwks": "http://issuer.example/jwks"},
-        {"oidc_algorithms": "none"},
-        {"oidc_algorithms": "RS256,HS256"},
-        {"oidc_algorithms": ","},
-        {"oidc_roles": {"dba": "king"}},
-        {"public_url": "pillion.example"},
-    ],
-)
-def test_settings_that_would_let_others_in_are_refused(wrong: dict[str, Any]) -> None:
-    good = {"oidc_issuer": "https://i", "oidc_audience": AUDIENCE, "oidc_jwks": "https://i/jwks"}
-    assert ServiceSettings(**good).oidc_issuer
-    with pytest.raises(ValidationError):
-        ServiceSettings(**{**good, **wrong})
-
-
-def test_settings_that_do_not_go_together_are_named(tmp_path: Path) -> None:
-    said = refusal(invoke(tmp_path, "serve", PILLION_SERVICE_OIDC_ISSUER="https://i"), 2)
-    assert "OIDC_ISSUER, OIDC_AUDIENCE and OIDC_JWKS go together" in said
