@@ -1,4 +1,4 @@
-"""A process that leaves has written everything and takes nothing apart."""
+"""A process that leaves ends its threads, writes everything and takes nothing apart."""
 
 from __future__ import annotations
 
@@ -8,20 +8,25 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 CODE = """
-import atexit, sys
+import atexit, sys, threading, time
+from concurrent.futures import ThreadPoolExecutor
 from tools.leaving import leave
 class Held:
     def __del__(self): print("taken apart")
 held = Held()
+def work(said):
+    time.sleep(0.2)
+    print(said)
 atexit.register(print, "at the end")
-print("out"); print("err", file=sys.stderr)
+ThreadPoolExecutor(1).submit(work, "a thread")
+print("err", file=sys.stderr)
 leave(3)
 """
 
 
-def test_what_was_written_and_is_due_at_the_end_comes_out_and_nothing_is_taken_apart() -> None:
+def test_threads_and_what_is_due_come_to_their_end_and_nothing_is_taken_apart() -> None:
     ended = subprocess.run(
         [sys.executable, "-c", CODE], capture_output=True, text=True, cwd=ROOT, check=False
     )
-    told = ended.returncode, ended.stdout.split("\n"), ended.stderr
-    assert told == (3, ["out", "at the end", ""], "err\n")
+    told = ended.returncode, ended.stdout.splitlines(), ended.stderr
+    assert told == (3, ["a thread", "at the end"], "err\n")

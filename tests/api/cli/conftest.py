@@ -11,7 +11,7 @@ from tests.commands import document, make_home
 @pytest.fixture(scope="session")
 def home_of_a_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = make_home(tmp_path_factory.mktemp("asked") / "home", rows=60_000)
-    assert document(home, "run", "sales", "--budget", "6")["status"] == "waiting"
+    assert document(home, "run", "sales", "--budget", "30")["status"] == "waiting"
     return home
 
 

@@ -86,7 +86,7 @@ def test_a_rejected_change_leaves_the_database_as_it_was_and_says_what_follows(
     assert "rejected; it is not offered again" in result.stdout
     assert (asked / DATABASE).read_bytes() == before
     assert proposal not in waiting(asked)
-    rerun = document(asked, "run", "sales", "--budget", "6", "--show-rejected")
+    rerun = document(asked, "run", "sales", "--budget", "30", "--show-rejected")
     again = next(r for r in rerun["rejected"] if r["id"] == proposal)
     assert (again["status"], "text comes in June" in again["reason"]) == ("suppressed", True)
 
@@ -246,7 +246,7 @@ def test_an_approval_after_expiry_is_refused_and_the_proposal_expires(
     home: Path, tmp_path: Path
 ) -> None:
     make_home(home, rows=60_000)
-    run = document(home, "run", "sales", "--budget", "6", PILLION_EXPIRES_DAYS="0.00001")
+    run = document(home, "run", "sales", "--budget", "30", PILLION_EXPIRES_DAYS="0.00001")
     proposal = run["proposals"][0]["id"]
     time.sleep(1)
     said = refusal(invoke(home, "decide", proposal, "approve"))

@@ -221,9 +221,9 @@ def test_a_second_command_is_told_that_another_process_works_here(home: Path) ->
 
 def test_progress_without_a_terminal_is_one_line_a_candidate(home: Path) -> None:
     make_home(home, rows=20_000)
-    lines = invoke(home, "run", "sales", "--budget", "5").stderr.splitlines()
+    lines = invoke(home, "run", "sales", "--budget", "30").stderr.splitlines()
     about = [line.split("candidate ")[1] for line in lines if "candidate" in line]
     assert 0 < len(about) < 10
     assert [a.split("/")[0] for a in about] == [str(n + 1) for n in range(len(about))]
     assert all(a.split(": ")[-1] in ("accepted", "not worth it") for a in about)
-    assert invoke(home, "run", "sales", "--budget", "5", "--json").stderr == ""
+    assert invoke(home, "run", "sales", "--budget", "30", "--json").stderr == ""

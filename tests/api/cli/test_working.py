@@ -127,7 +127,7 @@ def test_a_run_ends_by_what_became_of_what_was_approved(
     assert words in capsys.readouterr().out
 
 
-DEMO = ("demo", "--scale", "0.01", "--budget", "6")
+DEMO = ("demo", "--scale", "0.01", "--budget", "30")
 NAME = "flights-0_01"
 DATABASE = f"products/{NAME}/{NAME}.duckdb"
 HOW_TO_ANSWER = "pillion decide ID approve               or: reject --reason WHY"

@@ -106,7 +106,7 @@ def test_one_that_was_killed_while_it_wrote_goes_on_from_the_checkpoint_before(
     )
     done = subprocess.run(
         [sys.executable, "-c", script, str(place), str(path)],
-        env={"PILLION_CRASH_AT": "slm.tuning.draft:3", "PATH": "/usr/bin"}, timeout=60,
+        env={"PILLION_CRASH_AT": "slm.tuning.draft:3", "PATH": "/usr/bin"}, timeout=110,
     )  # fmt: skip
     assert done.returncode == -9
     kept = checkpoints.read(path)
