@@ -60,8 +60,10 @@ class Runs:
                 await check_ready(client, product, agents)
             except ToolFailed as exc:
                 raise GraphError(exc.message) from exc
-        self.ledger.open_thread(thread_id, product, ",".join(agents) or "all")
-        await self._advance(thread_id, product, _first(thread_id, product, agents), budget_seconds)
+            self.ledger.open_thread(thread_id, product, ",".join(agents) or "all")
+            # Within, so that the product is opened once.
+            first = _first(thread_id, product, agents)
+            await self._advance(thread_id, product, first, budget_seconds)
 
     async def resume(
         self, thread_id: str, product: str, budget_seconds: float | None = None

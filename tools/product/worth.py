@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 
 from tools.messages import Candidate, Interval, Rehearsal
 from tools.numbers import counted
 from tools.product.measure import Pairing
+from tools.product.statistics import interval_of
 from tools.product.workload import Windows
 
 LEAST_SAVED_MS = 0.2
-"""A gain that no single run shows by this much ..."""
+"""A gain that no single run surely shows by this much ..."""
 LEAST_SAVED_TOTAL_MS = 1000.0
 """... nor all recorded runs together by this much, is true and not worth a person's time."""
 MONTH = 30
@@ -27,17 +27,19 @@ UNSEEN_WORTH = 1 / 12
 def trifle(pairings: Sequence[Pairing], windows: Windows | None) -> str | None:
     """Return what little is saved, when neither one run nor a month's together save enough."""
     saved = [
-        (statistics.median(p.before) - statistics.median(p.after), p.weight)
+        (interval_of([b - a for b, a in zip(p.before, p.after, strict=False)]), p.weight)
         for p in pairings
         if p.before and p.after
     ]
-    each = max((ms for ms, _ in saved), default=0.0)
+    # Of many queries one saves much by chance, so each has to be sure; a sum evens that out.
+    each = max((ms.low for ms, _ in saved), default=0.0)
     days = windows.days * windows.count if windows else 0
-    total = sum(ms * runs for ms, runs in saved) * MONTH / max(MONTH, days)
+    total = sum(ms.mid * runs for ms, runs in saved) * MONTH / max(MONTH, days)
     if each >= LEAST_SAVED_MS or total >= LEAST_SAVED_TOTAL_MS:
         return None
     runs = "a month of the recorded runs" if days > MONTH else "all recorded runs"
-    return f"it saves {each:.2f} ms a query and {max(total, 0.0) / 1000:.2f} s in {runs}"
+    ms, s = max(each, 0.0), max(total, 0.0) / 1000
+    return f"it surely saves {ms:.2f} ms a query, and about {s:.2f} s in {runs}"
 
 
 def doubt(total: Interval, min_gain: float, neutral: bool) -> str | None:

@@ -115,8 +115,8 @@ def test_what_no_person_would_notice_is_not_worth_a_question(
 @pytest.mark.parametrize(
     ("days", "said"),
     [
-        (7, None), (30, None), (120, "it saves 0.10 ms a query and 0.50 s in a month of the"
-                                     " recorded runs"),
+        (7, None), (30, None), (120, "it surely saves 0.10 ms a query, and about 0.50 s in a"
+                                     " month of the recorded runs"),
     ],
 )  # fmt: skip
 def test_what_is_saved_counts_by_the_month_however_old_the_log_is(
@@ -128,4 +128,14 @@ def test_what_is_saved_counts_by_the_month_however_old_the_log_is(
 
 def test_a_trifle_is_told_with_what_it_saves() -> None:
     pairing = Pairing("f", "SELECT 1", "SELECT 1", 300, 1.0, before=[0.5], after=[0.4])
-    assert trifle([pairing], None) == "it saves 0.10 ms a query and 0.03 s in all recorded runs"
+    said = "it surely saves 0.10 ms a query, and about 0.03 s in all recorded runs"
+    assert trifle([pairing], None) == said
+
+
+def test_what_chance_may_have_saved_is_a_trifle() -> None:
+    unsure, sure = (
+        Pairing("f", "SELECT 1", "SELECT 1", 300, 1.0, before=before, after=[1.2] * 7)
+        for before in ([1.6, 1.2, 1.6, 1.2, 1.6, 1.2, 1.6], [1.6] * 7)
+    )
+    assert trifle([unsure], None) is not None
+    assert trifle([unsure, sure], None) is None
