@@ -29,7 +29,7 @@ def trifle(pairings: Sequence[Pairing], windows: Windows | None) -> str | None:
     saved = [
         (interval_of([b - a for b, a in zip(p.before, p.after, strict=False)]), p.weight)
         for p in pairings
-        if p.before and p.after
+        if p.before and p.after and p.weight
     ]
     # Of many queries one saves much by chance, so each has to be sure; a sum evens that out.
     each = max((ms.low for ms, _ in saved), default=0.0)

@@ -139,3 +139,13 @@ def test_what_chance_may_have_saved_is_a_trifle() -> None:
     )
     assert trifle([unsure], None) is not None
     assert trifle([unsure, sure], None) is None
+
+
+def test_what_is_asked_no_more_saves_nothing() -> None:
+    asked, ceased = (
+        Pairing(
+            "f", "SELECT 1", "SELECT 1", weight, 1.0, before=[before] * 7, after=[before / 2] * 7
+        )
+        for weight, before in ((300, 0.2), (0, 100.0))
+    )
+    assert trifle([asked, ceased], None) is not None
