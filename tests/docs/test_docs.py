@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import typer.main
@@ -29,6 +29,7 @@ from mcp_servers.product.service import ProductService
 from mcp_servers.product.settings import ProductSettings
 from tests.products import make_product
 from tools.logs import LogSettings
+from tools.messages import ChangeKind
 from tools.product.errors import ERRORS
 
 ROOT = Path(__file__).parents[2]
@@ -147,6 +148,12 @@ def test_every_route_is_documented(path: str) -> None:
 @pytest.mark.parametrize("code", sorted(ERRORS))
 def test_every_error_code_is_documented(code: str) -> None:
     assert f"`{code}`" in REFERENCE
+
+
+@pytest.mark.parametrize("kind", get_args(ChangeKind))
+def test_every_kind_of_change_is_documented_with_where_it_is_tried(kind: str) -> None:
+    ideas = REFERENCE.partition("## Ideas\n")[2].partition("\n## ")[0]
+    assert re.search(rf"^\| [^|]*`{kind}`", ideas, re.MULTILINE)
 
 
 @pytest.mark.parametrize("code", sorted(EXIT_CODES))
