@@ -10,11 +10,13 @@ import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import anyio
 
 from evals.options import Options
-from evals.play import play
+from evals.play import BEGUN, play
+from evals.products import KILLED
 from evals.provenance import code_state
 from evals.results import ScenarioResult
 from evals.suites import Place
@@ -26,13 +28,28 @@ class SuiteBroken(Exception):
 
 
 async def play_apart(place: Place, options: Options) -> ScenarioResult:
-    """Play a scenario in a child process; raises `SuiteBroken` when it leaves no result."""
+    """Play a scenario in a child process; raises `SuiteBroken` when it leaves no result.
+
+    An engine that dies on the product leaves what was known until then, as a failure.
+    """
     command = [sys.executable, "-m", "evals.apart", place.family, str(place.seed)]
     # The files belong to this process: the child may be killed.
     with TemporaryDirectory(prefix="pillion-eval-", ignore_cleanup_errors=True) as scratch:
         asked = [*command, options.model_dump_json(), scratch]
         done = await anyio.run_process(asked, check=False)
+        begun = Path(scratch) / BEGUN
+        if done.returncode < 0 and -done.returncode not in KILLED and begun.exists():
+            return _left(begun, done.returncode).model_copy(update=_told(options))
     return read_result(done)
+
+
+def _left(begun: Path, code: int) -> ScenarioResult:
+    left = ScenarioResult.model_validate_json(begun.read_text(encoding="utf-8"))
+    return left.model_copy(update={"failure": f"the scenario's process died (signal {-code})"})
+
+
+def _told(options: Options) -> dict[str, Any]:
+    return {"options": options, "code": code_state()}
 
 
 def read_result(done: subprocess.CompletedProcess[bytes]) -> ScenarioResult:
@@ -45,7 +62,7 @@ def read_result(done: subprocess.CompletedProcess[bytes]) -> ScenarioResult:
 
 async def play_recorded(place: Place, options: Options, scratch: Path) -> ScenarioResult:
     """Play a scenario in this process and record with it what was asked and what played it."""
-    told = {"options": options, "code": code_state()}
+    told = _told(options)
     played = await play(*place, options, scratch)
     return played.model_copy(update=told)
 

@@ -236,7 +236,7 @@ def decisions(
 ) -> None:
     """Write what an approver answered in runs, for `pillion model train --decisions`, as JSON.
 
-    Nothing may learn from test seeds, but from those before the full suite's: they are spent.
+    Nothing may learn from test seeds, but for those that are spent.
 
     Example: `pillion eval decisions --approver strict_dba > answers.json`
     """

@@ -142,10 +142,12 @@ def missed(scenarios: Scenarios) -> Estimate | None:
 def reach(scenarios: Scenarios) -> Estimate | None:
     """Return the mean of gain reached / reachable, at most 1 each; a failed product reached none.
 
-    Regret is 1 minus this.
+    One that failed before anybody knew what was reachable counts 0. Regret is 1 minus this.
     """
     parts = []
     for s in scenarios:
+        if s.failure and s.known and s.reachable is None:
+            parts.append(0.0)
         if s.reachable is not None and s.reachable.value > 1:
             reached = s.reached.value if s.reached and not s.failure else 1.0
             parts.append(min(1.0, reached / s.reachable.value))

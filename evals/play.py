@@ -50,6 +50,10 @@ FAILURES = (
     OSError, subprocess.SubprocessError,
 )  # fmt: skip
 """What a scenario may meet without taking the suite down with it."""
+FINDING = ("rules", "unmeasured", "ungated")
+"""Baselines that change only what the advisor's own finder thinks of."""
+BEGUN = "begun.json"
+"""What is known of a scenario whose process dies, in its scratch folder."""
 MOST_SECONDS = 7_200.0
 """Far more than any takes: a server that answers no more ends its scenario, not the suite."""
 
@@ -66,7 +70,7 @@ class _Stage:
     changes: dict[str, Change] = field(default_factory=dict)
     trials: list[Trial] = field(default_factory=list)
     ideas: list[Change] = field(default_factory=list)
-    """What the advisor tried and what baselines would change."""
+    """What the advisor tried, and what its finder has to say without it."""
     superseded: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
     authors: dict[str, str] = field(default_factory=dict)
@@ -108,6 +112,7 @@ async def play(family: str, seed: int, options: Options, scratch: Path) -> Scena
             family=family, seed=seed, expects="open", approver=options.approver, failure=str(exc)
         )
     stage = _Stage(scenario, options, scratch)
+    _keep(stage)
     failure = ""
     try:
         with anyio.move_on_after(MOST_SECONDS) as limit:
@@ -117,6 +122,12 @@ async def play(family: str, seed: int, options: Options, scratch: Path) -> Scena
     except* FAILURES as group:
         failure = "; ".join(f"{type(e).__name__}: {e}" for e in leaves(group))
     return _result(stage, failure, time.monotonic() - started)
+
+
+def _keep(stage: _Stage) -> None:
+    """Write down what would be left if the engine took this process along."""
+    left = _result(stage, "its process died", 0.0)
+    (stage.scratch / BEGUN).write_text(left.model_dump_json(), encoding="utf-8")
 
 
 def _built(family: str, seed: int, folder: Path) -> Scenario:
@@ -143,12 +154,16 @@ async def _advance(stage: _Stage, folder: Path) -> None:
     stage.authors = note_authors(product.workload, stage.scenario.seed)
     stage.log = recorded_in(product.workload)
     fresh = copied(product, scratch / "fresh") if options.thorough else None
-    judgements = Judgements(product, scratch)
+    # What is approved changes the product, and a judgement begins with it as it was.
+    untouched = copied(product, scratch / "untouched")
+    judgements = Judgements(untouched, scratch)
     await _advise(stage, product, judgements)
     await _ask_baselines(stage, product, judgements)
     await _answer(stage, product, judgements)
     await _look_for_missed(stage, judgements)
     await _compare_with_best(stage, product)
+    if options.exhaustive:
+        await _search_all(stage, untouched, scratch)
     if fresh is not None:
         await _run_again(stage, product)
         await _measure_effort(stage, product, fresh, judgements)
@@ -162,6 +177,7 @@ async def _advise(stage: _Stage, product: Product, judgements: Judgements) -> No
         stage.trials = steward.ledger.trials(thread_id)
         stage.notes = list(steward.ledger.report(thread_id).get("notes", ()))
         stage.offers = steward.ledger.offers(thread_id=thread_id, waiting=True)
+    _keep(stage)
     stage.ideas = [t.candidate.change for t in stage.trials]
     changes = changes_of(stage.offers)
     found = await judgements.offered(stage.offers)
@@ -186,7 +202,8 @@ async def _baseline(
     stage: _Stage, asked: Asked, judgements: Judgements, name: BaselineName
 ) -> BaselineResult:
     changes, note = await asked.advice(name)
-    stage.ideas += changes.values()
+    if name in FINDING:
+        stage.ideas += changes.values()
     found = await judgements.of(changes)
     return BaselineResult(
         changes=tuple(judged_change(i, c, found[i]) for i, c in changes.items()),
@@ -254,8 +271,6 @@ async def _compare_with_best(stage: _Stage, product: Product) -> None:
             group.start_soon(reached)
         if scenario.best:
             group.start_soon(reachable, scenario.best)
-    if stage.options.exhaustive:
-        await _search_all(stage, product, scratch)
 
 
 async def _search_all(stage: _Stage, product: Product, scratch: Path) -> None:
@@ -286,11 +301,6 @@ async def _measure_effort(
     queries = [p.sql for p in patterns]
     stage.with_pillion = await with_pillion(fresh, answers, good.__contains__)
     stage.by_hand = await by_hand(product, queries, stage.scratch / "by-hand")
-
-
-def texts_of(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Return pairs of texts as the oracle looks them up."""
-    return {" ".join(old.split()).rstrip("; "): new for old, new in pairs}
 
 
 def _good(changes: Mapping[str, Change], found: Mapping[str, Judgement]) -> list[Change]:

@@ -34,6 +34,7 @@ def document(result: SuiteResult) -> dict[str, Any]:
         ],
         "approvers": {name: _plain(found) for name, found in by_approver(scenarios).items()},
         "agreement": pairs,
+        "notes": notes(scenarios),
         "scenarios": [_scenario(s) for s in scenarios],
     }
 

@@ -11,6 +11,7 @@ from evals.scenarios.scenario import Asked, Best, Known, Scenario
 FAMILY = "correlated"
 DAYS = 600
 CITIES = 48
+BATCHES = 5
 
 
 def build(seed: int, directory: Path) -> Scenario:
@@ -19,19 +20,21 @@ def build(seed: int, directory: Path) -> Scenario:
     rows = rng.randrange(370_000, 420_000)
     database = write_database(directory, FAMILY, [_table(seed, rows)])
     past = [q for _ in range(4) for q in _ask(rng, rows)]
-    later = [q for _ in range(3) for q in _ask(rng, rows)]
+    later = [q for _ in range(4) for q in _ask(rng, rows)]
+    load = (
+        f"INSERT INTO payments SELECT {rows} + i, TIMESTAMP '2026-03-01' + to_minutes(i),"
+        " 'city 7', 'country 3', 'currency 0', i / 3.0 FROM range(500) AS r(i)"
+    )
+    writes = [Asked(load, BATCHES)]
     return Scenario(
         family=FAMILY,
         seed=seed,
         expects="gain",
         database=database,
-        log=write_log(directory / "queries.csv", database, past, seed),
+        log=write_log(directory / "queries.csv", database, past, seed, writes),
         later=tuple(later),
-        later_data=(
-            f"INSERT INTO payments SELECT {rows} + i, TIMESTAMP '2026-03-01' + to_minutes(i),"
-            " 'city 7', 'country 3', 'currency 0', i / 3.0 FROM range(500) AS r(i)",
-        ),
-        later_batches=5,
+        later_data=(load,),
+        later_batches=BATCHES,
         known=(Known(("sort_table",), "payments"),),
         best=Best(rebuilt("payments", "paid")),
     )

@@ -46,7 +46,7 @@ def build(seed: int, directory: Path) -> Scenario:
         "INSERT INTO parcels SELECT 9000000 + i, hash(i, {salt}) % 1000000000, 'depot 1',"
         " hash(i, {salt}) % 90000 FROM range(4000) AS r(i)"
     )
-    codes = [rng.randrange(10**9) for _ in range(12)]
+    codes = [rng.randrange(10**9) for _ in range(16)]
     asked = [_look_up(code, rng.randrange(60, 90)) for code in codes]
     past, later = (_heavy(floor) for floor in rng.sample(range(100, 5000), 2))
     writes = [Asked(load.format(salt=1), BATCHES, by="scanner")]

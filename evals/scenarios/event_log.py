@@ -18,6 +18,7 @@ from evals.scenarios.scenario import Asked, Best, Consumer, Known, Scenario
 
 FAMILY = "event_log"
 DAYS = 56
+BATCHES = 10
 TIME = "CAST(seen AS TIMESTAMP)"
 PROMISED = {
     "id": {"logicalType": "integer"},
@@ -46,22 +47,24 @@ def build(seed: int, directory: Path) -> Scenario:
         directory, FAMILY, [f"CREATE TABLE events AS {_events(seed, rows, visitors)}"]
     )
     past = [q for day in rng.sample(range(DAYS - 10), 3) for q in _ask(rng, day)]
-    later = [_ask(rng, DAYS - days)[days - 1] for days in (1, 2, 3)]
+    later = [q for days in (1, 2, 3) for q in _ask(rng, DAYS - days)]
+    load = (
+        "INSERT INTO events SELECT 9000000 + i, strftime(TIMESTAMP '2026-03-01'"
+        " + to_seconds((i * 7919) % 86400), '%Y-%m-%d %H:%M:%S'), i % 900,"
+        " ['view', 'cart', 'pay'][1 + i % 3], 'page ' || (i % 40) FROM range(800) AS r(i)"
+    )
+    writes = [Asked(load, BATCHES, by="collector")]
     return Scenario(
         family=FAMILY,
         seed=seed,
         expects="gain",
         database=database,
-        log=write_log(directory / "queries.csv", database, past, seed, days=_days(seed)),
+        log=write_log(directory / "queries.csv", database, past, seed, writes, _days(seed)),
         contract=write_contract(directory / "given.odcs.yaml", {"events": PROMISED}, [ADVERTISING]),
         consumers=(ADVERTISING,),
         later=tuple(later),
-        later_data=(
-            "INSERT INTO events SELECT 9000000 + i, strftime(TIMESTAMP '2026-03-01'"
-            " + to_seconds((i * 7919) % 86400), '%Y-%m-%d %H:%M:%S'), i % 900,"
-            " ['view', 'cart', 'pay'][1 + i % 3], 'page ' || (i % 40) FROM range(800) AS r(i)",
-        ),
-        later_batches=10,
+        later_data=(load,),
+        later_batches=BATCHES,
         known=(Known(("change_type",), "events", "seen"),),
         best=Best((retyped("events", "seen", "TIMESTAMP"), *rebuilt("events", "seen"))),
     )

@@ -19,7 +19,7 @@ from evals.scenarios.scenario import Asked, Best, Consumer, Known, Scenario
 
 FAMILY = "finance_mesh"
 BOOKINGS = 30
-"""Nightly loads a month."""
+"""Loads a month."""
 TEXT: dict[str, object] = {"logicalType": "string"}
 PROMISED: dict[str, dict[str, dict[str, object]]] = {
     "projects": {"code": {**TEXT, "required": True}, "sector": TEXT, "country": TEXT},

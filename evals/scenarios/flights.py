@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Collection, Iterator
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -51,6 +53,9 @@ FEED = {
 }
 """Next year's first flights, some of them cancelled."""
 
+BACK = {"2013-12-31": 0, "2013-12-30": 1, "2013-12-24": 7, "2013-12-01": 30, "2013-10-01": 91}
+"""How many days before the year's last one the live dashboards look."""
+LAST = re.compile("|".join(BACK))
 STATED = dict.fromkeys(("carrier", "tailnum", "origin", "dest", "dep_delay"), "string") | {
     "time_hour": "timestamp"
 }
@@ -112,14 +117,16 @@ def _promised(database: Path) -> dict[str, dict[str, dict[str, str]]]:
     return found
 
 
+def _moved(day: date, found: re.Match[str]) -> str:
+    return (day - timedelta(days=BACK[found[0]])).isoformat()
+
+
 def _asked(rng: random.Random, live: Collection[str], others: Collection[str]) -> Iterator[Asked]:
     """Return a month's dashboards; the live ones look back from two days of the year."""
     texts = queries()
     for name in (*live, *live):
         day = date(2013, 2, 1) + timedelta(days=rng.randrange(300))
-        sql = texts[name]
-        for old, back in (("12-24", 7), ("12-30", 1), ("12-31", 0), ("12-01", 30), ("10-01", 91)):
-            sql = sql.replace(f"2013-{old}", (day - timedelta(days=back)).isoformat())
-        yield Asked(sql, rng.randrange(200, 360), by="operations")
+        moved = partial(_moved, day)
+        yield Asked(LAST.sub(moved, texts[name]), rng.randrange(200, 360), by="operations")
     for name in others:
         yield Asked(texts[name], rng.randrange(20, 90), by="reports")

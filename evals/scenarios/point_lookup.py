@@ -26,7 +26,7 @@ def build(seed: int, directory: Path) -> Scenario:
             f" FROM range({rows}) AS r(i)"
         ],
     )
-    keys = _keys(database, rng.sample(range(rows), 25))
+    keys = _keys(database, rng.sample(range(rows), 30))
     asked = [_look_up(key, rng.randrange(20, 60)) for key in keys]
     return Scenario(
         family=FAMILY,

@@ -9,6 +9,7 @@ from evals.scenarios.building import write_database, write_log
 from evals.scenarios.scenario import Asked, Scenario
 
 FAMILY = "status_index"
+BATCHES = 50
 
 
 def build(seed: int, directory: Path) -> Scenario:
@@ -36,16 +37,18 @@ def build(seed: int, directory: Path) -> Scenario:
         ]
         for chosen in (floors[:4], floors[4:])
     )
+    news = (
+        "INSERT INTO tickets SELECT 900000 + i, 'open', i FROM range(500) AS r(i)",
+        "UPDATE tickets SET status = 'paid' WHERE id BETWEEN 10 AND 200",
+    )
+    writes = [Asked(statement, BATCHES) for statement in news]
     return Scenario(
         family=FAMILY,
         seed=seed,
         expects="trap",
         database=database,
-        log=write_log(directory / "queries.csv", database, past, seed),
+        log=write_log(directory / "queries.csv", database, past, seed, writes),
         later=tuple(later),
-        later_data=(
-            "INSERT INTO tickets SELECT 900000 + i, 'open', i FROM range(500) AS r(i)",
-            "UPDATE tickets SET status = 'paid' WHERE id BETWEEN 10 AND 200",
-        ),
-        later_batches=50,
+        later_data=news,
+        later_batches=BATCHES,
     )

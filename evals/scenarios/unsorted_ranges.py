@@ -27,7 +27,7 @@ def build(seed: int, directory: Path) -> Scenario:
         ],
     )
     past = [_week(rng.randrange(DAYS - 60), rng.randrange(10, 40)) for _ in range(12)]
-    later = [_week(rng.randrange(DAYS - 60), rng.randrange(10, 40)) for _ in range(8)]
+    later = [_week(rng.randrange(DAYS - 60), rng.randrange(10, 40)) for _ in range(12)]
     return Scenario(
         family=FAMILY,
         seed=seed,

@@ -10,6 +10,7 @@ from evals.scenarios.building import retyped, write_contract, write_database, wr
 from evals.scenarios.scenario import Asked, Best, Consumer, Known, Scenario
 
 FAMILY = "wide_table"
+LOADS = 30
 MEASURES = 155
 WRITTEN = 3
 """Columns that the loader fills although nobody reads or promises them."""
@@ -40,10 +41,11 @@ def build(seed: int, directory: Path) -> Scenario:
         expects="gain",
         database=database,
         log=write_log(
-            directory / "queries.csv", database, past, seed, [Asked(load, 30, by="loader")]
+            directory / "queries.csv", database, past, seed, [Asked(load, LOADS, by="loader")]
         ),
         later=(*later, audit),
         later_data=(load,),
+        later_batches=LOADS,
         contract=write_contract(directory / "given.odcs.yaml", {"plant": contract}, [inspectors]),
         consumers=(inspectors,),
         known=(Known(("change_type",), "plant", "flow"),),

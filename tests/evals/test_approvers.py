@@ -50,3 +50,10 @@ def test_only_the_lawyer_minds_a_warning_of_the_contract() -> None:
     given = {name: policy(proposal) for name, policy in policies().items()}
     assert [name for name, answer in given.items() if not answer.approves] == ["contract_lawyer"]
     assert "schema[0]" in given["contract_lawyer"].reason
+
+
+def test_only_the_lawyer_minds_that_others_are_affected() -> None:
+    proposal = make_proposal(evidence=make_evidence(**CLEAN), affects=("customs",))
+    given = {name: policy(proposal) for name, policy in policies().items()}
+    assert [name for name, answer in given.items() if not answer.approves] == ["contract_lawyer"]
+    assert "customs" in given["contract_lawyer"].reason

@@ -58,6 +58,15 @@ def test_a_product_that_failed_reached_nothing_and_is_a_failure() -> None:
     assert found["failures"].count == 1
 
 
+def test_a_product_that_failed_before_its_best_was_judged_reached_nothing() -> None:
+    died = make_scenario(known=("a",), failure="the scenario's process died (signal 11)")
+    found = measured(
+        [died, make_scenario("good", reached=make_gain(4.0), reachable=make_gain(4.0))]
+    )
+    assert found["reach"].value == 0.5
+    assert (found["recall"].count, found["recall"].of) == (0, 1)
+
+
 def test_silence_is_right_where_there_is_nothing_and_needs_a_reason() -> None:
     silent = make_scenario(expects="nothing", explained=False)
     found = measured([silent, make_scenario("neutral", expects="nothing")])

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import duckdb
 import pytest
 
 from evals import play as module
@@ -13,6 +14,7 @@ from evals.options import Options
 from evals.play import play
 from evals.products import Product, ProductFailed
 from evals.scenarios.scenario import Scenario
+from tools.outcome_status import IN_PLACE
 
 
 async def test_a_product_that_does_not_come_through_is_a_result(
@@ -55,13 +57,23 @@ async def test_a_product_that_answers_no_more_is_given_up(
 
 
 @pytest.mark.slow
-async def test_a_scenario_is_played_from_nothing_to_its_result(tmp_path: Path) -> None:
+async def test_a_scenario_is_played_from_nothing_to_its_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Product] = []
+    made = Judgements.__init__
+
+    def judging(self: Judgements, product: Product, scratch: Path) -> None:
+        begun.append(product)
+        made(self, product, scratch)
+
+    monkeypatch.setattr(Judgements, "__init__", judging)
     found = await play("raw_text", 2, Options(baselines=("rules",)), tmp_path)
     assert found.failure == ""
     assert {p.kind for p in found.proposals} >= {"change_type"}
     assert found.found and set(found.found) <= set(found.known)
     assert found.superseded is not None and not set(found.superseded) & set(found.found)
-    assert all(p.outcome == "verified" for p in found.proposals if p.approvals["oracle"])
+    assert all(p.outcome in IN_PLACE for p in found.proposals if p.approvals["oracle"])
     rules = found.baselines["rules"].changes
     assert {p.id for p in found.proposals} <= {r.id for r in rules}
     verdicts = {r.id: r.judgement for r in rules}
@@ -70,3 +82,8 @@ async def test_a_scenario_is_played_from_nothing_to_its_result(tmp_path: Path) -
     assert found.log_runs > 100 and all(p.author in AUTHORS for p in found.proposals)
     assert found.reachable is not None and found.reachable.low > 1
     assert found.cpu_seconds > 0
+    (judged,) = begun
+    with duckdb.connect(str(judged.database), read_only=True) as con:
+        types = dict(con.execute("SELECT column_name, data_type FROM duckdb_columns()").fetchall())
+    # Approved changes are in the product; what is judged begins without them.
+    assert types["amount"] == types["taken"] == "VARCHAR"

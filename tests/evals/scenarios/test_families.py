@@ -164,6 +164,22 @@ def test_another_month_asks_with_other_literals(
 
 
 @pytest.mark.parametrize("family", FAMILIES)
+def test_a_log_tells_of_the_loads_that_a_later_month_brings(
+    family: str, first: Callable[[str], Scenario]
+) -> None:
+    scenario = first(family)
+    lines = logged(scenario)
+    writing = sum(line["sql"].startswith(("INSERT", "UPDATE")) for line in lines)
+    loads = scenario.later_batches * len(scenario.later_data)
+    if loads == len(scenario.later_data):
+        assert not writing
+        return
+    days = [datetime.fromisoformat(line["timestamp"]) for line in lines]
+    months = ((max(days).date() - min(days).date()).days + 1) / building.MONTH
+    assert writing / months == pytest.approx(loads, rel=0.25)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 def test_a_log_goes_over_days_that_seed_and_family_draw(
     family: str, first: Callable[[str], Scenario]
 ) -> None:
