@@ -13,6 +13,9 @@ from evals.statistics import Difference, Estimate, difference
 BASELINE = Path(__file__).with_name("baseline.json")
 """The smoke suite's result that a change must not fall behind."""
 
+NEVER = ("harmful", "failures")
+"""What there may be no more of in the same scenarios: one is enough, whatever chance could do."""
+
 
 class Moved(NamedTuple):
     """How one metric moved from an earlier result to a later one."""
@@ -42,6 +45,8 @@ def losses(moved: list[Moved]) -> list[Moved]:
 
 def _moved(name: str, metric: Metric, earlier: Estimate, later: Estimate) -> Moved:
     by = difference(earlier, later)
+    if name in NEVER and (later.count or 0) > (earlier.count or 0):
+        return Moved(name, earlier, later, by, "worse")
     up, down = by.low > 0, by.high < 0
     if metric.more_is_better is None or not (up or down):
         return Moved(name, earlier, later, by, "same")

@@ -26,6 +26,13 @@ def test_what_may_be_chance_fails_nothing() -> None:
     assert losses(compare(before, after)) == []
 
 
+def test_one_harmful_proposal_more_is_a_loss_and_one_less_is_none() -> None:
+    before = make_result(make_scenario("good", "good", "good"))
+    after = make_result(make_scenario("good", "good", "harmful"))
+    assert [m.metric for m in losses(compare(before, after))] == ["harmful"]
+    assert losses(compare(after, before)) == []
+
+
 def test_more_failures_are_a_loss() -> None:
     before = make_result(*many("good"))
     after = make_result(*(s.model_copy(update={"failure": "x"}) for s in many("good")))
