@@ -83,6 +83,9 @@ def find_redundant(context: CandidateContext) -> Found:
             if _lowered(index.columns) in seen:
                 reason = f"another index already covers {', '.join(index.columns)}"
                 found.append(_candidate(context, change, reason))
+            elif len(index.columns) > 1:
+                reason = "the engine scans no index of several columns, and every write maintains it"
+                found.append(_candidate(context, change, reason))
             elif _long_enough(context) and not _usable(context, table, index.columns):
                 reason = "no query of the log can use it, and every write maintains it"
                 found.append(_candidate(context, change, reason))
@@ -95,9 +98,9 @@ def _lowered(columns: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _usable(context: CandidateContext, table: Table, columns: tuple[str, ...]) -> bool:
-    """DuckDB 2 scans an index of one column only, for = or a join."""
+    """DuckDB 2 scans an index for = or a join."""
     column = table.column(columns[0])
-    if len(columns) != 1 or column is None:
+    if column is None:
         return False
     return any(
         "=" in use.operators or "join" in use.roles or ">" in use.operators

@@ -76,3 +76,15 @@ def test_an_index_that_repeats_another_is_redundant(con: duckdb.DuckDBPyConnecti
     dropped = {c.change.name for c in found if isinstance(c.change, DropIndex)}
     assert "on_key" in dropped and "rule" not in dropped
     assert len(dropped & {"first", "second"}) == 1
+
+
+def test_an_index_of_several_columns_needs_no_long_log_to_be_unused(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    con.execute("CREATE TABLE t (a INTEGER, b INTEGER)")
+    con.execute("CREATE INDEX several ON t (a, b)")
+    con.execute("CREATE INDEX single ON t (b)")
+    con.execute("CREATE UNIQUE INDEX kept ON t (b, a)")
+    (found,) = look(con, ["SELECT a FROM t WHERE a = 1 AND b = 2"], {"drop_index"}).candidates
+    assert isinstance(found.change, DropIndex) and found.change.name == "several"
+    assert "several columns" in found.reason
