@@ -84,7 +84,7 @@ def find_redundant(context: CandidateContext) -> Found:
                 reason = f"another index already covers {', '.join(index.columns)}"
                 found.append(_candidate(context, change, reason))
             elif len(index.columns) > 1:
-                reason = "the engine scans no index of several columns, and every write maintains it"
+                reason = "the engine scans none of several columns, and every write maintains it"
                 found.append(_candidate(context, change, reason))
             elif _long_enough(context) and not _usable(context, table, index.columns):
                 reason = "no query of the log can use it, and every write maintains it"
