@@ -261,12 +261,15 @@ def add(con: sqlite3.Connection, observations: Iterable[Observation]) -> int:
 
 
 def take_back(con: sqlite3.Connection, run: Observation) -> None:
-    """Undo the adding of one run without a caller, inside the caller's transaction."""
+    """Undo the adding of one run, inside the caller's transaction."""
     seen = _Seen(run)
     seen.add(run)
     key, sql, source, *counts, last = seen.row
     con.execute(_ADD_TEXT, [key, sql, source, *(-float(n) for n in counts), last])
     con.execute("DELETE FROM texts WHERE runs <= 0")
+    if run.caller is not None:
+        con.execute(_ADD_CALLER, [key, run.caller, -1])
+        con.execute("DELETE FROM callers WHERE runs <= 0")
     if _dated(run):
         add_days(con, Counter({(seen.mask, run.at.astimezone(UTC).date().isoformat()): -1}))
 

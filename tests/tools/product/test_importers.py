@@ -41,6 +41,11 @@ def days(store: WorkloadStore) -> list[tuple]:
         return con.execute("SELECT day, runs FROM days").fetchall()
 
 
+def callers(store: WorkloadStore) -> list[tuple]:
+    with store.transaction() as con:
+        return con.execute("SELECT caller, runs FROM callers ORDER BY caller").fetchall()
+
+
 def written(path: Path, text: str | bytes) -> Path:
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     return path
@@ -59,9 +64,20 @@ def test_a_log_may_name_who_asked(name: str, tmp_path: Path, store: WorkloadStor
     log = f"sql,{name.upper()}\nSELECT 1,etl\nSELECT 1,etl\nSELECT 1, \nSELECT 1\n"
     log += f"SELECT 1,{'x' * 300}\n"
     assert import_path(written(tmp_path / "q.csv", log), store).runs == 5
-    with store.transaction() as con:
-        found = con.execute("SELECT caller, runs FROM callers ORDER BY caller").fetchall()
-    assert found == [("etl", 2), ("x" * CALLER_LENGTH, 1)]
+    assert callers(store) == [("etl", 2), ("x" * CALLER_LENGTH, 1)]
+
+
+@pytest.mark.parametrize(("half", "rest"), [
+    ("SELECT 1,et", "l\n"), ("SELECT 1,etl", "\n"), ("SELECT 1,", "etl\n"),
+    ("SELECT 1", " + 1,etl\n"),
+])  # fmt: skip
+def test_who_asked_in_a_row_that_was_half_written_is_counted_once(
+    half: str, rest: str, tmp_path: Path, store: WorkloadStore
+) -> None:
+    path, begun = tmp_path / "q.csv", "sql,caller\nSELECT 1,board\n"
+    import_path(written(path, begun + half), store)
+    import_path(written(path, begun + half + rest), store)
+    assert callers(store) == [("board", 1), ("etl", 1)]
 
 
 @pytest.mark.parametrize("sql", importers.SQL_COLUMNS)
