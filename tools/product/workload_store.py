@@ -19,6 +19,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from tools.failpoints import crash_point
 from tools.product.catalog import Catalog, schema_hash
 from tools.product.errors import ParseFailed
 from tools.product.fingerprint import QueryFacts, analyse, written_table
@@ -112,7 +113,10 @@ class WorkloadStore:
     def record(self, observations: Iterable[Observation]) -> int:
         """Add runs in one transaction and return how many."""
         with self.transaction() as con:
-            return add(con, observations)
+            count = add(con, observations)
+            crash_point("workload.before_commit")
+        crash_point("workload.after_commit")
+        return count
 
     def unread(self) -> Unread:
         """Return the rows that could not be read when these files were last imported."""
