@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
-from api.cli.shell import STOPPED, err, reader_left, tell
+from api.cli.shell import STOPPED, OutputLost, drop_unwritten, err, reader_left, tell, written
 from graph.errors import AlreadyDecided, AlreadyUndone, GraphError, LedgerBroken, RunFailed
 from graph.settings import Settings
 from mcp_servers.product.errors import ServerGone, ToolFailed
@@ -45,7 +45,8 @@ class _Boundary:
         """Run the command; errors become a message on standard error and an exit code."""
         try:
             result = super().invoke(ctx)  # type: ignore[misc]
-            sys.stdout.flush()
+            with written():
+                sys.stdout.flush()
             return result
         except (typer.Exit, typer.Abort, TyperException):
             raise
@@ -53,6 +54,7 @@ class _Boundary:
             reader_left()
         except (Exception, KeyboardInterrupt) as exc:
             told = explain(exc, Settings())
+            drop_unwritten()
             tell(told.text, to=err)
             raise typer.Exit(told.code) from exc
 
@@ -78,7 +80,7 @@ def explain(error: BaseException, settings: Settings) -> Told:
             return Told(4, str(error))
         case RunFailed() if error.__cause__ is not None:
             return Told(1, _unexpected(error.__cause__, settings))
-        case GraphError() | ServerGone() | ToolFailed() | ModelError():
+        case GraphError() | ServerGone() | ToolFailed() | ModelError() | OutputLost():
             return Told(1, str(error))
         case sqlite3.Error():
             return Told(1, _about_state(error, settings))

@@ -24,7 +24,7 @@ from api.cli import (
     working,
 )
 from api.cli.boundary import Guarded
-from api.cli.shell import EXIT_CODES
+from api.cli.shell import EXIT_CODES, OutputLost, drop_unwritten, err, tell, written
 
 EPILOG = "Exit codes: " + "; ".join(f"{code} {text}" for code, text in EXIT_CODES.items()) + "."
 COMMANDS = (
@@ -88,7 +88,14 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
-    app()
+    try:
+        # Help is written before a command, and with it its boundary, begins.
+        with written():
+            app()
+    except OutputLost as exc:
+        drop_unwritten()
+        tell(exc, to=err)
+        sys.exit(1)
 
 
 def _told_to_end(number: int, frame: object) -> None:

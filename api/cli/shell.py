@@ -6,8 +6,8 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable, Coroutine
-from contextlib import closing
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
@@ -56,20 +56,49 @@ SECRETS = ("PILLION_PRODUCT_TOKEN", "PILLION_KEY", "PILLION_MCP_KEY")
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 
-def reader_left() -> NoReturn:
-    """End quietly when whoever read the output has enough of it, as under `| head`."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+class OutputLost(Exception):
+    """What a command says cannot be written."""
+
+    def __init__(self, reason: OSError) -> None:
+        super().__init__(
+            f"The output cannot be written: {reason.strerror or reason}. What was done stands;"
+            " send the output elsewhere."
+        )
+
+
+@contextmanager
+def written() -> Iterator[None]:
+    """Tell output that cannot be written from a file that cannot; raises `OutputLost`."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as exc:
+        raise OutputLost(exc) from exc
+
+
+def drop_unwritten() -> None:
+    """Send what cannot be written nowhere, so that Python does not complain of it at its end."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except BrokenPipeError:
-            os.dup2(nowhere, stream.fileno())
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def reader_left() -> NoReturn:
+    """End quietly when whoever read the output has enough of it, as under `| head`."""
+    drop_unwritten()
     raise typer.Exit(READER_LEFT)
 
 
 class _Terminal(Console):
     def on_broken_pipe(self) -> None:
         reader_left()
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        with written():
+            super().print(*objects, **options)
 
 
 out = _Terminal()
@@ -128,8 +157,9 @@ def _checked(kind: type[S]) -> S:
 
 def print_json(value: Any) -> None:
     """Write one JSON document to standard output."""
-    sys.stdout.write(json.dumps(value, default=str, ensure_ascii=False) + "\n")
-    sys.stdout.flush()
+    with written():
+        sys.stdout.write(json.dumps(value, default=str, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
 
 
 def with_steward(

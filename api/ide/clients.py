@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from graph.errors import GraphError
+from tools.drafts import draft_beside
 
 ClientName = Literal["claude-code", "vscode", "cursor"]
 
@@ -111,7 +111,7 @@ def _once(path: Path) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
 def write(entry: Entry) -> None:
     """Write a configuration, whole or not at all; its mode stays, a link stays a link."""
     path = entry.path.resolve()
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    draft = draft_beside(path)
     text = json.dumps(entry.document, indent=2, ensure_ascii=False) + "\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

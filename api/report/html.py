@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
@@ -24,6 +23,8 @@ from api.wording import (
     size_change,
     trial_words,
 )
+from tools.drafts import draft_beside
+from tools.failpoints import crash_point
 from tools.messages import Interval, Proposal, QueryTiming, Trial, change_target
 from tools.run_report import RunReport
 
@@ -65,12 +66,13 @@ def write_report(report: RunReport, path: Path) -> None:
 def write_page(page: str, path: Path) -> None:
     """Write a page at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    draft = draft_beside(path)
     try:
         with draft.open("w", encoding="utf-8") as file:
             file.write(page)
             file.flush()
             os.fsync(file.fileno())
+        crash_point("page.before_rename")
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)

@@ -100,7 +100,11 @@ def need_to_undo(
     change: Change,
     key: str,
 ) -> Need:
-    """Return what taking a change back is going to write; `then` is the table as it was before."""
+    """Return what taking a change back is going to write; `then` is the table as it was before.
+
+    What was kept for it and is gone weighs nothing: the undo itself says that it is missing.
+    """
+    nothing = Need(change, database.resolve().parent, 0, 0)
     keys = [i.columns for i in (table or then).indexes] if change.kind in _REBUILDING else []
     if isinstance(change, DropIndex):
         keys = [i.columns for i in then.indexes if i.name == change.name]
@@ -108,8 +112,11 @@ def need_to_undo(
         keys = [i.columns for i in then.indexes]
         table = then.model_copy(update={"name": kept_name("table", key)})
     if table is None:
-        return Need(change, database.resolve().parent, 0, 0)
-    return _need(con, database, table, change, keys)._replace(doing="undo of")
+        return nothing
+    try:
+        return _need(con, database, table, change, keys)._replace(doing="undo of")
+    except (duckdb.CatalogException, duckdb.BinderException):
+        return nothing
 
 
 def _need(

@@ -66,9 +66,9 @@ def import_path(
 ) -> Imported:
     """Import a .sql file, a .csv log, or every such file of a directory; each run only once.
 
-    Of a file that grew since, as logs do, only what was added is taken, and its last row again
-    where that was half written. A script that was edited replaces what it said before; a log
-    begun anew adds to it. Raises `ImportFailed` when nothing can be read.
+    Of a log that grew since only what was added is taken, and its last row again where that was
+    half written; a log begun anew adds to it. A script replaces what it said before. Raises
+    `ImportFailed` when nothing can be read.
     """
     if os.path.isdir(path):
         parts = [import_path(p, store, on_progress) for p in _files(path)]
@@ -76,14 +76,16 @@ def import_path(
     data = _text(path)
     digest = _digest(data)
     with store.transaction() as con:
-        if con.execute("SELECT 1 FROM imports WHERE hash = ?", (digest,)).fetchone():
+        script = path.suffix.lower() == ".sql"
+        known = con.execute("SELECT path FROM imports WHERE hash = ?", (digest,)).fetchone()
+        if script and known != (str(path),):
+            forget_script(con, str(path))
+        if known:
             return Imported(0, already=True)
         counter = _Counter(path, on_progress, data.count("\n") + 1)
-        script = path.suffix.lower() == ".sql"
         read = _sql_file if script else _log_file
-        taken = _taken(con, path, data)
-        if script and not taken:
-            forget_script(con, str(path))
+        # What was added to a script may go on with its last statement.
+        taken = 0 if script else _taken(con, path, data)
         fresh = islice(counter.watch(read(path, data, counter)), taken, None)
         runs = _add_script(con, path, fresh) if script else add(con, fresh)
         if not runs and not taken:
@@ -116,7 +118,7 @@ def _digest(data: str) -> str:
 
 
 def _taken(con: sqlite3.Connection, path: Path, data: str) -> int:
-    """Return how many runs stand that were read from this file when it was shorter."""
+    """Return how many runs stand that were read from this log when it was shorter."""
     earlier = con.execute(
         "SELECT hash, size, rows FROM imports WHERE path = ? AND size < ? ORDER BY size DESC",
         (str(path), len(data)),

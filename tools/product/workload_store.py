@@ -19,6 +19,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from tools.failpoints import crash_point
 from tools.product.catalog import Catalog, schema_hash
 from tools.product.errors import ParseFailed
 from tools.product.fingerprint import QueryFacts, analyse, written_table
@@ -112,7 +113,10 @@ class WorkloadStore:
     def record(self, observations: Iterable[Observation]) -> int:
         """Add runs in one transaction and return how many."""
         with self.transaction() as con:
-            return add(con, observations)
+            count = add(con, observations)
+            crash_point("workload.before_commit")
+        crash_point("workload.after_commit")
+        return count
 
     def unread(self) -> Unread:
         """Return the rows that could not be read when these files were last imported."""
@@ -261,12 +265,15 @@ def add(con: sqlite3.Connection, observations: Iterable[Observation]) -> int:
 
 
 def take_back(con: sqlite3.Connection, run: Observation) -> None:
-    """Undo the adding of one run without a caller, inside the caller's transaction."""
+    """Undo the adding of one run, inside the caller's transaction."""
     seen = _Seen(run)
     seen.add(run)
     key, sql, source, *counts, last = seen.row
     con.execute(_ADD_TEXT, [key, sql, source, *(-float(n) for n in counts), last])
     con.execute("DELETE FROM texts WHERE runs <= 0")
+    if run.caller is not None:
+        con.execute(_ADD_CALLER, [key, run.caller, -1])
+        con.execute("DELETE FROM callers WHERE runs <= 0")
     if _dated(run):
         add_days(con, Counter({(seen.mask, run.at.astimezone(UTC).date().isoformat()): -1}))
 

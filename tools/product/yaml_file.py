@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from tools.drafts import draft_beside
 from tools.failpoints import crash_point
 from tools.product.errors import DiskFull, ProductError
 
@@ -169,7 +170,7 @@ def dump_yaml(document: Mapping[str, Any]) -> str:
 def write_text(path: Path, text: str) -> None:
     """Replace a file in one step: after a crash it holds the old text or the new, whole."""
     path = path.resolve()
-    beside = path.with_name(f".{path.name[:200]}.{os.getpid()}.tmp")
+    beside = draft_beside(path)
     try:
         with beside.open("w", encoding="utf-8", newline="") as file:
             file.write(text)

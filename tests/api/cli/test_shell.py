@@ -149,6 +149,23 @@ def test_a_reader_that_leaves_early_gets_no_complaint(command: list[str], asked:
     assert done.returncode in ((141,) if command != ["--help"] else (1, 141))
 
 
+@pytest.mark.parametrize(
+    "command",
+    [["--help"], ["status", "--help"], ["--version"], ["status"], ["log", "--json"]],
+)
+def test_output_that_cannot_be_written_is_said_to_be_that(command: list[str], home: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "api.cli.main", *command],
+            env={**os.environ, **environment(home)}, stdout=full, stderr=subprocess.PIPE,
+            text=True, timeout=60,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (
+        1, "The output cannot be written: No space left on device. What was done stands; send the"
+        " output elsewhere.\n",
+    )  # fmt: skip
+
+
 BEHIND_AMPERSAND = (
     "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN);"
     " os.execv(sys.argv[1], sys.argv[1:])"

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import os
 import re
+import signal
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from api.report import html
-from api.report.html import render_report, write_report
+from api.report.html import render_report, write_page, write_report
 from tests.factories import (
     HOSTILE,
     make_change,
@@ -20,6 +22,7 @@ from tests.factories import (
     make_timing,
     make_trial,
 )
+from tools import failpoints
 from tools.messages import ContractVerdict, Finding
 
 VOID = {"meta", "br", "rect", "line", "circle"}
@@ -169,3 +172,22 @@ def test_writing_replaces_the_file_at_once_and_leaves_no_draft(
         write_report(make_report(), path)
     assert path.read_text(encoding="utf-8") == first
     assert [p.name for p in path.parent.iterdir()] == ["t.html"]
+
+
+@pytest.mark.crash
+def test_a_kill_leaves_the_old_page_and_a_draft_that_goes_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "reports" / "t.html"
+    write_page("old", path)
+    child = os.fork()
+    if child == 0:
+        monkeypatch.setattr(failpoints, "_AT", "page.before_rename")
+        write_page("new", path)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    (draft,) = set(path.parent.iterdir()) - {path}
+    assert (path.read_text(), draft.read_text()) == ("old", "new")
+    os.utime(draft, times=(0, 0))
+    write_page("another", path.with_name("u.html"))
+    assert {p.name for p in path.parent.iterdir()} == {"t.html", "u.html"}

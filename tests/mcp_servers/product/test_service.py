@@ -25,13 +25,21 @@ from tools.messages import (
     ChangeType,
     CreateIndex,
     DropColumn,
+    DropTable,
     RewriteQuery,
     TableName,
 )  # fmt: skip
 from tools.product.candidates.rules import apply_rule
 from tools.product.contract import load_contract, save_contract
 from tools.product.descriptor import Descriptor
-from tools.product.errors import DatabaseUnusable, DiskFull, Forbidden, Refused, SchemaDrift
+from tools.product.errors import (
+    DatabaseUnusable,
+    DiskFull,
+    Forbidden,
+    Refused,
+    SchemaDrift,
+    UndoConflict,
+)
 from tools.product.owner import Limits
 
 SALES = TableName(name="sales")
@@ -103,6 +111,18 @@ def test_changes_measured_together_are_applied_after_one_another(service: Produc
     assert [service.apply(r).status for r in requests] == ["applied"] * 3
     undone = [service.undo(f"p{n}", rolled_back=n == 0).status for n in (2, 1, 0)]
     assert undone == ["undone", "undone", "rolled_back"]
+
+
+def test_an_undo_whose_kept_rows_are_gone_is_a_conflict(service: ProductService) -> None:
+    table = TableName(name="spare")
+    with service.owner.cursor() as con:
+        con.execute("CREATE TABLE spare AS SELECT 'x' AS a; CREATE INDEX ix ON spare(a)")
+    service.apply(asked(service, DropTable(table=table), "p1"))
+    with service.owner.cursor() as con:
+        con.execute("DROP TABLE pillion.table_p1")
+    with pytest.raises(UndoConflict, match="refused to take back drop_table of spare"):
+        service.undo("p1", rolled_back=False)
+    assert [c.status for c in service.changes()] == ["applied"]
 
 
 def test_a_table_changed_by_someone_else_is_drift_and_stays(service: ProductService) -> None:

@@ -14,8 +14,9 @@ from tests.disks import fill, small_disk
 from tools.messages import ChangeType, CreateIndex, DropIndex, DropTable, SortTable, TableName
 from tools.product import executor
 from tools.product.catalog import read_table
+from tools.product.change_plan import kept_name
 from tools.product.disk_space import Need, checkpoint, need, need_to_undo, ran_out
-from tools.product.errors import DiskFull
+from tools.product.errors import DiskFull, UndoConflict
 from tools.product.opening import given_up, open_database
 
 T = TableName(name="t")
@@ -119,6 +120,23 @@ def test_undoing_the_drop_of_a_table_needs_room_for_all_of_it_again(
         found = need_to_undo(con, path, None, then, drop, "p1")
     assert (found.indexes, found.doing) == (again.indexes, "undo of")
     assert whole.rows / 2 < found.rows < whole.rows * 2
+
+
+@pytest.mark.parametrize("lost", ["DROP TABLE {}", "ALTER TABLE {} RENAME a TO z"])
+def test_an_undo_whose_kept_rows_are_gone_is_weighed_as_nothing_and_refused(
+    tmp_path: Path, lost: str
+) -> None:
+    path = tmp_path / "lost.duckdb"
+    drop = DropTable(table=T)
+    with duckdb.connect(str(path)) as con:
+        con.execute("CREATE TABLE t AS SELECT 'x' AS a; CREATE INDEX ix ON t(a)")
+        then = read_table(con, T)
+        assert then is not None
+        executor.apply(con, "p1", drop)
+        con.execute(lost.format(kept_name("table", "p1").sql))
+        assert need_to_undo(con, path, None, then, drop, "p1")[2:4] == (0, 0)
+        with pytest.raises(UndoConflict, match="refused to take back drop_table of t"):
+            executor.undo(con, "p1")
 
 
 def test_what_writes_nothing_back_needs_no_room_to_undo(database: Path) -> None:

@@ -41,6 +41,11 @@ def days(store: WorkloadStore) -> list[tuple]:
         return con.execute("SELECT day, runs FROM days").fetchall()
 
 
+def callers(store: WorkloadStore) -> list[tuple]:
+    with store.transaction() as con:
+        return con.execute("SELECT caller, runs FROM callers ORDER BY caller").fetchall()
+
+
 def written(path: Path, text: str | bytes) -> Path:
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     return path
@@ -59,9 +64,20 @@ def test_a_log_may_name_who_asked(name: str, tmp_path: Path, store: WorkloadStor
     log = f"sql,{name.upper()}\nSELECT 1,etl\nSELECT 1,etl\nSELECT 1, \nSELECT 1\n"
     log += f"SELECT 1,{'x' * 300}\n"
     assert import_path(written(tmp_path / "q.csv", log), store).runs == 5
-    with store.transaction() as con:
-        found = con.execute("SELECT caller, runs FROM callers ORDER BY caller").fetchall()
-    assert found == [("etl", 2), ("x" * CALLER_LENGTH, 1)]
+    assert callers(store) == [("etl", 2), ("x" * CALLER_LENGTH, 1)]
+
+
+@pytest.mark.parametrize(("half", "rest"), [
+    ("SELECT 1,et", "l\n"), ("SELECT 1,etl", "\n"), ("SELECT 1,", "etl\n"),
+    ("SELECT 1", " + 1,etl\n"),
+])  # fmt: skip
+def test_who_asked_in_a_row_that_was_half_written_is_counted_once(
+    half: str, rest: str, tmp_path: Path, store: WorkloadStore
+) -> None:
+    path, begun = tmp_path / "q.csv", "sql,caller\nSELECT 1,board\n"
+    import_path(written(path, begun + half), store)
+    import_path(written(path, begun + half + rest), store)
+    assert callers(store) == [("board", 1), ("etl", 1)]
 
 
 @pytest.mark.parametrize("sql", importers.SQL_COLUMNS)
@@ -228,17 +244,26 @@ def test_the_same_content_twice_is_taken_once(tmp_path: Path, store: WorkloadSto
     assert texts(store) == [("SELECT 1", 1)]
 
 
-@pytest.mark.parametrize(("name", "old", "new"), [
-    ("log.csv", "sql\nSELECT 1\n", "SELECT 1\nSELECT 2\n"),
-    ("all.sql", "SELECT 1;\n", "SELECT 1;\nSELECT 2;\n"),
-])  # fmt: skip
-def test_of_a_file_that_grew_only_what_is_new_is_taken(
-    name: str, old: str, new: str, tmp_path: Path, store: WorkloadStore
-) -> None:
-    import_path(written(tmp_path / name, old), store)
-    assert import_path(written(tmp_path / name, old + new), store) == Imported(2)
-    assert import_path(written(tmp_path / name, old + new + "\n"), store) == Imported(0)
+def test_of_a_log_that_grew_only_what_is_new_is_taken(tmp_path: Path, store: WorkloadStore) -> None:
+    path, old, new = tmp_path / "log.csv", "sql\nSELECT 1\n", "SELECT 1\nSELECT 2\n"
+    import_path(written(path, old), store)
+    assert import_path(written(path, old + new), store) == Imported(2)
+    assert import_path(written(path, old + new + "\n"), store) == Imported(0)
     assert texts(store) == [("SELECT 1", 2), ("SELECT 2", 1)]
+
+
+@pytest.mark.parametrize(("old", "more", "says"), [
+    ("SELECT 1;\n", "SELECT 1;\nSELECT 2;\n", [("SELECT 1", 2), ("SELECT 2", 1)]),
+    ("SELECT 1;\n", "\n", [("SELECT 1", 1)]),
+    ("SELECT a FROM t", " WHERE x = 1", [("SELECT a FROM t WHERE x = 1", 1)]),
+    ("SELECT a -- ;", " all\nFROM t;", [("SELECT a -- ; all\nFROM t", 1)]),
+])  # fmt: skip
+def test_a_script_that_got_longer_says_what_stands_in_it_now(
+    old: str, more: str, says: list[tuple[str, int]], tmp_path: Path, store: WorkloadStore
+) -> None:
+    import_path(written(tmp_path / "q.sql", old), store)
+    import_path(written(tmp_path / "q.sql", old + more), store)
+    assert texts(store) == says
 
 
 @pytest.mark.parametrize(("half", "rest"), [
@@ -302,6 +327,16 @@ def test_a_script_that_was_edited_replaces_what_it_said(
     back = import_path(written(script, "SELECT 1; SELECT 2; SELECT 2"), store)
     assert (back.runs, back.already) == (3, False)
     assert texts(store) == [("SELECT 1", 1), ("SELECT 2", 3)]
+
+
+def test_a_script_that_became_a_copy_of_another_says_nothing_of_its_own(
+    tmp_path: Path, store: WorkloadStore
+) -> None:
+    for name, text in (("a", "SELECT 1"), ("b", "SELECT 2"), ("a", "SELECT 2")):
+        import_path(written(tmp_path / f"{name}.sql", text), store)
+    assert texts(store) == [("SELECT 2", 1)]
+    import_path(written(tmp_path / "a.sql", "SELECT 1"), store)
+    assert texts(store) == [("SELECT 1", 1), ("SELECT 2", 1)]
 
 
 def test_a_directory_is_read_whole(tmp_path: Path, store: WorkloadStore) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from tools import failpoints
 from tools.product.tap import Tap
 from tools.product.workload_store import WorkloadStore
 
@@ -49,6 +53,34 @@ def test_an_error_is_noted_and_reaches_the_caller(method: str, store: WorkloadSt
         getattr(con, method)("SELECT nothing")
     tap.close()
     assert rows(store, "sql, runs, errors") == [("SELECT nothing", 1, 1)]
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize(("point", "kept"), [
+    ("workload.before_commit:2", 1), ("workload.after_commit:2", 2),
+])  # fmt: skip
+def test_a_kill_while_the_tap_writes_keeps_each_batch_whole_or_leaves_it_out(
+    point: str, kept: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "killed.db"
+    child = os.fork()
+    if child == 0:
+        monkeypatch.setattr(failpoints, "_AT", point)
+        for batch in (1, 2):
+            tap = Tap(WorkloadStore(path))
+            for run in range(3):
+                tap.note(f"SELECT {run}", 1e9 + batch, 1.0, None, "app")
+            tap.close()
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    with closing(WorkloadStore(path)) as store, store.transaction() as con:
+        assert rows_of(con, "SELECT runs FROM texts") == [(kept,)] * 3
+        assert rows_of(con, "SELECT runs FROM callers") == [(kept,)] * 3
+        assert rows_of(con, "SELECT runs FROM days") == [(3 * kept,)]
+
+
+def rows_of(con: sqlite3.Connection, sql: str) -> list[tuple]:
+    return con.execute(sql).fetchall()
 
 
 def test_what_does_not_fit_is_dropped_and_counted(store: WorkloadStore) -> None:
