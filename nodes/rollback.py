@@ -38,6 +38,6 @@ async def rollback(state: State, runtime: Runtime[Context]) -> Command[AfterChan
                 "slower on live, but it could not be rolled back and is still in place: "
                 f"{failure.message}"
             )
-            outcome = Outcome(proposal_id=proposal_id, status="failed", detail=detail)
+            outcome = Outcome(proposal_id=proposal_id, status="unproven", detail=detail)
         context.records.record_outcome(outcome, "agent:rollback")
     return Command(goto=after_change(state), update={"rolled_back": tuple(pending)})

@@ -51,7 +51,7 @@ async def _verify_one(context: Context, proposal_id: str, progress: Progress) ->
     except ToolFailed as failure:
         NotNow.unless_lasting(failure, KEPT)
         detail = f"it is in place, but could not be timed on live: {failure.message}"
-        return Outcome(proposal_id=proposal_id, status="failed", detail=detail)
+        return Outcome(proposal_id=proposal_id, status="unproven", detail=detail)
     told = Outcome(
         proposal_id=proposal_id, status="verified", detail=check.detail, ratio=check.ratio
     )

@@ -13,6 +13,7 @@ OutcomeStatus = Literal[
     "expired",
     "failed",
 ]
-"""`verified`: surely no slower on live than policy allows; `unproven`: the times can't tell."""
+"""`verified`: surely no slower on live than policy allows; `unproven`: in place without such a
+proof; `failed`: never made."""
 IN_PLACE: frozenset[OutcomeStatus] = frozenset({"applied", "verified", "unproven"})
 """Where a change is in the product now."""

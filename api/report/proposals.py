@@ -41,6 +41,7 @@ OUTCOME_WORDS: dict[OutcomeStatus, str] = {
     "expired": "expired",
     "failed": "failed, nothing changed",
 }
+_OUTCOME_STYLES = {"applied": "good", "verified": "good", "rolled_back": "bad", "failed": "bad"}
 _ANSWER_WORDS = {
     "approve": "approved",
     "edit": "approved with an edit",
@@ -73,9 +74,7 @@ def proposal_card(
 
 def _state(decision: Decision | None, outcome: Outcome | None) -> str:
     if outcome is not None:
-        style = "good" if outcome.status in IN_PLACE else "soft"
-        if outcome.status in {"failed", "rolled_back"}:
-            style = "bad"
+        style = _OUTCOME_STYLES.get(outcome.status, "soft")
         return f' <span class="tag {style}">{e(OUTCOME_WORDS[outcome.status])}</span>'
     word = _ANSWER_WORDS[decision.verdict] if decision is not None else "waits for an answer"
     return f' <span class="tag soft">{e(word)}</span>'

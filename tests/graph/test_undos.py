@@ -80,7 +80,7 @@ def test_an_unknown_proposal_is_not_kept(ledger: Ledger) -> None:
     assert ledger.undo_requests() == []
 
 
-@pytest.mark.parametrize("status", ["verified", "failed"])
+@pytest.mark.parametrize("status", ["verified", "unproven"])
 def test_what_becomes_of_a_change_meanwhile_does_not_forget_the_request(
     ledger: Ledger, status: OutcomeStatus
 ) -> None:

@@ -32,7 +32,7 @@ async def test_a_rollback_that_fails_is_recorded_and_not_hidden() -> None:
     product.failing["undo", "p1"] = failure("undo_conflict")
     command = await rolled_back(product, records, regressed=("p1", "p2"))
     assert [(o.proposal_id, o.status) for o in records.outcomes] == [
-        ("p1", "failed"), ("p2", "rolled_back"),
+        ("p1", "unproven"), ("p2", "rolled_back"),
     ]  # fmt: skip
     assert "the product said undo_conflict" in records.outcomes[0].detail
     assert "still in place" in records.outcomes[0].detail

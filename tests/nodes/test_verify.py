@@ -67,7 +67,7 @@ async def test_a_proof_that_cannot_be_made_is_said_and_does_not_stop_the_run() -
     command = await verified(product, records)
     assert (command.goto, command.update["verified"]) == ("report", ("p1",))
     assert [(o.status, o.detail) for o in records.outcomes] == [
-        ("failed", "it is in place, but could not be timed on live: the product said query_failed")
+        ("unproven", "it is in place, but could not be timed on live: the product said query_failed")
     ]
 
 

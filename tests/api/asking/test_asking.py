@@ -183,6 +183,12 @@ async def test_what_was_gained_is_what_was_proved_on_live(answered: Home) -> Non
     assert "verified, ×3.3 (3.1–3.5) on live" in reply.text
 
 
+async def test_a_change_without_a_proof_is_in_place_all_the_same(answered: Home) -> None:
+    answered.ledger.record_outcome(make_outcome(P1, status="unproven", ratio=None), "pillion")
+    reply = await ask(answered, "what was gained?")
+    assert "1 change in place" in reply.text and "Not in place" not in reply.text
+
+
 async def test_who_decided_comes_with_rows_of_the_trail(answered: Home) -> None:
     reply = await ask(answered, f"who rejected {P2}?")
     (seq,) = sources(reply, "audit")

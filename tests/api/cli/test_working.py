@@ -101,6 +101,7 @@ def test_what_could_be_measured_in_between_is_new_again(
     [
         (None, 0, "p1: approved; it is applied as soon as its run can go on."),
         ("verified", 0, "To take it back: pillion undo p1"),
+        ("unproven", 0, "To take it back: pillion undo p1"),
         ("rolled_back", 1, "rolled back"),
         ("expired", 1, "To have it measured and offered again: pillion run flights"),
     ],

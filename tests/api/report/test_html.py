@@ -157,6 +157,14 @@ def test_an_undone_change_is_not_counted_as_in_place() -> None:
     assert "<code>pillion undo" not in page
 
 
+def test_a_change_in_place_without_a_proof_is_no_success_and_can_be_undone() -> None:
+    report = make_report()
+    (key,) = report.standing
+    page = render_report(make_report(outcomes=(make_outcome(key, status="unproven"),)))
+    assert '<span class="tag soft">applied, not proven on live</span>' in page
+    assert f"<code>pillion undo {key}</code>" in page
+
+
 def test_writing_replaces_the_file_at_once_and_leaves_no_draft(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
