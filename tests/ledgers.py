@@ -8,6 +8,15 @@ from pathlib import Path
 from graph.ledger import Ledger, now
 from tests.factories import make_change, make_proposal
 from tools.messages import Proposal
+from tools.outcome_status import IN_PLACE
+
+KEPT = IN_PLACE - {"applied"}
+"""What a change that stays becomes: on a busy machine the times may not prove it."""
+
+
+def says_kept(shown: str) -> bool:
+    """Return whether a text tells that a change stays."""
+    return any(word in shown for word in KEPT)
 
 
 def open_proposal(key: str, product: str = "flights") -> Proposal:

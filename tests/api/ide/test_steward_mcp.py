@@ -12,6 +12,7 @@ from mcp_types import ElicitRequestFormParams, ElicitResult
 from tests.api.ide.clients import callback, says
 from tests.commands import make_home
 from tests.crash.flow import QUERIES
+from tests.ledgers import KEPT
 
 pytestmark = pytest.mark.timeout(240)
 COSTS = (
@@ -51,7 +52,7 @@ async def analysed(url: str) -> list[str]:
         found = result.structured_content
         assert found is not None and found["review"]["asked_person"]
         answered = found["review"]["answered"]
-        assert {a["outcome"] for a in answered} == {"verified"}
+        assert answered and {a["outcome"] for a in answered} <= KEPT
         report = await client.read_resource(f"pillion://runs/{found['run']}/report")
         assert "<!doctype html>" in str(report.contents[0])
     steps = [done for done, _ in told]
