@@ -1,4 +1,4 @@
-"""Take back what made the live product slower."""
+"""Take back what made the live product slower, or broke a query of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from nodes.progress import telling
 from nodes.state import AfterChange, State, after_change
 from tools.messages import Outcome
 
-KEPT = "It is slower on live: the next command, or the service, rolls it back when it can."
+KEPT = "It is a loss on live: the next command, or the service, rolls it back when it can."
+SLOWER = "it is slower on live than policy lets it be"
+"""Of a run whose checkpoint does not say why."""
 
 
 async def rollback(state: State, runtime: Runtime[Context]) -> Command[AfterChange]:
@@ -23,20 +25,17 @@ async def rollback(state: State, runtime: Runtime[Context]) -> Command[AfterChan
     done = set(state.get("rolled_back", ()))
     pending = [p for p in state.get("regressed", ()) if p not in done]
     for proposal_id in pending:
+        loss = state.get("losses", {}).get(proposal_id, SLOWER)
         try:
             await context.client.undo_change(
                 proposal_id, telling(runtime, "rollback"), rolled_back=True
             )
-            detail = (
-                f"rolled back: the live queries fell below ×{context.policy.rollback_below:g}"
-                " of their speed before"
-            )
+            detail = f"rolled back: {loss}"
             outcome = Outcome(proposal_id=proposal_id, status="rolled_back", detail=detail)
         except ToolFailed as failure:
             NotNow.unless_lasting(failure, KEPT)
             detail = (
-                "slower on live, but it could not be rolled back and is still in place: "
-                f"{failure.message}"
+                f"it could not be rolled back and is still in place ({loss}): {failure.message}"
             )
             outcome = Outcome(proposal_id=proposal_id, status="unproven", detail=detail)
         context.records.record_outcome(outcome, "agent:rollback")

@@ -64,6 +64,7 @@ class State(TypedDict):
     applied: NotRequired[Annotated[tuple[str, ...], append_new]]
     verified: NotRequired[Annotated[tuple[str, ...], append_new]]
     regressed: NotRequired[Annotated[tuple[str, ...], append_new]]
+    losses: NotRequired[Annotated[dict[str, str], merge_by_id]]
     rolled_back: NotRequired[Annotated[tuple[str, ...], append_new]]
 
 
@@ -86,6 +87,7 @@ class Update(TypedDict, total=False):
     applied: tuple[str, ...]
     verified: tuple[str, ...]
     regressed: tuple[str, ...]
+    losses: dict[str, str]
     rolled_back: tuple[str, ...]
 
 

@@ -8,6 +8,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from mcp_servers.product.client import Progress
+from mcp_servers.product.contract import LiveCheck
 from mcp_servers.product.errors import NotNow, ToolFailed
 from nodes.context import Context
 from nodes.progress import telling
@@ -21,46 +22,61 @@ KEPT = "The change is in place: the next command, or the service, times it on li
 async def verify(
     state: State, runtime: Runtime[Context]
 ) -> Command[Literal["rollback", "apply", "measure", "report"]]:
-    """Time the applied change on live; a clear regression goes to rollback.
+    """Time the applied change on live; a clear regression, or what breaks a query, goes to
+    rollback.
 
     Raises `NotNow` while another program holds the product or its disk is full.
     """
     context = runtime.context
     seen = {*state.get("verified", ()), *state.get("regressed", ())}
     verified: list[str] = []
-    regressed: list[str] = []
+    regressed: dict[str, str] = {}
     for proposal_id in (p for p in state.get("applied", ()) if p not in seen):
         runtime.stream_writer({"kind": "progress", "node": "verify", "message": proposal_id})
-        outcome = await _verify_one(context, proposal_id, telling(runtime, "verify"))
-        if outcome is None:
-            regressed.append(proposal_id)
+        found = await _verify_one(context, proposal_id, telling(runtime, "verify"))
+        if isinstance(found, str):
+            regressed[proposal_id] = found
             continue
-        context.records.record_outcome(outcome, "agent:verify")
+        context.records.record_outcome(found, "agent:verify")
         verified.append(proposal_id)
-    update = {"verified": tuple(verified), "regressed": tuple(regressed)}
+    update = {"verified": tuple(verified), "regressed": tuple(regressed), "losses": regressed}
     if regressed:
         return Command(goto="rollback", update=update)
     return Command(goto=after_change(state), update=update)
 
 
-async def _verify_one(context: Context, proposal_id: str, progress: Progress) -> Outcome | None:
-    """Return the outcome, or None when the change has to be rolled back."""
+async def _verify_one(context: Context, proposal_id: str, progress: Progress) -> Outcome | str:
+    """Return the outcome, or why the change has to be rolled back."""
+    floor = context.policy.rollback_below
     try:
-        floor = context.policy.rollback_below
         check = await context.client.verify_change(proposal_id, progress, floor=floor)
     except ToolFailed as failure:
         NotNow.unless_lasting(failure, KEPT)
         detail = f"it is in place, but could not be timed on live: {failure.message}"
         return Outcome(proposal_id=proposal_id, status="unproven", detail=detail)
-    told = Outcome(
-        proposal_id=proposal_id, status="verified", detail=check.detail, ratio=check.ratio
-    )
-    if check.ratio is None or check.ratio.low >= floor:
+    if check.broken:
+        return check.broken
+    if check.ratio is not None and check.ratio.high < floor:
+        return f"the live queries fell below ×{floor:g} of their speed before"
+    # Without a query that was slow or failed, a ratio is no gain.
+    ratio = None if check.untold else check.ratio
+    told = Outcome(proposal_id=proposal_id, status="verified", detail=check.detail, ratio=ratio)
+    doubt = _doubt(check, floor)
+    if doubt is None:
         return told
-    if check.ratio.high < floor:
-        return None
-    detail = (
-        f"it is in place, but not proven: {check.detail}, and {between(check.ratio)} says neither"
-        f" that it is above ×{floor:g} nor below"
-    )
+    detail = f"it is in place, but not proven: {doubt}"
     return told.model_copy(update={"status": "unproven", "detail": detail})
+
+
+def _doubt(check: LiveCheck, floor: float) -> str | None:
+    """Return why the times do not prove a change; None where they do."""
+    if check.untold:
+        return f"{check.detail}; {check.untold}"
+    if check.ratio is None:
+        return check.detail
+    if check.ratio.low >= floor:
+        return None
+    return (
+        f"{check.detail}, and {between(check.ratio)} says neither that it is above ×{floor:g}"
+        " nor below"
+    )

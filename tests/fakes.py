@@ -118,6 +118,8 @@ class FakeProduct:
         self.ratios: dict[str, Interval] = {}
         self.breaking: set[str] = set()
         self.live: dict[str, Interval | None] = {}
+        self.broken: dict[str, str] = {}
+        self.untold: dict[str, str] = {}
         self.failing: dict[tuple[str, str], Exception] = {}
         self.calls: list[tuple[str, str]] = []
         self.requests: list[ApplyRequest] = []
@@ -183,7 +185,10 @@ class FakeProduct:
         self._called("verify", proposal_id)
         await progress(0, 8, "timing after")
         ratio = self.live.get(proposal_id, make_interval(2.0))
-        return LiveCheck(ratio=ratio, queries=(), detail="timed on live")
+        return LiveCheck(
+            ratio=ratio, queries=(), detail="timed on live",
+            broken=self.broken.get(proposal_id, ""), untold=self.untold.get(proposal_id, ""),
+        )  # fmt: skip
 
     async def undo_change(
         self, proposal_id: str, progress: Progress, *, rolled_back: bool = False

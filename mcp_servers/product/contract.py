@@ -141,6 +141,10 @@ class LiveCheck(Message):
     """None when no query could be timed."""
     queries: tuple[QueryTiming, ...]
     detail: str
+    broken: str = ""
+    """Which queries fail with the change, and run without it."""
+    untold: str = ""
+    """Which queries were timed before the change and cannot be now, and why that is not told."""
 
 
 class Changes(Message):

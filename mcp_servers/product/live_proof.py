@@ -14,10 +14,10 @@ import duckdb
 
 from mcp_servers.product.contract import ApplyRequest, LiveCheck
 from tools.failpoints import crash_point
-from tools.messages import Interval, QueryTiming
-from tools.product.counterproof import Turns, by_turns, copy_without
+from tools.product.counterproof import Pace, Turns, by_turns, copy_without
 from tools.product.errors import ProductError
-from tools.product.live import LiveSamples, compare_live
+from tools.product.live import LiveSamples, Timings
+from tools.product.live_look import Look, never_in_time
 from tools.product.owner import OnQuery, Owner
 from tools.product.steps import Steps
 
@@ -42,39 +42,45 @@ class LiveProof:
     def time_before(self, request: ApplyRequest, steps: Steps, later: int) -> None:
         """Keep how long a change's queries take without it; `later` parts follow it."""
         texts = request.queries[:LIVE_QUERIES]
-        samples = self._timed(texts, steps, "timing before", later)
+        found = self._timed(texts, steps, "timing before", later).samples
+        in_time = {t: ms for t, ms in found.items() if not never_in_time(ms, LIVE_SECONDS)}
         crash_point("server.apply.before_baseline")
+        samples = {t: in_time.get(t, []) for t in texts}
         LiveSamples(samples=samples).save(self._path(request.proposal_id))
 
     def check(self, proposal_id: str, floor: float, steps: Steps) -> LiveCheck:
         """Time a change's queries again and compare with the times before it.
 
-        What looks slower, or may be slower than `floor`, is timed by turns with a copy without the
-        change: the machine may have got slower since, and that is not the change's fault.
+        What looks slower, may be slower than `floor`, or is answered no more, is timed by turns
+        with a copy without the change: the machine may have got slower since, or the data be
+        others, and that is not the change's fault.
         """
-        before = LiveSamples.load(self._path(proposal_id))
-        check = self._compare(before, steps, "timing after")
-        if check.ratio is None or (check.ratio.low >= floor and check.ratio.high >= 1):
-            return check
-        proof = self._counterproof(proposal_id, tuple(before.samples), floor, steps)
-        # What cannot be timed on the copy may be just what got slower.
-        if proof is not None and len(proof.queries) == len(check.queries):
+        wanted = LiveSamples.load(self._path(proposal_id)).samples
+        before = {t: ms for t, ms in wanted.items() if ms}
+        if not before:
+            return LiveCheck(ratio=None, queries=(), detail=_nothing(len(wanted)))
+        return _told(self._proved(proposal_id, before, floor, steps), len(wanted) - len(before))
+
+    def _proved(
+        self, proposal_id: str, before: dict[str, list[float]], floor: float, steps: Steps
+    ) -> Look:
+        first = self._after(before, steps, "timing after")
+        if first.clear(floor):
+            return first
+        proof = self._counterproof(proposal_id, tuple(before), floor, steps)
+        if proof is not None and (proof.broken or not proof.lost):
             return proof
-        again = self._compare(before, steps, "timing after, once more")
-        quicker = again.ratio is not None and again.ratio.mid > check.ratio.mid
-        return again if quicker else check
+        again = self._after(before, steps, "timing after, once more")
+        return max(first, again, key=lambda look: look.rank)
 
-    def _compare(self, before: LiveSamples, steps: Steps, what: str) -> LiveCheck:
-        after = self._timed(before.samples, steps, what)
-        ratio, timings = compare_live(before.samples, after, self._weights())
-        return LiveCheck(ratio=ratio, queries=timings, detail=_detail(ratio, timings))
+    def _after(self, before: dict[str, list[float]], steps: Steps, what: str) -> Look:
+        after = self._timed(before, steps, what)
+        return Look.after(before, after, self._weights(), LIVE_SECONDS)
 
-    def _timed(
-        self, texts: Iterable[str], steps: Steps, what: str, later: int = 0
-    ) -> dict[str, list[float]]:
+    def _timed(self, texts: Iterable[str], steps: Steps, what: str, later: int = 0) -> Timings:
         wanted = tuple(dict.fromkeys(texts))
         if not wanted:
-            return {}
+            return Timings()
         rounds = LIVE_REPETITIONS + 1
         steps.begin(what, rounds * len(wanted), later)
         on_query = _counting(steps, len(wanted), rounds)
@@ -82,7 +88,7 @@ class LiveProof:
 
     def _counterproof(
         self, proposal_id: str, texts: tuple[str, ...], floor: float, steps: Steps
-    ) -> LiveCheck | None:
+    ) -> Look | None:
         """Time by turns with a copy without the change; None where none can be made."""
         steps.begin("making a copy without the change", later=TURNS * len(texts))
         try:
@@ -92,22 +98,19 @@ class LiveProof:
             LOG.warning("No copy to compare %s with: %s", proposal_id, exc)
             return None
 
-    def _by_turns(
-        self, copy: Owner, texts: tuple[str, ...], floor: float, steps: Steps
-    ) -> LiveCheck:
+    def _by_turns(self, copy: Owner, texts: tuple[str, ...], floor: float, steps: Steps) -> Look:
         """Time on while the ratio may lie on either side of `floor`, within bounds."""
-        turns, weights = Turns({}, {}), self._weights()
+        turns, weights = Turns(Timings(), Timings()), self._weights()
         on_query = _counting(steps, len(texts), TURNS)
         ends = time.monotonic() + (1 + MORE_TURNS) * LIVE_SECONDS
-        for _ in range(1 + MORE_TURNS):
+        for batch in range(1 + MORE_TURNS):
             steps.begin("timing by turns with the copy", TURNS * len(texts))
-            turns.extend(by_turns(copy, self.owner, texts, TURNS, LIVE_SECONDS, on_query))
-            ratio, timings = compare_live(turns.without, turns.changed, weights, by_turns=True)
-            told = ratio is None or ratio.low >= floor or ratio.high < floor
-            if told or time.monotonic() > ends:
+            pace = Pace(TURNS, LIVE_SECONDS, ends, whole=0 if batch else 1)
+            turns.extend(by_turns(copy, self.owner, texts, pace, on_query))
+            look = Look.by_turns(texts, turns, weights, LIVE_SECONDS)
+            if look.decided(floor) or time.monotonic() > ends:
                 break
-        detail = f"{_detail(ratio, timings)}, by turns with a copy without the change"
-        return LiveCheck(ratio=ratio, queries=timings, detail=detail)
+        return look
 
     def _weights(self) -> dict[str, int]:
         # A text timed before the change may be answered by another one since.
@@ -131,7 +134,17 @@ def _counting(steps: Steps, queries: int, rounds: int) -> OnQuery:
     return on_query
 
 
-def _detail(ratio: Interval | None, timings: tuple[QueryTiming, ...]) -> str:
-    if ratio is None:
-        return "no query of this change could be timed on live"
-    return f"{len(timings)} queries timed on live: ×{ratio.mid:.2f}"
+def _told(look: Look, unknown: int) -> LiveCheck:
+    detail = look.detail
+    if unknown:
+        detail += f"; {unknown:,} more could not be timed before the change"
+    return LiveCheck(
+        ratio=look.ratio, queries=look.timings, detail=detail, broken=look.broken,
+        untold=look.untold,
+    )  # fmt: skip
+
+
+def _nothing(wanted: int) -> str:
+    if not wanted:
+        return "it has no query to time on live"
+    return "none of its queries could be timed on live before it was made"

@@ -12,9 +12,13 @@ from nodes.rollback import rollback
 from nodes.state import State
 from tests.fakes import FakeProduct, MemoryRecords, failure, make_context, make_runtime
 
+LOSS = "the live queries fell below ×0.9 of their speed before"
+
 
 async def rolled_back(product: FakeProduct, records: MemoryRecords, **fields: Any) -> Any:
-    state = State(product="sales", thread_id="t1", **{"regressed": ("p1",), **fields})
+    state = State(
+        product="sales", thread_id="t1", **{"regressed": ("p1",), "losses": {"p1": LOSS}, **fields}
+    )
     return await rollback(state, make_runtime(product, records))
 
 
@@ -24,7 +28,13 @@ async def test_a_regressed_change_is_undone_and_says_why() -> None:
     assert (command.goto, command.update) == ("report", {"rolled_back": ("p1",)})
     assert product.asked("undo") == ["p1"]
     (outcome,) = records.outcomes
-    assert outcome.status == "rolled_back" and "×0.9" in outcome.detail
+    assert (outcome.status, outcome.detail) == ("rolled_back", f"rolled back: {LOSS}")
+
+
+async def test_a_checkpoint_from_before_reasons_were_kept_can_be_gone_on_with() -> None:
+    records = MemoryRecords()
+    await rolled_back(FakeProduct(), records, losses={})
+    assert "slower on live" in records.outcomes[0].detail
 
 
 async def test_a_rollback_that_fails_is_recorded_and_not_hidden() -> None:
@@ -34,15 +44,17 @@ async def test_a_rollback_that_fails_is_recorded_and_not_hidden() -> None:
     assert [(o.proposal_id, o.status) for o in records.outcomes] == [
         ("p1", "unproven"), ("p2", "rolled_back"),
     ]  # fmt: skip
-    assert "the product said undo_conflict" in records.outcomes[0].detail
-    assert "still in place" in records.outcomes[0].detail
+    assert records.outcomes[0].detail == (
+        f"it could not be rolled back and is still in place ({LOSS}): the product said"
+        " undo_conflict"
+    )
     assert command.update["rolled_back"] == ("p1", "p2")
 
 
 async def test_what_passes_leaves_the_rollback_to_the_next_try() -> None:
     product, records = FakeProduct(), MemoryRecords()
     product.failing["undo", "p1"] = failure("disk_full")
-    with pytest.raises(NotNow, match="said disk_full It is slower on live"):
+    with pytest.raises(NotNow, match="said disk_full It is a loss on live"):
         await rolled_back(product, records)
     assert records.outcomes == []
 

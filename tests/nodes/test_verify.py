@@ -24,7 +24,7 @@ async def test_a_gain_on_live_is_recorded_with_its_number() -> None:
     records = MemoryRecords()
     command = await verified(FakeProduct(), records)
     assert command.goto == "report"
-    assert command.update == {"verified": ("p1",), "regressed": ()}
+    assert command.update == {"verified": ("p1",), "regressed": (), "losses": {}}
     (outcome,) = records.outcomes
     assert (outcome.status, outcome.ratio) == ("verified", make_interval(2.0))
 
@@ -36,7 +36,7 @@ async def test_a_gain_on_live_is_recorded_with_its_number() -> None:
         (Interval(low=0.5, mid=0.8, high=0.9), "unproven"),
         (Interval(low=0.26, mid=0.43, high=1.21), "unproven"),
         (Interval(low=0.9, mid=0.95, high=0.99), "verified"),
-        (None, "verified"),
+        (None, "unproven"),
     ],
 )
 async def test_only_a_regression_that_is_certain_goes_to_rollback(
@@ -61,13 +61,43 @@ async def test_what_is_not_proven_says_so_with_its_interval() -> None:
     assert outcome.ratio == product.live["p1"]
 
 
+@pytest.mark.parametrize("ratio", [None, make_interval(2.0), make_interval(0.5)])
+async def test_what_breaks_a_query_goes_to_rollback_whatever_it_gains(
+    ratio: Interval | None,
+) -> None:
+    product, records = FakeProduct(), MemoryRecords()
+    product.live["p1"], product.broken["p1"] = ratio, "SELECT 1 fails with it"
+    command = await verified(product, records)
+    assert (command.goto, records.outcomes) == ("rollback", [])
+    assert command.update["losses"] == {"p1": "SELECT 1 fails with it"}
+
+
+@pytest.mark.parametrize(
+    ("ratio", "goes"),
+    [(None, "report"), (make_interval(2.0), "report"), (make_interval(0.5), "rollback")],
+)
+async def test_what_cannot_be_timed_any_more_leaves_a_gain_unproven_but_no_loss(
+    ratio: Interval | None, goes: str
+) -> None:
+    product, records = FakeProduct(), MemoryRecords()
+    product.live["p1"], product.untold["p1"] = ratio, "SELECT 1 fails now"
+    command = await verified(product, records)
+    assert command.goto == goes
+    detail = "it is in place, but not proven: timed on live; SELECT 1 fails now"
+    told = [("unproven", detail, None)] if goes == "report" else []
+    assert [(o.status, o.detail, o.ratio) for o in records.outcomes] == told
+
+
 async def test_a_proof_that_cannot_be_made_is_said_and_does_not_stop_the_run() -> None:
     product, records = FakeProduct(), MemoryRecords()
     product.failing["verify", "p1"] = failure("query_failed")
     command = await verified(product, records)
     assert (command.goto, command.update["verified"]) == ("report", ("p1",))
     assert [(o.status, o.detail) for o in records.outcomes] == [
-        ("unproven", "it is in place, but could not be timed on live: the product said query_failed")
+        (
+            "unproven",
+            "it is in place, but could not be timed on live: the product said query_failed",
+        )
     ]
 
 

@@ -6,6 +6,7 @@ Two databases that are asked by turns in one moment differ by the change alone.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tools.product.executor import undo
+from tools.product.live import Timings
 from tools.product.owner import OnQuery, Owner
 from tools.product.snapshot import Snapshot
 from tools.product.workload_store import WorkloadStore
@@ -21,16 +23,30 @@ FEWEST_TURNS = 3
 
 
 class Turns(NamedTuple):
-    """Milliseconds by text; the i-th run without the change stood beside the i-th with it."""
+    """The i-th run of a text without the change stood beside the i-th with it.
 
-    without: dict[str, list[float]]
-    changed: dict[str, list[float]]
+    A run counts where there is one on the other side, too.
+    """
+
+    without: Timings
+    changed: Timings
 
     def extend(self, more: Turns) -> None:
-        """Take in what further turns took."""
+        """Take in what further turns found."""
         for kept, added in zip(self, more, strict=True):
-            for text, ms in added.items():
-                kept.setdefault(text, []).extend(ms)
+            kept.extend(added)
+
+
+class Pace(NamedTuple):
+    """How long is timed by turns: `turns` at most, or `seconds` and `FEWEST_TURNS` at least."""
+
+    turns: int
+    seconds: float
+    """Also what each run may take."""
+    last: float = math.inf
+    """When no query is begun any more, whatever was reached."""
+    whole: int = 1
+    """How many turns are made whole, however long they take."""
 
 
 @contextmanager
@@ -58,24 +74,25 @@ def by_turns(
     without: Owner,
     changed: Owner,
     texts: Iterable[str],
-    repetitions: int,
-    seconds: float,
+    pace: Pace,
     on_query: OnQuery = lambda turn, at: None,
 ) -> Turns:
-    """Time queries on both, changing which goes first; a text that fails on one is left out."""
-    turns = Turns({}, {})
+    """Time queries on both, changing which goes first."""
+    turns = Turns(Timings(), Timings())
     wanted = list(dict.fromkeys(texts))
-    ends = time.monotonic() + seconds
-    for turn in range(repetitions):
+    ends = time.monotonic() + pace.seconds
+    for turn in range(pace.turns):
         if turn >= FEWEST_TURNS and time.monotonic() > ends:
             break
         sides = [(without, turns.without), (changed, turns.changed)]
         if turn % 2:
             sides.reverse()
         for at, text in enumerate(wanted):
+            if turn >= pace.whole and time.monotonic() > pace.last:
+                return turns
             on_query(turn, at)
-            pair = [side.time_queries([text], 1, seconds).get(text) for side, _ in sides]
-            for (_, kept), ms in zip(sides, pair, strict=True):
-                if all(pair) and ms:
-                    kept.setdefault(text, []).extend(ms)
+            pair = [side.time_queries([text], 1, pace.seconds) for side, _ in sides]
+            both = all(one.samples for one in pair)
+            for (_, kept), one in zip(sides, pair, strict=True):
+                kept.extend(one if both else Timings(failed=one.failed))
     return turns

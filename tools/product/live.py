@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tools.failpoints import crash_point
@@ -11,8 +12,24 @@ from tools.messages import Interval, Message, QueryTiming
 from tools.product.statistics import interval_of, paired_ratio, ratio_of_totals
 
 
+@dataclass(frozen=True)
+class Timings:
+    """What timing queries found."""
+
+    samples: dict[str, list[float]] = field(default_factory=dict)
+    """Milliseconds per text; a run that was stopped counts as long as it was let run."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """What the engine said, per text of which a run failed."""
+
+    def extend(self, more: Timings) -> None:
+        """Take in what further runs found."""
+        for text, ms in more.samples.items():
+            self.samples.setdefault(text, []).extend(ms)
+        self.failed.update(more.failed)
+
+
 class LiveSamples(Message):
-    """Milliseconds per query text."""
+    """Milliseconds per query text; none of a text that could not be timed."""
 
     samples: dict[str, list[float]]
 

@@ -20,6 +20,7 @@ from tools.product.errors import ProductError, QueryFailed
 from tools.product.executor import ActiveRewrite, dispatch_rewrites
 from tools.product.fingerprint import analyse
 from tools.product.guard import check_read_only
+from tools.product.live import Timings
 from tools.product.opening import open_database
 from tools.product.tap import Tap
 from tools.product.workload import QueryPattern, Workload
@@ -27,6 +28,8 @@ from tools.product.workload_store import WorkloadStore
 
 REWRITE_CACHE = 4096
 FETCHED_AT_ONCE = 10_000
+NO_FAULT = (duckdb.FatalException, duckdb.InterruptException, duckdb.ConnectionException)
+"""How a query ends whose database ends: that says nothing of the query."""
 T = TypeVar("T")
 OnQuery = Callable[[int, int], None]
 """Takes the turn and the place in it of the query that is timed next."""
@@ -181,31 +184,44 @@ class Owner:
         repetitions: int,
         seconds: float,
         on_query: OnQuery = lambda turn, at: None,
-    ) -> dict[str, list[float]]:
-        """Time read-only queries on live in turns; milliseconds per text, failures left out."""
-        samples: dict[str, list[float]] = {}
+    ) -> Timings:
+        """Time read-only queries on live in turns: each twice at least, first to warm up.
+
+        Each run has `seconds`; when all of them took as long, no further turn goes on.
+        """
+        found = Timings()
         ends = time.monotonic() + seconds
         wanted = [t for t in dict.fromkeys(texts)]
         for turn in range(repetitions + 1):
             for at, text in enumerate(wanted):
                 if time.monotonic() > ends and turn > 1:
-                    return samples
+                    return found
                 on_query(turn, at)
-                elapsed = self._time_one(text, seconds)
-                if elapsed is not None and turn > 0:
-                    samples.setdefault(text, []).append(elapsed)
-        return samples
+                try:
+                    ms = self._time_one(text, seconds)
+                except (duckdb.Error, ProductError) as exc:
+                    if isinstance(exc, NO_FAULT):
+                        raise
+                    found.failed[text] = str(exc).splitlines()[0]
+                    continue
+                if turn > 0:
+                    found.samples.setdefault(text, []).append(ms)
+        return found
 
-    def _time_one(self, text: str, seconds: float) -> float | None:
-        with suppress(duckdb.Error, ProductError), self.cursor() as con:
+    def _time_one(self, text: str, seconds: float) -> float:
+        with self.cursor() as con:
             statement = self.rewritten(check_read_only(text))
-            with _stopped_after(seconds, con):
+            with _stopped_after(seconds, con) as stopped:
                 started = time.perf_counter()
-                con.execute(statement)
-                while con.fetchmany(FETCHED_AT_ONCE):
-                    pass
+                try:
+                    con.execute(statement)
+                    while con.fetchmany(FETCHED_AT_ONCE):
+                        pass
+                except duckdb.InterruptException:
+                    if not stopped.is_set():
+                        raise
+                    return seconds * 1000
                 return (time.perf_counter() - started) * 1000
-        return None
 
     def rows_of(self, table: TableName) -> int:
         """Count the rows of a table."""
@@ -249,10 +265,12 @@ class _Running:
 
 
 @contextmanager
-def _stopped_after(seconds: float, con: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Interrupt what `con` runs when its time is over."""
+def _stopped_after(seconds: float, con: duckdb.DuckDBPyConnection) -> Iterator[threading.Event]:
+    """Interrupt what `con` runs when its time is over; yields whether it was."""
+    stopped = threading.Event()
 
     def stop() -> None:
+        stopped.set()
         # The query may end, and its connection close, in the same moment.
         with suppress(duckdb.Error):
             con.interrupt()
@@ -261,7 +279,7 @@ def _stopped_after(seconds: float, con: duckdb.DuckDBPyConnection) -> Iterator[N
     timer.daemon = True
     timer.start()
     try:
-        yield
+        yield stopped
     finally:
         timer.cancel()
 

@@ -13,16 +13,25 @@ from mcp_servers.product import live_proof
 from mcp_servers.product.live_proof import LiveProof
 from mcp_servers.product.service import ProductService
 from mcp_servers.product.settings import ProductSettings
-from tests.mcp_servers.product.test_service import INDEX, asked
+from tests.mcp_servers.product.test_service import INDEX, RETYPE, asked
 from tests.products import make_product
 from tools.product.counterproof import Turns
 from tools.product.errors import DiskFull
-from tools.product.live import LiveSamples, compare_live
+from tools.product.live import LiveSamples, Timings, compare_live
+from tools.product.steps import Steps
 
 TEXT = "SELECT region, count(*) AS n FROM sales GROUP BY region"
-UNSURE = Turns({TEXT: [10.0] * 9}, {TEXT: [5.0, 50.0, 25.0] * 3})
-EVEN = Turns({TEXT: [10.0] * 90}, {TEXT: [10.0] * 90})
-SLOWER = Turns({TEXT: [10.0] * 90}, {TEXT: [25.0] * 90})
+LENGTH = "SELECT max(length(amount)) AS n FROM sales"
+GONE = "SELECT gone FROM sales"
+
+
+def sides(without: list[float], changed: list[float]) -> Turns:
+    return Turns(Timings({TEXT: without}), Timings({TEXT: changed}))
+
+
+UNSURE = sides([10.0] * 9, [5.0, 50.0, 25.0] * 3)
+EVEN = sides([10.0] * 90, [10.0] * 90)
+SLOWER = sides([10.0] * 90, [25.0] * 90)
 
 
 @pytest.fixture
@@ -35,10 +44,14 @@ def service(tmp_path: Path) -> Iterator[ProductService]:
     service.close()
 
 
-def timed_before(service: ProductService, ms: float) -> None:
+def timed_before(service: ProductService, ms: float, *texts: str) -> None:
     """Pretend that the machine took so long before the change."""
     (path,) = (service.home / "evidence").glob("live-*.json")
-    LiveSamples(samples={TEXT: [ms] * 7}).save(path)
+    LiveSamples(samples={text: [ms] * 7 for text in texts or (TEXT,)}).save(path)
+
+
+def no_room(*args: Any) -> NoReturn:
+    raise DiskFull("No room.")
 
 
 def test_a_machine_that_got_slower_is_not_held_against_a_change(service: ProductService) -> None:
@@ -62,10 +75,7 @@ def test_a_change_that_looks_as_fast_needs_no_copy(
 def test_without_room_for_a_copy_it_is_timed_twice(
     service: ProductService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def full(*args: Any) -> NoReturn:
-        raise DiskFull("No room.")
-
-    monkeypatch.setattr(live_proof, "copy_without", full)
+    monkeypatch.setattr(live_proof, "copy_without", no_room)
     timed_before(service, 0.001)
     check = service.verify("p1")
     assert check.ratio is not None and check.ratio.high < 0.9
@@ -75,11 +85,96 @@ def test_without_room_for_a_copy_it_is_timed_twice(
 def test_what_cannot_be_timed_on_the_copy_is_timed_twice(
     service: ProductService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_proof, "by_turns", lambda *args: Turns({}, {}))
+    monkeypatch.setattr(live_proof, "by_turns", lambda *args: Turns(Timings(), Timings()))
     timed_before(service, 0.001)
     check = service.verify("p1")
     assert check.ratio is not None and check.ratio.high < 0.9
     assert "copy" not in check.detail
+
+
+def test_a_query_that_fails_for_a_reason_of_its_own_is_not_blamed_on_a_change(
+    service: ProductService,
+) -> None:
+    timed_before(service, 1000.0, TEXT, GONE)
+    check = service.verify("p1", floor=0.9)
+    assert check.ratio is not None and check.ratio.mid < 100
+    assert (check.broken, check.untold) == ("", "")
+    assert check.detail.startswith("1 query timed on live: ×")
+    assert '"SELECT gone FROM sales" fails without the change, too: Binder Error' in check.detail
+
+
+def test_where_nothing_is_answered_any_more_there_is_no_ratio(service: ProductService) -> None:
+    timed_before(service, 1000.0, GONE)
+    check = service.verify("p1", floor=0.9)
+    assert (check.ratio, check.queries, check.broken) == (None, (), "")
+    assert check.detail.startswith("no query of this change could be timed on live, by turns")
+
+
+def test_where_nothing_was_timed_before_it_is_said_why(service: ProductService) -> None:
+    (path,) = (service.home / "evidence").glob("live-*.json")
+    said = []
+    for samples in ({}, {TEXT: list[float]()}):
+        LiveSamples(samples=samples).save(path)
+        check = service.verify("p1", floor=0.9)
+        assert (check.ratio, check.queries) == (None, ())
+        said.append(check.detail)
+    assert said == [
+        "it has no query to time on live",
+        "none of its queries could be timed on live before it was made",
+    ]
+
+
+@pytest.fixture
+def retyped(service: ProductService) -> ProductService:
+    """A product after a change that a query with a length of numbers does not outlive."""
+    service.undo("p1", rolled_back=False)
+    for path in (service.home / "evidence").glob("live-*.json"):
+        path.unlink()
+    service.apply(asked(service, RETYPE, "p2"))
+    timed_before(service, 1000.0, TEXT, LENGTH)
+    return service
+
+
+def test_a_query_that_a_change_breaks_is_found_beside_any_gain(retyped: ProductService) -> None:
+    check = retyped.verify("p2", floor=0.9)
+    told = '"SELECT max(length(amount)) AS n FROM sales" fails with it and not without it: Binder'
+    assert check.broken.startswith(told)
+
+
+def test_without_a_copy_nobody_can_tell_why_a_query_fails(
+    retyped: ProductService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_proof, "copy_without", no_room)
+    check = retyped.verify("p2", floor=0.9)
+    assert check.ratio is not None and check.ratio.low > 1
+    assert check.broken == ""
+    assert "fails now, and no copy told whether for it: Binder Error" in check.untold
+
+
+def test_a_query_that_is_stopped_after_a_change_counts_as_long_as_it_was_let_run(
+    service: ProductService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = Timings({TEXT: [12_000.0]})
+    monkeypatch.setattr(LiveProof, "_timed", lambda *args: late)
+    scripted(monkeypatch, sides([2000.0], late.samples[TEXT]))
+    timed_before(service, 2000.0)
+    check = service.verify("p1", floor=0.9)
+    assert check.ratio is not None and check.ratio.high < 0.9
+
+
+def test_what_takes_too_long_before_a_change_has_no_times(
+    service: ProductService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late, quick = "SELECT 1 AS late", "SELECT 1 AS quick"
+    found = Timings({late: [12_000.0], quick: [1.0]}, {GONE: "Binder Error"})
+    monkeypatch.setattr(LiveProof, "_timed", lambda *args: found)
+    request = asked(service, RETYPE, "p1").model_copy(update={"queries": (late, GONE, quick)})
+    service._proof.time_before(request, Steps(), later=0)
+    (path,) = (service.home / "evidence").glob("live-*.json")
+    assert LiveSamples.load(path).samples == {late: [], GONE: [], quick: [1.0]}
+    monkeypatch.setattr(LiveProof, "_timed", lambda *args: Timings({quick: [0.5] * 7}))
+    detail = service.verify("p1", floor=0.9).detail
+    assert detail == ("1 query timed on live: ×2.00; 2 more could not be timed before the change")
 
 
 def scripted(monkeypatch: pytest.MonkeyPatch, *turns: Turns, seconds: float = 1.0) -> list[Turns]:
@@ -125,7 +220,7 @@ def test_what_may_hide_a_regression_is_timed_by_turns_though_it_may_be_faster(
     service: ProductService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live = {TEXT: [1.0, 10.0, 25.0, 5.0, 50.0, 20.0, 2.0]}
-    monkeypatch.setattr(LiveProof, "_timed", lambda *args: live)
+    monkeypatch.setattr(LiveProof, "_timed", lambda *args: Timings(live))
     scripted(monkeypatch, SLOWER)
     timed_before(service, 10.0)
     first = compare_live({TEXT: [10.0] * 7}, live, {})[0]

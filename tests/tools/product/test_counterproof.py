@@ -11,12 +11,13 @@ import duckdb
 import pytest
 
 from tools.messages import CreateIndex, RewriteQuery, TableName
+from tools.product import counterproof
 from tools.product.candidates.rules import apply_rule
-from tools.product.counterproof import by_turns, copy_without
+from tools.product.counterproof import Pace, by_turns, copy_without
 from tools.product.errors import ProductError
 from tools.product.executor import apply
 from tools.product.fingerprint import fingerprint_of
-from tools.product.live import compare_live
+from tools.product.live import Timings, compare_live
 from tools.product.owner import Owner
 from tools.product.workload_store import WorkloadStore
 
@@ -77,11 +78,22 @@ def test_a_change_that_cannot_be_taken_back_leaves_no_copy(owner: Owner, tmp_pat
 
 def test_what_is_slower_by_turns_is_found(owner: Owner, tmp_path: Path) -> None:
     with owned(tmp_path / "slow", 300_000) as slow:
-        turns = by_turns(owner, slow, [SLOW, "FROM nowhere", SLOW], 5, 10.0)
-    assert turns.without.keys() == turns.changed.keys() == {SLOW}
-    assert len(turns.without[SLOW]) == len(turns.changed[SLOW]) == 5
-    ratio, _ = compare_live(turns.without, turns.changed, {}, by_turns=True)
+        turns = by_turns(owner, slow, [SLOW, "FROM nowhere", SLOW], Pace(5, 10.0))
+    without, changed = turns
+    assert without.samples.keys() == changed.samples.keys() == {SLOW}
+    assert len(without.samples[SLOW]) == len(changed.samples[SLOW]) == 5
+    assert without.failed.keys() == changed.failed.keys() == {"FROM nowhere"}
+    ratio, _ = compare_live(without.samples, changed.samples, {}, by_turns=True)
     assert ratio is not None and ratio.high < 0.9
+
+
+def test_a_run_without_one_beside_it_does_not_count(owner: Owner, tmp_path: Path) -> None:
+    with owned(tmp_path / "other", 100) as other:
+        with other.cursor() as con:
+            con.execute("DROP TABLE t")
+        without, changed = by_turns(owner, other, [SLOW], Pace(2, 10.0))
+    assert (without.samples, changed.samples, without.failed) == ({}, {}, {})
+    assert "t does not exist" in changed.failed[SLOW]
 
 
 class Clockwork:
@@ -90,15 +102,33 @@ class Clockwork:
     def __init__(self, name: str, asked: list[str]) -> None:
         self.name, self.asked = name, asked
 
-    def time_queries(self, texts: list[str], *limits: float) -> dict[str, list[float]]:
+    def time_queries(self, texts: list[str], *limits: float) -> Timings:
         self.asked.append(self.name)
-        return {text: [1.0] for text in texts}
+        return Timings({text: [1.0] for text in texts})
+
+
+def who_was_asked(pace: Pace, *texts: str) -> str:
+    asked: list[str] = []
+    sides: list[Any] = [Clockwork(name, asked) for name in "ab"]
+    without, changed = by_turns(sides[0], sides[1], texts, pace)
+    runs = [len(ms) for side in (without, changed) for ms in side.samples.values()]
+    assert sum(runs) == len(asked)
+    return "".join(asked)
 
 
 @pytest.mark.parametrize(("seconds", "turns"), [(0.0, 3), (60.0, 4)])
 def test_turns_end_with_the_time_but_are_never_too_few(seconds: float, turns: int) -> None:
-    asked: list[str] = []
-    sides: list[Any] = [Clockwork(name, asked) for name in "ab"]
-    found = by_turns(sides[0], sides[1], [ASKED], 4, seconds)
-    assert len(found.without[ASKED]) == len(found.changed[ASKED]) == turns
-    assert "".join(asked) == "abbaabba"[: 2 * turns]
+    assert who_was_asked(Pace(4, seconds), ASKED) == "abbaabba"[: 2 * turns]
+
+
+@pytest.mark.parametrize(
+    ("begins", "whole", "asked"),
+    [(0, 1, "abab"), (-2, 1, "ababba"), (-3, 1, "ababbaba"), (0, 0, ""), (-2, 0, "ab")],
+)
+def test_past_its_last_moment_no_query_is_begun_but_of_a_turn_that_has_to_be_whole(
+    begins: int, whole: int, asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Every look at the clock takes a second; the first one is at the beginning.
+    clock = iter(range(begins, 100))
+    monkeypatch.setattr(counterproof.time, "monotonic", lambda: next(clock))
+    assert who_was_asked(Pace(4, 60.0, last=-1, whole=whole), ASKED, SLOW) == asked

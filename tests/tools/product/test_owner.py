@@ -202,10 +202,33 @@ def test_rewrites_survive_many_threads_and_a_full_cache(owner: Owner) -> None:
         assert list(pool.map(ask, range(4))) == [None] * 4
 
 
-def test_timing_leaves_out_what_fails_is_forbidden_or_never_ends(owner: Owner) -> None:
+def test_timing_tells_what_fails_or_is_forbidden_from_what_never_ends(owner: Owner) -> None:
     texts = ["SELECT count(*) FROM t", "SELECT nothing FROM t", "DROP TABLE t", ENDLESS]
-    samples = owner.time_queries(texts, 2, 0.3)
-    assert list(samples) == ["SELECT count(*) FROM t"]
+    found = owner.time_queries(texts, 2, 0.3)
+    assert list(found.samples) == [texts[0], ENDLESS]
+    assert (set(found.samples[ENDLESS]), list(found.failed)) == ({300.0}, texts[1:3])
+    assert '"nothing" not found' in found.failed[texts[1]]
+
+
+def test_a_query_that_waited_for_others_has_its_own_time_all_the_same(
+    owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(range(100))
+    monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(owner, "_time_one", lambda text, seconds: 5.0)
+    assert owner.time_queries(["a", "b", "c"], 7, 2.0).samples == dict.fromkeys("abc", [5.0])
+
+
+@pytest.mark.parametrize("ended", [duckdb.InterruptException, duckdb.ConnectionException])
+def test_a_database_that_ends_meanwhile_is_no_fault_of_a_query(
+    owner: Owner, ended: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closing(text: str) -> str:
+        raise ended("closed")
+
+    monkeypatch.setattr(owner, "rewritten", closing)
+    with pytest.raises(ended):
+        owner.time_queries(["SELECT 1"], 1, 5)
 
 
 def test_a_refused_statement_is_not_run(owner: Owner) -> None:
