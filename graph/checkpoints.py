@@ -121,8 +121,7 @@ class Checkpoints(AsyncSqliteSaver):
             str(at["thread_id"]), at["checkpoint_ns"], checkpoint["id"], at.get("checkpoint_id"),
             *self.serde.dumps_typed(checkpoint), about.encode("utf-8", "ignore"),
         )  # fmt: skip
-        async with self.lock:
-            await self.conn.execute_fetchall(PUT, row)
+        await self._put("put", PUT, row)
         return _config(at["thread_id"], at["checkpoint_ns"], checkpoint["id"])
 
     async def aput_writes(
@@ -144,11 +143,17 @@ class Checkpoints(AsyncSqliteSaver):
         put = f"INSERT OR {'REPLACE' if special else 'IGNORE'} INTO writes ({WRITTEN}) VALUES"
         if 0 < len(rows) <= MOST_ROWS:
             values = ", ".join([ROW] * len(rows))
-            async with self.lock:
-                await self.conn.execute_fetchall(f"{put} {values}", [v for r in rows for v in r])
+            await self._put("put_writes", f"{put} {values}", [v for r in rows for v in r])
         elif rows:
             async with self._changing("put_writes") as con:
                 await con.executemany(f"{put} {ROW}", rows)
+
+    async def _put(self, name: str, statement: str, values: Sequence[Any]) -> None:
+        """Write by one statement, which is a transaction of its own."""
+        crash_point(f"checkpoints.{name}.before_write")
+        async with self.lock:
+            await self.conn.execute_fetchall(statement, values)
+        crash_point(f"checkpoints.{name}.after_write")
 
     async def latest(self, thread_id: str) -> str | None:
         """Return the id of a thread's latest checkpoint."""

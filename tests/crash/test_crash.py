@@ -16,6 +16,8 @@ RUN_AGENT = [
     *edges("supervise", "schema", "query", "measure", "gate", "rank", "report"),
     "before.supervise:2", "after.supervise:2", "before.approve",
     *commits(1, 10), "ledger.after_commit", "ledger.after_commit:7",
+    "checkpoints.put.before_write", "checkpoints.put.after_write:8",
+    "checkpoints.put_writes.before_write:8", "checkpoints.put_writes.after_write",
 ]  # fmt: skip
 RUN_SERVER = [
     *tools("describe_product", "read_workload", "find_candidates"),
@@ -30,6 +32,8 @@ DECIDE_AGENT = [
     "ledger.decide.between", "steward.before_resume",
     *edges("approve", "apply", "verify", "report", "supervise"),
     *commits(1, 7), "ledger.after_commit",
+    "checkpoints.put.before_write:4", "checkpoints.put.after_write",
+    "checkpoints.put_writes.before_write", "checkpoints.put_writes.after_write:4",
 ]  # fmt: skip
 CHANGE_SERVER = [
     "server.apply.before_baseline", "live.before_rename", "live.after_rename",

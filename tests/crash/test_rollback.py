@@ -16,7 +16,11 @@ pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.timeout(240)]
 NEVER_ENOUGH = {"PILLION_ROLLBACK_BELOW": "1000000"}
 ROLLED_BACK = 1
 AGENT = [*edges("rollback"), "after.verify", "ledger.before_commit:5"]
-SERVER = ["undo.before_commit", "undo.after_commit"]
+# The first undo is the one in the copy that `verify_change` times the change against.
+SERVER = [
+    "snapshot.before_copy", "snapshot.after_copy", "undo.before_commit", "undo.after_commit",
+    "undo.before_commit:2", "undo.after_commit:2",
+]  # fmt: skip
 
 
 @pytest.fixture
