@@ -150,10 +150,10 @@ class Checkpoints(AsyncSqliteSaver):
 
     async def _put(self, name: str, statement: str, values: Sequence[Any]) -> None:
         """Write by one statement, which is a transaction of its own."""
-        crash_point(f"checkpoints.{name}.before_commit")
+        crash_point(f"checkpoints.{name}.before_write")
         async with self.lock:
             await self.conn.execute_fetchall(statement, values)
-        crash_point(f"checkpoints.{name}.after_commit")
+        crash_point(f"checkpoints.{name}.after_write")
 
     async def latest(self, thread_id: str) -> str | None:
         """Return the id of a thread's latest checkpoint."""

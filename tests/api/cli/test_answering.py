@@ -35,6 +35,7 @@ from tests.disks import fill, small_disk
 from tests.factories import make_change
 from tests.ledgers import KEPT, make_ledger, says_kept
 from tests.ports import free_port
+from tools.product.executor import list_changes
 
 DATABASE = "products/sales/sales.duckdb"
 
@@ -47,6 +48,12 @@ def type_of_amount(home: Path) -> str:
         ).fetchone()
     assert row is not None
     return str(row[0])
+
+
+def changes(home: Path) -> list[tuple[str, str]]:
+    """Return what the product's own ledger says of every change."""
+    with duckdb.connect(str(home / DATABASE), read_only=True) as con:
+        return [(c.proposal_id, c.status) for c in list_changes(con)]
 
 
 def execute(home: Path, sql: str) -> None:
@@ -230,18 +237,30 @@ def test_an_answer_is_taken_while_another_command_works_here(
     assert type_of_amount(asked) == "VARCHAR"
 
 
-def test_of_two_answers_at_once_exactly_one_stands(asked: Path) -> None:
+@pytest.mark.parametrize(
+    "answers", [("reject", "reject"), ("approve", "approve"), ("approve", "reject")]
+)
+def test_of_two_answers_at_once_exactly_one_stands_and_is_carried_out_once(
+    asked: Path, answers: tuple[str, str]
+) -> None:
     proposal = type_change(asked)
     with (
-        started(asked, "decide", proposal, "reject", "--reason", "one") as one,
-        started(asked, "decide", proposal, "reject", "--reason", "two") as two,
+        started(asked, "decide", proposal, answers[0], "--reason", "one") as one,
+        started(asked, "decide", proposal, answers[1], "--reason", "two") as two,
     ):
-        said = {p.pid: p.communicate(timeout=60) for p in (one, two)}
-    assert sorted([one.returncode, two.returncode]) == [0, 3]
-    loser = one if one.returncode == 3 else two
-    assert f"{proposal} was already answered: reject by ada" in said[loser.pid][1]
-    rows = document(asked, "log")
-    assert [r["action"] for r in rows].count("proposal.reject") == 1
+        said = {p.pid: p.communicate(timeout=100) for p in (one, two)}
+    assert sorted([one.returncode, two.returncode]) == [0, 3], said
+    stands, loser = (answers[0], two) if one.returncode == 0 else (answers[1], one)
+    assert f"{proposal} was already answered: {stands} by ada" in said[loser.pid][1]
+    # Whatever the two left undone the next command does, and nothing twice.
+    assert proposal not in [w["id"] for w in document(asked, "review")]
+    done = [r["action"] for r in document(asked, "log")]
+    assert [a for a in done if a in ("proposal.approve", "proposal.reject")] == [
+        f"proposal.{stands}"
+    ]
+    made = [(proposal, "applied")] if stands == "approve" else []
+    assert (done.count("change.applied"), changes(asked)) == (len(made), made)
+    assert type_of_amount(asked) == ("INTEGER" if made else "VARCHAR")
 
 
 def test_an_approval_after_expiry_is_refused_and_the_proposal_expires(
