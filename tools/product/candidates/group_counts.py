@@ -8,8 +8,12 @@ from tools.messages import TableName
 from tools.product.candidates.context import CandidateContext
 from tools.product.errors import ProductError
 
-MAX_SHARE = 1 / 10
-"""Most groups a summary may have, as a share of the base table's rows; measuring says the rest."""
+MAX_SHARE = 1 / 20
+"""Most groups a summary may have, as a share of the base table's rows.
+
+With 1 / 10, what several queries need together grew past what is worth its upkeep, and a table has
+one summary (docs/benchmarks.md, casting).
+"""
 MAX_COUNTS = 16
 """Most sets of dimensions that are counted for what queries need together."""
 SAMPLE_ROWS = 2_000_000
