@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.workloads import callers, days, texts, written
 from tools import failpoints
 from tools.product import importers
 from tools.product.errors import ImportFailed
@@ -31,26 +32,6 @@ def store(tmp_path: Path) -> Iterator[WorkloadStore]:
     store.close()
 
 
-def texts(store: WorkloadStore, columns: str = "sql, runs") -> list[tuple]:
-    with store.transaction() as con:
-        return con.execute(f"SELECT {columns} FROM texts ORDER BY sql").fetchall()
-
-
-def days(store: WorkloadStore) -> list[tuple]:
-    with store.transaction() as con:
-        return con.execute("SELECT day, runs FROM days").fetchall()
-
-
-def callers(store: WorkloadStore) -> list[tuple]:
-    with store.transaction() as con:
-        return con.execute("SELECT caller, runs FROM callers ORDER BY caller").fetchall()
-
-
-def written(path: Path, text: str | bytes) -> Path:
-    path.write_bytes(text.encode() if isinstance(text, str) else text)
-    return path
-
-
 def test_a_script_is_split_at_its_semicolons_only(tmp_path: Path, store: WorkloadStore) -> None:
     script = "-- name: a; b\nSELECT ';' AS \"x;y\"; /* ; */ SELECT $$;$$;\n\n;SELECT 1 -- ;\n"
     assert import_path(written(tmp_path / "q.sql", script), store) == Imported(3)
@@ -65,19 +46,6 @@ def test_a_log_may_name_who_asked(name: str, tmp_path: Path, store: WorkloadStor
     log += f"SELECT 1,{'x' * 300}\n"
     assert import_path(written(tmp_path / "q.csv", log), store).runs == 5
     assert callers(store) == [("etl", 2), ("x" * CALLER_LENGTH, 1)]
-
-
-@pytest.mark.parametrize(("half", "rest"), [
-    ("SELECT 1,et", "l\n"), ("SELECT 1,etl", "\n"), ("SELECT 1,", "etl\n"),
-    ("SELECT 1", " + 1,etl\n"),
-])  # fmt: skip
-def test_who_asked_in_a_row_that_was_half_written_is_counted_once(
-    half: str, rest: str, tmp_path: Path, store: WorkloadStore
-) -> None:
-    path, begun = tmp_path / "q.csv", "sql,caller\nSELECT 1,board\n"
-    import_path(written(path, begun + half), store)
-    import_path(written(path, begun + half + rest), store)
-    assert callers(store) == [("board", 1), ("etl", 1)]
 
 
 @pytest.mark.parametrize("sql", importers.SQL_COLUMNS)
@@ -264,39 +232,6 @@ def test_a_script_that_got_longer_says_what_stands_in_it_now(
     import_path(written(tmp_path / "q.sql", old), store)
     import_path(written(tmp_path / "q.sql", old + more), store)
     assert texts(store) == says
-
-
-@pytest.mark.parametrize(("half", "rest"), [
-    ("2026-01-03,20,SELECT max(b) FR", "OM t\n"),
-    ("2026-01-03,2", "0,SELECT max(b) FROM t\n"),
-    ('2026-01-03,20,"SELECT max(b)', ' FROM t"\n'),
-    ('2026-01-03,20,"SELECT max(b)\n', 'FROM t"\n'),
-    ('2026-01-03,20,"SELECT max(b)\n\n', 'FROM t"\n'),
-    ("2026-01-03,20,SELECT max(b) FROM t", "\n"),
-    ("2026-01-02,10,SELECT 1", " + 1\n"),
-])  # fmt: skip
-def test_a_last_row_that_was_half_written_is_read_again(
-    half: str, rest: str, tmp_path: Path, store: WorkloadStore
-) -> None:
-    path, begun = tmp_path / "log.csv", "at,ms,sql\n2026-01-02,10,SELECT 1\n"
-    import_path(written(path, begun + half), store)
-    assert import_path(path, store).already
-    import_path(written(path, begun + half + rest), store)
-    import_path(written(path, begun + half + rest + "2026-01-04,1,SELECT 9"), store)
-    import_path(written(path, begun + half + rest + "2026-01-04,1,SELECT 9\n"), store)
-    found = texts(store, "sql, runs, timed, total_ms"), days(store), store.unread()
-    with closing(WorkloadStore(tmp_path / "whole.db")) as other:
-        import_path(path, other)
-        assert found == (texts(other, "sql, runs, timed, total_ms"), days(other), other.unread())
-
-
-def test_a_log_that_is_done_without_a_line_end_is_taken_whole_and_once(
-    tmp_path: Path, store: WorkloadStore
-) -> None:
-    path = written(tmp_path / "log.csv", "sql\nSELECT 1\nSELECT 2")
-    assert import_path(path, store) == Imported(2)
-    assert import_path(path, store).already
-    assert texts(store) == [("SELECT 1", 1), ("SELECT 2", 1)]
 
 
 def test_a_log_begun_anew_keeps_what_the_old_one_ended_with(
