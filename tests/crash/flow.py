@@ -132,12 +132,12 @@ class Flow:
             return con.execute(sql).fetchall()
 
 
-def make_flow(root: Path, queries: str = QUERIES) -> Flow:
+def make_flow(root: Path, queries: str = QUERIES, rows: int = ROWS) -> Flow:
     """Register a product of sales whose amounts are text."""
     flow = Flow(root)
     # Inside the product's folder, so that the descriptor's paths are relative and it can be copied.
     flow.database.parent.mkdir(parents=True)
-    make_product(flow.database.parent, flow.home, rows=ROWS, queries=queries)
+    make_product(flow.database.parent, flow.home, rows=rows, queries=queries)
     return flow
 
 

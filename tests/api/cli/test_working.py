@@ -225,6 +225,6 @@ def test_the_demo_ends_with_code_1_when_a_change_it_approved_is_not_in_place(
         )
         assert change["outcomes"][-1]["status"] == "expired"
     else:
-        assert re.search(r"^ p\w+ +failed ", result.stdout, re.M)
+        assert re.search(r"^ p\w+ +expired ", result.stdout, re.M)
         assert f"measured and offered again: pillion run {NAME}\n" in result.stdout
         assert result.stdout.splitlines()[-1].startswith("Report: ")
