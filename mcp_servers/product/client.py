@@ -35,7 +35,7 @@ from mcp_servers.product.contract import (
     TableProfile,
     WorkloadReport,
 )
-from mcp_servers.product.errors import ServerGone, ToolFailed
+from mcp_servers.product.errors import PASSING, ServerGone, ToolFailed
 from tools.messages import CHANGE, AgentName, Candidate, Change, Message, Rehearsal, TableName
 
 R = TypeVar("R", bound=Message)
@@ -193,7 +193,10 @@ class ProductClient:
     ) -> Applied:
         """Apply one approved change; the same proposal twice is applied once."""
         body = request.model_dump(mode="json")
-        return await self._call("apply_change", Applied, body, progress)
+        try:
+            return await self._call("apply_change", Applied, body, progress)
+        except ToolFailed as failure:
+            return await self._committed(request.proposal_id, ("applied",), failure)
 
     async def verify_change(
         self, proposal_id: str, progress: Progress | None = None, *, floor: float = 1.0
@@ -209,7 +212,25 @@ class ProductClient:
     ) -> Applied:
         """Undo one change; twice is once."""
         arguments = {"proposal_id": proposal_id, "rolled_back": rolled_back}
-        return await self._call("undo_change", Applied, arguments, progress)
+        try:
+            return await self._call("undo_change", Applied, arguments, progress)
+        except ToolFailed as failure:
+            ended = ("undone", "rolled_back")
+            return await self._committed(proposal_id, ended, failure)
+
+    async def _committed(
+        self, proposal_id: str, statuses: tuple[str, ...], failure: ToolFailed
+    ) -> Applied:
+        """Return the change if it was committed all the same, else raise what the tool said.
+
+        An engine that gives up after its commit, as in a checkpoint, fails a call that is done.
+        """
+        if failure.code in PASSING:
+            raise failure
+        for made in (await self.list_changes()).changes:
+            if made.proposal_id == proposal_id and made.status in statuses:
+                return made
+        raise failure
 
     async def list_changes(self) -> Changes:
         """Return every change made here."""

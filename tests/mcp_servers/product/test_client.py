@@ -6,14 +6,21 @@ import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import duckdb
 import psutil
 import pytest
 
 from mcp_servers.product.client import ProductClient, connect, http_target, stdio_target
+from mcp_servers.product.contract import ApplyRequest
 from mcp_servers.product.errors import ServerGone, ToolFailed
+from mcp_servers.product.server import build_server
+from mcp_servers.product.service import ProductService
+from mcp_servers.product.settings import ProductSettings
 from tests.crash import test_crash
 from tests.products import make_product
 from tools.messages import CreateIndex, TableName
+from tools.product import executor
+from tools.product.catalog import schema_hash
 from tools.product.descriptor import Descriptor
 
 TOOLS = Path(__file__).parent / "tools.json"
@@ -86,6 +93,30 @@ async def test_a_server_that_dies_in_each_attempt_is_said_plainly(
     async with connect(stdio_target(descriptor.home / "product.odps.yaml")) as client:
         with pytest.raises(ServerGone):
             await CALLS[tool](client)
+
+
+async def test_a_call_that_fails_after_its_commit_is_done_all_the_same(
+    descriptor: Descriptor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def give_up(con: duckdb.DuckDBPyConnection) -> None:
+        raise duckdb.FatalException("FATAL Error: a checkpoint failed")
+
+    monkeypatch.setattr(executor, "checkpoint", give_up)
+    service = ProductService(descriptor, ProductSettings())
+    server = build_server(service)
+    try:
+        async with connect(lambda: server) as client:
+            request = ApplyRequest(
+                proposal_id="p1",
+                change=INDEX,
+                schema_hash=schema_hash(service.owner.catalog(), [INDEX.table]),
+            )
+            assert (await client.apply_change(request)).status == "applied"
+            assert (await client.undo_change("p1")).status == "undone"
+            with pytest.raises(ToolFailed, match="No change p2"):
+                await client.undo_change("p2")
+    finally:
+        service.close()
 
 
 async def test_leaving_ends_the_server_and_frees_the_database(descriptor: Descriptor) -> None:
