@@ -16,6 +16,7 @@ from open_data_contract_standard.model import (
 from tools.messages import Change, ChangeType, DropColumn, DropTable
 from tools.product.catalog import Catalog
 from tools.product.contract_facts import column_name, promised_tables
+from tools.product.promised_views import retyped
 
 PROPERTY = "consumers"
 
@@ -30,16 +31,17 @@ def affected(
     if not isinstance(change, ChangeType | DropColumn | DropTable):
         return ()
     column = None if isinstance(change, DropTable) else change.column.lower()
-    return tuple(
-        sorted(
-            {
-                name
-                for promise, table in promised_tables(contract, catalog)
-                if table is not None and table.name == change.table
-                for name in _readers(promise, column)
-            }
-        )
-    )
+    changed = catalog.table(change.table)
+    names = {
+        name
+        for promise, table in promised_tables(contract, catalog)
+        if table is not None and table == changed
+        for name in _readers(promise, column)
+    }
+    if isinstance(change, ChangeType):
+        for view in retyped(contract, change, catalog):
+            names.update(_readers(view.promise, column_name(view.prop).lower()))
+    return tuple(sorted(names))
 
 
 def _readers(promise: SchemaObject, column: str | None) -> Iterator[str]:

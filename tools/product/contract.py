@@ -22,6 +22,7 @@ from tools.product.contract_facts import (
     columns_by_name,
     facts,
     promised_tables,
+    promised_views,
 )
 from tools.product.contract_inference import KIND, MARKERS, infer_contract
 from tools.product.errors import ContractInvalid
@@ -145,13 +146,13 @@ def _check_names(
 
 def contradictions(contract: OpenDataContractStandard, catalog: Catalog) -> tuple[Finding, ...]:
     """Return the promises that the database does not keep."""
-    views = {n.lower() for v in catalog.views for n in (str(v.name), v.name.name, v.name.sql)}
+    views = {promise.name for promise, _ in promised_views(contract, catalog)}
     found: list[Finding] = []
     for promise, table in promised_tables(contract, catalog):
         path = f"schema.{promise.name}"
         if table is not None:
             found += _column_contradictions(promise, table, contract.apiVersion or "")
-        elif not {(promise.physicalName or "").lower(), (promise.name or "").lower()} & views:
+        elif promise.name not in views:
             found.append(_breaking(path, f"there is no table or view {promise.name}"))
     return tuple(found)
 

@@ -17,7 +17,7 @@ from open_data_contract_standard.model import (
 )
 
 from tools.messages import TableName, quoted
-from tools.product.catalog import Catalog, Column, Table
+from tools.product.catalog import Catalog, Column, Table, View
 from tools.product.logical_types import carries, is_text
 
 BOUNDS = (
@@ -76,6 +76,18 @@ def promised_tables(
             promise,
             next((names[c.lower()] for c in candidates if c and c.lower() in names), None),
         )
+
+
+def promised_views(
+    contract: OpenDataContractStandard, catalog: Catalog
+) -> Iterator[tuple[SchemaObject, View]]:
+    """Yield each object of the contract that means a view, with that view."""
+    names = {name: view for view in catalog.views for name in _spellings(view.name)}
+    for promise, table in promised_tables(contract, catalog):
+        called = [c.lower() for c in (promise.physicalName, promise.name) if c]
+        view = next((names[c] for c in called if c in names), None)
+        if table is None and view is not None:
+            yield promise, view
 
 
 def _spellings(table: TableName) -> tuple[str, ...]:

@@ -40,6 +40,7 @@ from tools.product.contract_inference import Probe
 from tools.product.contract_risks import is_unique, risks
 from tools.product.errors import ProductError
 from tools.product.logical_types import carries, family, is_text, normal_type, promises_kept
+from tools.product.promised_views import retyped
 
 __all__ = ["check_change", "risks"]
 
@@ -173,11 +174,8 @@ def _named(gate: _Gate, summary: TableName) -> Iterator[Finding]:
 def _retyped(gate: _Gate, change: ChangeType) -> Iterator[Finding]:
     promises = gate.properties(change.table, change.column)
     for path, prop in promises:
-        yield from _broken_types(path, prop, change, gate.contract.apiVersion or "")
-        yield from _broken_spelling(path, prop, change)
-        if change.null_marker is not None and is_required(prop):
-            text = f"{change.null_marker!r} would become NULL, and values are required"
-            yield _finding(f"{path}.required", "breaking", text)
+        yield from _broken_promises(path, prop, change, gate.contract.apiVersion or "")
+    yield from _broken_views(gate, change)
     where = promises[0][0] if promises else _path(change.table, change.column)
     if is_text(change.from_type) and not is_text(change.to_type):
         yield from _so_far(gate, change, where, promises)
@@ -187,6 +185,27 @@ def _retyped(gate: _Gate, change: ChangeType) -> Iterator[Finding]:
             f" {change.to_type} refuses it"
         )
         yield _finding(where, "warning", text)
+
+
+def _broken_views(gate: _Gate, change: ChangeType) -> Iterator[Finding]:
+    for view in retyped(gate.contract, change, gate.catalog):
+        path = f"schema.{view.promise.name}.properties.{view.prop.name}"
+        if view.after is None:
+            yield _finding(path, "breaking", f"the view reads {change.column}, and what it gives"
+                           f" once that is {change.to_type} cannot be told")  # fmt: skip
+            continue
+        seen = change.model_copy(update={"from_type": view.before, "to_type": view.after})
+        yield from _broken_promises(path, view.prop, seen, gate.contract.apiVersion or "")
+
+
+def _broken_promises(
+    path: str, prop: SchemaProperty, change: ChangeType, api_version: str
+) -> Iterator[Finding]:
+    yield from _broken_types(path, prop, change, api_version)
+    yield from _broken_spelling(path, prop, change)
+    if change.null_marker is not None and is_required(prop):
+        text = f"{change.null_marker!r} would become NULL, and values are required"
+        yield _finding(f"{path}.required", "breaking", text)
 
 
 def _broken_types(
