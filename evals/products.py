@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_process
 import anyio.to_thread
 import duckdb
 from pydantic import ValidationError
@@ -34,6 +35,10 @@ DESCRIPTOR = "product.odps.yaml"
 
 class ProductFailed(Exception):
     """A product could not be set up or did not come through."""
+
+
+class EngineDied(Exception):
+    """The engine took the process along that opened a changed product, twice."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +156,7 @@ async def judge_changes(
         changed = await changed_copy(product, {**(given or {}), **changes}, into)
         if best is not None:
             changed = make_best(changed, best, into / "best.duckdb")
-            texts = texts_after(changed, _asked(product)) | dict(best.texts)
+            texts = await _answered(changed, _asked(product)) | dict(best.texts)
         return await judge_files(product, changed, into, texts=texts, given=before)
     except ToolFailed as exc:
         return Judgement(verdict="undecided", reason=f"it cannot be made: {exc.message}")
@@ -159,6 +164,8 @@ async def judge_changes(
         return Judgement(verdict="undecided", reason=str(exc))
     except ServerGone as exc:
         return Judgement(verdict="harmful", reason=f"the product's server ends: {exc}")
+    except EngineDied as exc:
+        return Judgement(verdict="harmful", reason=str(exc))
     finally:
         shutil.rmtree(into, ignore_errors=True)
         shutil.rmtree(under, ignore_errors=True)
@@ -184,7 +191,7 @@ async def judge_files(
     scenario = product.scenario
     if texts is None:
         try:
-            texts = texts_after(after, _asked(product))
+            texts = await _answered(after, _asked(product))
         except duckdb.Error as exc:
             # The copy of the original beside it is read by the oracle all the time.
             said = str(exc).splitlines()[0]
@@ -195,7 +202,7 @@ async def judge_files(
         contract=product.contract,
         later=tuple((q.sql, q.runs) for q in scenario.later),
         texts={q.sql: texts.get(q.sql, q.sql) for q in scenario.later},
-        texts_before=texts_after(given, _asked(product)) if given else {},
+        texts_before=await _answered(given, _asked(product)) if given else {},
         later_data=scenario.later_data,
         later_batches=scenario.later_batches,
         consumers=tuple((c.name, sql) for c in scenario.consumers for sql in c.queries),
@@ -247,6 +254,18 @@ def make_best(original: Path, best: Best, path: Path) -> Path:
             except duckdb.Error as exc:
                 raise ScenarioFailed(f"the best product cannot be made: {exc}") from exc
     return path
+
+
+async def _answered(changed: Path, asked: list[str]) -> dict[str, str]:
+    """Return what `texts_after` does, from a process of its own; raises `EngineDied`."""
+    for last in (False, True):
+        try:
+            return await anyio.to_process.run_sync(texts_after, changed, asked)
+        except anyio.BrokenWorkerProcess as exc:
+            # Once may be a kill from outside, as by a machine without memory.
+            if last:
+                raise EngineDied("the engine dies when the changed product is opened") from exc
+    raise AssertionError("unreachable")
 
 
 def texts_after(changed: Path, asked: Iterable[str]) -> dict[str, str]:

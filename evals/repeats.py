@@ -71,4 +71,10 @@ def _ideas(one: ScenarioResult, other: ScenarioResult) -> Iterator[Idea]:
 
 
 def _verdicts(scenario: ScenarioResult) -> dict[str, str]:
-    return {p.idea or p.id: p.verdict for p in scenario.proposals}
+    told: dict[str, str] = {}
+    for proposal in scenario.proposals:
+        name = proposal.idea or proposal.id
+        while name in told:
+            name += ", once more"
+        told[name] = proposal.verdict
+    return told

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from evals import products
 from evals.oracle.case import Judgement
 from evals.products import (
     Product,
@@ -19,7 +21,7 @@ from evals.products import (
 )
 from evals.scenarios import leading_zeros, tiny
 from evals.scenarios.scenario import Best, Consumer, ScenarioFailed
-from tools.messages import ChangeType, RewriteQuery, TableName
+from tools.messages import AddNotNull, ChangeType, RewriteQuery, TableName
 from tools.product.candidates.rules import apply_rule
 from tools.product.executor import apply
 from tools.product.fingerprint import fingerprint_of
@@ -60,6 +62,30 @@ def test_later_literals_are_answered_by_the_text_of_the_changed_product(tmp_path
     found = texts_after(path, [other, "SELECT sold FROM sales"])
     assert list(found) == [other]
     assert "2026-02-01" in found[other]
+
+
+def die(changed: Path, asked: list[str]) -> dict[str, str]:
+    """Take the process along, as an engine that fails an assertion does."""
+    os.abort()
+
+
+async def unchanged(product: Product, changes: object, into: Path) -> Path:
+    return product.original
+
+
+async def test_an_engine_that_dies_when_the_changed_product_is_opened_is_harm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scenario = tiny.build(1, tmp_path)
+    product = Product(scenario, tmp_path, scenario.database)
+    monkeypatch.setattr(products, "texts_after", die)
+    tried = AddNotNull(table=TableName(name="scores"), column="points")
+    monkeypatch.setattr(products, "changed_copy", unchanged)
+    found = await judge_changes(product, {"p1": tried}, tmp_path)
+    assert (found.verdict, found.reason) == (
+        "harmful",
+        "the engine dies when the changed product is opened",
+    )
 
 
 async def test_what_the_products_server_would_not_do_is_made_and_judged_all_the_same(

@@ -22,6 +22,13 @@ def test_the_union_of_both_runs_ideas_is_compared() -> None:
     ]
 
 
+def test_an_idea_that_is_proposed_twice_counts_twice() -> None:
+    twice = (make_judged("good", id="p1", idea="a"), make_judged("neutral", id="p2", idea="a"))
+    one = make_result(make_scenario(proposals=twice))
+    found = agreement(one, make_result(make_scenario(proposals=twice[:1])))
+    assert found.verdicts and (found.verdicts.count, found.verdicts.of) == (1, 2)
+
+
 def test_silences_agree_too() -> None:
     one = make_result(make_scenario(), make_scenario(seed=2))
     two = make_result(make_scenario(), make_scenario("good", seed=2))
