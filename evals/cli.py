@@ -10,6 +10,7 @@ import typer
 
 from evals.errors import UnknownName
 from tools.lazy import lazy
+from tools.output import written
 from tools.plain_text import plain
 
 if TYPE_CHECKING:
@@ -31,12 +32,17 @@ app = typer.Typer(
 )
 
 
+def _say(message: str, *, err: bool = False) -> None:
+    with written():
+        typer.echo(message, err=err)
+
+
 def _print_json(value: Any) -> None:
-    typer.echo(jsonlib.dumps(value, indent=2))
+    _say(jsonlib.dumps(value, indent=2))
 
 
 def _refuse(message: str) -> NoReturn:
-    typer.echo(message, err=True)
+    _say(message, err=True)
     raise typer.Exit(2)
 
 
@@ -72,11 +78,11 @@ def list_suites(json: Json = False) -> None:
     for name, suite in suites.suites().items():
         seeds = ", ".join(map(str, suite.seeds))
         allowed = f"{suite.allowed.start} to {suite.allowed.stop - 1}"
-        typer.echo(f"{name}: {len(suite.families)} families, seeds {seeds} (of {allowed})")
+        _say(f"{name}: {len(suite.families)} families, seeds {seeds} (of {allowed})")
     for family, says in families.described().items():
-        typer.echo(f"  {family:<20} {says}")
-    typer.echo(f"Approvers: {', '.join(approvers.names())}, replay:FILE")
-    typer.echo(f"Baselines: {', '.join(get_args(options.BaselineName))}")
+        _say(f"  {family:<20} {says}")
+    _say(f"Approvers: {', '.join(approvers.names())}, replay:FILE")
+    _say(f"Baselines: {', '.join(get_args(options.BaselineName))}")
 
 
 @app.command()
@@ -147,10 +153,10 @@ def run(
         _print_json(body | ({"gate": commands.moved_document(moved)} if gate else {}))
     else:
         for line in (*commands.lines(result), *commands.moved_lines(moved), f"Log: {log}"):
-            typer.echo(line)
+            _say(line)
     if lost:
         worse = ", ".join(m.metric for m in lost)
-        typer.echo(f"Worse than the committed baseline: {worse}.", err=True)
+        _say(f"Worse than the committed baseline: {worse}.", err=True)
         raise typer.Exit(1)
 
 
@@ -184,7 +190,7 @@ def report(
         _print_json(commands.document(found))
         return
     for line in (*commands.lines(found), f"Report: {page}"):
-        typer.echo(line)
+        _say(line)
 
 
 @app.command()
@@ -203,7 +209,7 @@ def compare(
         _print_json(commands.moved_document(moved))
     else:
         for line in commands.moved_lines(moved):
-            typer.echo(line)
+            _say(line)
     if commands.gate.losses(moved):
         raise typer.Exit(1)
 
@@ -223,7 +229,7 @@ def repeat(
         _print_json(commands.agreement_document(found))
         return
     for line in commands.agreement_lines(found):
-        typer.echo(line)
+        _say(line)
 
 
 @app.command()
@@ -276,11 +282,11 @@ def label(
         _print_json(agreed)
         return
     if not agreed:
-        typer.echo("Nothing of it is graded yet.")
+        _say("Nothing of it is graded yet.")
     for pair in agreed:
         kappa = "none by chance alone" if pair["kappa"] is None else f"{pair['kappa']:.2f}"
         same = pair["same"]
-        typer.echo(
+        _say(
             f"{' and '.join(pair['judges'])}: the same answer {same['count']} of {same['of']}"
             f" times, Cohen's kappa {kappa}"
         )
@@ -291,11 +297,11 @@ def _ask(path: Path, found: SuiteResult, grader: str) -> None:
     given = commands.labels.read_labels(path, grader)
     waiting = commands.labels.questions(found, given)
     if not waiting:
-        typer.echo("No proposal of this run waits for a grade of yours.")
+        _say("No proposal of this run waits for a grade of yours.")
     for number, question in enumerate(waiting, start=1):
-        typer.echo(f"\n{number} of {len(waiting)}: {question.judged.kind}")
+        _say(f"\n{number} of {len(waiting)}: {question.judged.kind}")
         for line in question.judged.told:
-            typer.echo(f"  {plain(line)}")
+            _say(f"  {plain(line)}")
         answer = ""
         while answer not in ("y", "n", "s", "q"):
             answer = typer.prompt("Approve? y, n, s (skip), q (stop)").strip().lower()

@@ -16,10 +16,11 @@ from pydantic import ValidationError
 from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
-from api.cli.shell import STOPPED, OutputLost, drop_unwritten, err, reader_left, tell, written
+from api.cli.shell import STOPPED, drop_unwritten, err, reader_left, tell
 from graph.errors import AlreadyDecided, AlreadyUndone, GraphError, LedgerBroken, RunFailed
 from graph.settings import Settings
 from mcp_servers.product.errors import ServerGone, ToolFailed
+from tools.output import OutputLost, written
 from tools.slm.errors import ModelError
 
 REMEDIES = {

@@ -24,7 +24,8 @@ from api.cli import (
     working,
 )
 from api.cli.boundary import Guarded
-from api.cli.shell import EXIT_CODES, OutputLost, drop_unwritten, err, tell, written
+from api.cli.shell import EXIT_CODES, drop_unwritten, err, tell
+from tools.output import OutputLost, written
 
 EPILOG = "Exit codes: " + "; ".join(f"{code} {text}" for code, text in EXIT_CODES.items()) + "."
 COMMANDS = (

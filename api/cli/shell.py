@@ -6,8 +6,8 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Coroutine
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
@@ -29,6 +29,7 @@ from graph.steward import OnEvent, Stewardship, open_steward
 from mcp_servers.product.settings import ProductSettings
 from tools.lazy import lazy
 from tools.logs import LogSettings
+from tools.output import written
 from tools.plain_text import plain
 
 if TYPE_CHECKING:
@@ -54,27 +55,6 @@ EXIT_CODES = {
 SECRETS = ("PILLION_PRODUCT_TOKEN", "PILLION_KEY", "PILLION_MCP_KEY")
 """Settings that are never shown."""
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
-
-
-class OutputLost(Exception):
-    """What a command says cannot be written."""
-
-    def __init__(self, reason: OSError) -> None:
-        super().__init__(
-            f"The output cannot be written: {reason.strerror or reason}. What was done stands;"
-            " send the output elsewhere."
-        )
-
-
-@contextmanager
-def written() -> Iterator[None]:
-    """Tell output that cannot be written from a file that cannot; raises `OutputLost`."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as exc:
-        raise OutputLost(exc) from exc
 
 
 def drop_unwritten() -> None:
