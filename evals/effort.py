@@ -29,10 +29,13 @@ from evals.results import Effort
 from evals.scenarios.scenario import Best, ScenarioFailed
 from graph.ledger import Ledger, Offer
 from graph.settings import Settings
+from tools.messages import Proposal
 from tools.outcome_status import IN_PLACE
 
 Answers = Callable[[Sequence[Offer]], Awaitable[dict[str, Answer | None]]]
 """From offers to their answers by id."""
+Useful = Callable[[Sequence[Proposal]], int]
+"""How many of the known improvements some proposals bring: by hand all of them are made."""
 
 
 class Recorder:
@@ -63,10 +66,10 @@ class Recorder:
         )
 
 
-async def with_pillion(product: Product, answers: Answers, useful: Callable[[str], bool]) -> Effort:
+async def with_pillion(product: Product, answers: Answers, useful: Useful) -> Effort:
     """Improve a copy by Pillion's command line: run, read, decide each; raises `ProductFailed`.
 
-    An improvement is what is in place afterwards and `useful`.
+    What is in place afterwards brings as many improvements as `useful` says.
     """
     recorder, family = Recorder(), product.scenario.family
     await _command(recorder, product, "run", family)
@@ -75,16 +78,16 @@ async def with_pillion(product: Product, answers: Answers, useful: Callable[[str
     with closing(Ledger(ledger_path)) as ledger:
         offers = ledger.offers(family, waiting=True)
     given = await answers(offers)
-    improvements = 0
+    made: list[Proposal] = []
     for offer in offers:
         answer = given[offer.proposal.id]
         if answer is None:
             continue
         verdict = "approve" if answer.approves else "reject"
         found = await _command(recorder, product, "decide", offer.proposal.id, verdict)
-        in_place = found["outcomes"] and found["outcomes"][-1]["status"] in IN_PLACE
-        improvements += bool(in_place and useful(offer.proposal.id))
-    return recorder.effort(improvements)
+        if found["outcomes"] and found["outcomes"][-1]["status"] in IN_PLACE:
+            made.append(offer.proposal)
+    return recorder.effort(useful(made))
 
 
 async def _command(recorder: Recorder, product: Product, *words: str) -> Any:

@@ -83,14 +83,9 @@ def write_labels(path: Path, labels: Labels) -> None:
 def questions(result: SuiteResult, labels: Labels) -> list[Question]:
     """Return what is not graded yet, in an order that tells nothing and stays for one grader."""
     graded = {label.key for label in labels.labels}
-    found = [
-        Question(s.name, p)
-        for s in result.scenarios
-        for p in s.proposals
-        if (s.name, p.id) not in graded
-    ]
+    found = [Question(s.name, p) for s in result.scenarios for p in s.proposals]
     random.Random(labels.grader).shuffle(found)
-    return found
+    return [q for q in found if (q.scenario, q.judged.id) not in graded]
 
 
 def graders(run: Path) -> list[Labels]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import combinations
 from typing import Any, NamedTuple
@@ -11,7 +12,8 @@ from typing import Any, NamedTuple
 from evals import comparison, confidence, duplication, labour
 from evals.approvers import ORACLE
 from evals.results import Judged, ScenarioResult
-from evals.statistics import Estimate, kappa, mean, share, share_of, shares
+from evals.statistics import Estimate, kappa, mean, ratio, share, share_of, shares
+from tools.outcome_status import IN_PLACE
 
 Scenarios = Sequence[ScenarioResult]
 
@@ -34,6 +36,9 @@ def metrics() -> dict[str, Metric]:
         "recall_offered": Metric("known improvements among all proposals", recall_offered, None),
         "missed": Metric("known improvements that would still have gained", missed, False),
         "reach": Metric("gain reached / best gain that is known", reach),
+        "saved": Metric("time saved / most time that is known to be savable", saved),
+        "unreferenced": Metric("gaining products whose best was not told", unreferenced, None),
+        "in_place": Metric("approved proposals that are in place afterwards", in_place),
         "harm": Metric("proposals some approver would approve that are harmful", harm, False),
         "harmful": Metric("proposals that the oracle calls harmful", harmful, False),
         "failures": Metric("scenarios whose product did not come through", failures, False),
@@ -44,6 +49,8 @@ def metrics() -> dict[str, Metric]:
         "cpu_seconds": Metric("processor seconds of the advisor a scenario", cpu_seconds, None),
         "silent_reach": Metric("reach of doing nothing", silent_reach, None),
         "abstained": Metric("proposals that the acting approver left open", abstained, None),
+        "acceptance_families": Metric("acceptance, families drawn anew", acceptance_families, None),
+        "recall_families": Metric("recall, families drawn anew", recall_families, None),
         **_confidence(),
         **_duplication(),
         **_labour(),
@@ -119,11 +126,11 @@ def recall(scenarios: Scenarios) -> Estimate | None:
 
     Results of before hold only what any proposal brings; there that counts.
     """
-    return share_of(
-        name in (s.found if s.found_good is None else s.found_good)
-        for s in scenarios
-        for name in s.known
-    )
+    return share_of(name in _brought(s) for s in scenarios for name in s.known)
+
+
+def _brought(scenario: ScenarioResult) -> tuple[str, ...]:
+    return scenario.found if scenario.found_good is None else scenario.found_good
 
 
 def recall_offered(scenarios: Scenarios) -> Estimate | None:
@@ -142,16 +149,43 @@ def missed(scenarios: Scenarios) -> Estimate | None:
 def reach(scenarios: Scenarios) -> Estimate | None:
     """Return the mean of gain reached / reachable, at most 1 each; a failed product reached none.
 
-    One that failed before anybody knew what was reachable counts 0. Regret is 1 minus this.
+    One that failed before anybody knew what was reachable counts 0. Doing nothing scores
+    `silent_reach`, so this says how fast products are beside how fast they could be.
     """
-    parts = []
+    return mean([1.0 if r > b else r / b for r, b in _gains(scenarios)])
+
+
+def saved(scenarios: Scenarios) -> Estimate | None:
+    """Return the mean share of the savable time that was saved; doing nothing scores 0.
+
+    Regret is 1 minus this. At most 1 each, and 0 where what was approved costs time.
+    """
+    parts = ((1 - 1 / max(r, 1.0)) / (1 - 1 / b) for r, b in _gains(scenarios))
+    return mean([min(1.0, part) for part in parts])
+
+
+def _gains(scenarios: Scenarios) -> Iterator[tuple[float, float]]:
+    """Yield gain reached and reachable of each scenario that can gain."""
     for s in scenarios:
         if s.failure and s.known and s.reachable is None:
-            parts.append(0.0)
+            yield 0.0, math.inf
         if s.reachable is not None and s.reachable.value > 1:
-            reached = s.reached.value if s.reached and not s.failure else 1.0
-            parts.append(min(1.0, reached / s.reachable.value))
-    return mean(parts)
+            yield (s.reached.value if s.reached and not s.failure else 1.0), s.reachable.value
+
+
+def unreferenced(scenarios: Scenarios) -> Estimate | None:
+    """Return the share of products with a gain whose best one could not be judged."""
+    return share_of(s.reachable is None for s in scenarios if s.expects == "gain")
+
+
+def in_place(scenarios: Scenarios) -> Estimate | None:
+    """Return the share of what the acting approver approved that is in place afterwards."""
+    return share_of(
+        p.outcome in IN_PLACE
+        for s in scenarios
+        for p in s.proposals
+        if p.approvals.get(s.approver, False)
+    )
 
 
 def silent_reach(scenarios: Scenarios) -> Estimate | None:
@@ -211,6 +245,27 @@ def abstained(scenarios: Scenarios) -> Estimate | None:
     """Return the share of proposals that the acting approver had no answer to."""
     answered = [s for s in scenarios if s.approver != ORACLE]
     return share_of(s.approver in p.abstained for s in answered for p in s.proposals)
+
+
+def acceptance_families(scenarios: Scenarios) -> Estimate | None:
+    """Return acceptance with the interval that drawing whole families anew gives.
+
+    Seeds of one family tend to repeat what another found: proposals are fewer cases than they look
+    like, and other families might differ more than other seeds of these.
+    """
+    return _by_family((s.family, p.verdict == "good") for s in scenarios for p in s.proposals)
+
+
+def recall_families(scenarios: Scenarios) -> Estimate | None:
+    """Return recall with the interval that drawing whole families anew gives."""
+    return _by_family((s.family, name in _brought(s)) for s in scenarios for name in s.known)
+
+
+def _by_family(cases: Iterable[tuple[str, bool]]) -> Estimate | None:
+    families: dict[str, list[bool]] = defaultdict(list)
+    for family, case in cases:
+        families[family].append(case)
+    return ratio([(float(sum(found)), float(len(found))) for found in families.values()])
 
 
 def acceptance_by(scenarios: Scenarios, key: str) -> dict[str, Estimate]:

@@ -35,14 +35,14 @@ from evals.products import (
     register,
 )
 from evals.results import BaselineResult, Effort, Judged, ScenarioResult, SecondRun
-from evals.scenarios.families import families
+from evals.scenarios.families import expected, families
 from evals.scenarios.scenario import Best, Scenario, ScenarioFailed
 from evals.statistics import Estimate
 from graph.errors import GraphError
 from graph.ledger import Offer
 from mcp_servers.product.client import connect
 from mcp_servers.product.errors import ServerGone, ToolFailed
-from tools.messages import Change, Trial, change_target
+from tools.messages import Change, Proposal, Trial, change_target
 from tools.outcome_status import IN_PLACE
 
 FAILURES = (
@@ -52,6 +52,8 @@ FAILURES = (
 """What a scenario may meet without taking the suite down with it."""
 FINDING = ("rules", "unmeasured", "ungated")
 """Baselines that change only what the advisor's own finder thinks of."""
+UNKNOWN = "whatever there was to find"
+"""The known improvement of a scenario that broke down before anybody knew which."""
 BEGUN = "begun.json"
 """What is known of a scenario whose process dies, in its scratch folder."""
 MOST_SECONDS = 7_200.0
@@ -108,9 +110,7 @@ async def play(family: str, seed: int, options: Options, scratch: Path) -> Scena
     try:
         scenario = await anyio.to_thread.run_sync(_built, family, seed, folder)
     except ScenarioFailed as exc:
-        return ScenarioResult(
-            family=family, seed=seed, expects="open", approver=options.approver, failure=str(exc)
-        )
+        return unplayed(family, seed, options.approver, str(exc))
     stage = _Stage(scenario, options, scratch)
     _keep(stage)
     failure = ""
@@ -122,6 +122,19 @@ async def play(family: str, seed: int, options: Options, scratch: Path) -> Scena
     except* FAILURES as group:
         failure = "; ".join(f"{type(e).__name__}: {e}" for e in leaves(group))
     return _result(stage, failure, time.monotonic() - started)
+
+
+def unplayed(family: str, seed: int, approver: str, failure: str) -> ScenarioResult:
+    """Return a scenario that never came to a result: what there was to find, nobody found."""
+    expects = expected(family)
+    return ScenarioResult(
+        family=family,
+        seed=seed,
+        expects=expects,
+        approver=approver,
+        known=(UNKNOWN,) if expects == "gain" else (),
+        failure=failure,
+    )
 
 
 def _keep(stage: _Stage) -> None:
@@ -296,10 +309,14 @@ async def _measure_effort(
         good.update(i for i, j in found.items() if j.verdict == "good")
         return await _answers(stage, offers, judgements)
 
+    def useful(made: Sequence[Proposal]) -> int:
+        brought = [p.change for p in made if p.id in good]
+        return len(found_among(stage.scenario.known, brought))
+
     async with connect(fresh.target()) as client:
         patterns = (await client.read_workload()).workload.patterns
     queries = [p.sql for p in patterns]
-    stage.with_pillion = await with_pillion(fresh, answers, good.__contains__)
+    stage.with_pillion = await with_pillion(fresh, answers, useful)
     stage.by_hand = await by_hand(product, queries, stage.scratch / "by-hand")
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from evals.errors import NotComparable
 from evals.gate import check_comparable
-from evals.pooling import asked_of
+from evals.pooling import asked_of, played_by
 from evals.results import ScenarioResult, SuiteResult
 from evals.statistics import Estimate, share_of
 
@@ -51,6 +51,10 @@ def agreement(one: SuiteResult, other: SuiteResult) -> Agreement:
     for what in LIKEWISE:
         if None not in (told := (mine.get(what), theirs.get(what))) and told[0] != told[1]:
             raise NotComparable(f"The runs differ in {what}: {told[0]}, and {told[1]}.")
+    played = {p.code.identity: p.code for r in (one, other) for p in played_by(r) if p.code}
+    if len(played) > 1:
+        states = "; ".join(map(str, played.values()))
+        raise NotComparable(f"Different states of the code played the runs: {states}.")
     again = {s.name: s for s in other.scenarios}
     pairs = [(s, again[s.name]) for s in one.scenarios]
     ideas = [i for a, b in pairs for i in _ideas(a, b)]

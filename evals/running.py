@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import zipfile
-from collections.abc import Mapping
-from contextlib import chdir
+from collections.abc import Iterator, Mapping
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from inspect_ai import eval as inspect_eval
 from inspect_ai import eval_retry
 from inspect_ai.log import EvalLog, EvalLogInfo, EvalSample, list_eval_logs, read_eval_log
@@ -18,7 +19,9 @@ from pydantic import ValidationError
 from evals import tasks
 from evals.errors import EvalError, NoResult
 from evals.options import check_baselines
+from evals.play import unplayed
 from evals.results import ScenarioResult, SuiteResult
+from evals.suites import Place
 
 QUIET: dict[str, Any] = {
     "display": "none", "log_level": "warning", "log_buffer": 1, "ctl_server": False,
@@ -28,23 +31,46 @@ QUIET: dict[str, Any] = {
 UNREADABLE = (ValidationError, ValueError, KeyError, TypeError, zipfile.BadZipFile)
 """What Inspect and JSON raise of a file that is cut off or something else."""
 SCORER = "oracle_verdict"
+NO_RUN = "There is no run in {} yet; `pillion eval run` makes one."
 LOG = logging.getLogger("evals")
 
 
 def run(suite: str, arguments: dict[str, Any], log_dir: Path) -> Path:
     """Run a suite and return its log; raises KeyboardInterrupt when it was stopped."""
     task = f"{Path(tasks.__file__)}@{suite}"
-    return _finished(
-        inspect_eval(task, model=None, task_args=arguments, log_dir=str(log_dir), **QUIET)
-    )
+    with _alone(log_dir):
+        return _finished(
+            inspect_eval(task, model=None, task_args=arguments, log_dir=str(log_dir), **QUIET)
+        )
 
 
 def resume(log_dir: Path, asked: Mapping[str, Any] | None = None) -> Path:
     """Go on with the newest run that was interrupted, and asked for so; raises `NoResult`."""
-    log = interrupted(log_dir, asked or {})
-    LOG.info("Going on with %s.", _path(log.location))
-    with chdir(_started_in(log)):
-        return _finished(eval_retry(log.location, log_dir=str(log_dir), **QUIET))
+    if not log_dir.is_dir():
+        raise NoResult(NO_RUN.format(log_dir))
+    with _alone(log_dir):
+        log = interrupted(log_dir, asked or {})
+        LOG.info("Going on with %s.", _path(log.location))
+        with chdir(_started_in(log)):
+            return _finished(eval_retry(log.location, log_dir=str(log_dir), **QUIET))
+
+
+@contextmanager
+def _alone(log_dir: Path) -> Iterator[None]:
+    """Hold the folder: a run that is still played looks like one that was interrupted."""
+    log_dir.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(log_dir / "playing.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as exc:
+        raise EvalError(
+            f"Another `pillion eval run` plays in {log_dir}. Wait for its end, or set PILLION_HOME"
+            " to have runs beside each other."
+        ) from exc
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def interrupted(log_dir: Path, asked: Mapping[str, Any]) -> EvalLog:
@@ -108,7 +134,7 @@ def _logs(log_dir: Path) -> list[EvalLogInfo]:
     """Return all logs, the newest first; raises `NoResult`. Grades lie beside them as JSON."""
     found = list_eval_logs(str(log_dir), formats=["eval"]) if log_dir.is_dir() else []
     if not found:
-        raise NoResult(f"There is no run in {log_dir} yet; `pillion eval run` makes one.")
+        raise NoResult(NO_RUN.format(log_dir))
     return found
 
 
@@ -148,10 +174,5 @@ def _scenario(sample: EvalSample, approver: str) -> ScenarioResult:
     if found is not None and found.metadata:
         return ScenarioResult.model_validate(found.metadata[tasks.RESULT])
     said = sample.error.message if sample.error else "it was not scored"
-    return ScenarioResult(
-        family=sample.metadata["family"],
-        seed=sample.metadata["seed"],
-        expects="open",
-        approver=approver,
-        failure=f"the suite failed: {said}",
-    )
+    place = Place(sample.metadata["family"], sample.metadata["seed"])
+    return unplayed(*place, approver, f"the suite failed: {said}")

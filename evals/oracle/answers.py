@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import sqlglot
@@ -14,6 +14,19 @@ from sqlglot.errors import SqlglotError
 Row = tuple[Any, ...]
 RELATIVE = 1e-9
 """Sums of floats depend on the order of the rows, which a change may alter."""
+
+
+class Answer(NamedTuple):
+    """What a consumer gets: it may read by place or by name."""
+
+    names: tuple[str, ...]
+    rows: list[Row]
+
+
+def answer(con: duckdb.DuckDBPyConnection, sql: str) -> Answer:
+    """Return all rows of a query under their columns' names."""
+    rows = fetch(con, sql)
+    return Answer(tuple(str(column[0]) for column in con.description or ()), rows)
 
 
 def fetch(con: duckdb.DuckDBPyConnection, sql: str) -> list[Row]:

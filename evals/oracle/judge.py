@@ -11,9 +11,9 @@ from pathlib import Path
 import duckdb
 
 from evals.oracle import adversarial, timing
-from evals.oracle.answers import Row, fetch, same
+from evals.oracle.answers import Answer, answer, same
 from evals.oracle.case import Case, Judgement
-from evals.oracle.promises import broken, newly_enforced
+from evals.oracle.promises import broken, lost_rules, newly_enforced
 from evals.oracle.timing import GOOD_ABOVE, HARM_BELOW
 from evals.statistics import Estimate
 
@@ -114,12 +114,14 @@ def _check_answer(case: Case, sql: str, text: str, when: str) -> None:
     patience = max(PATIENCE_SECONDS, PATIENCE * (time.monotonic() - started))
     try:
         with _open(case.after) as con, _ended_after(con, patience):
-            after = fetch(con, text)
+            after = answer(con, text)
     except duckdb.InterruptException as exc:
         raise Harmful(f"a query had no end in {patience:.0f} s{when}: {_short(sql)}") from exc
     except duckdb.Error as exc:
         raise Harmful(f"a query fails{when}: {_short(sql)}: {_line(exc)}") from exc
-    if not same(sql, before, after):
+    if before.names != after.names:
+        raise Harmful(f"other columns{when}: {', '.join(after.names)} for {_short(sql)}")
+    if not same(sql, before.rows, after.rows):
         raise Harmful(f"another answer{when}: {_short(sql)}")
 
 
@@ -144,9 +146,9 @@ def _check_texts(case: Case) -> None:
             raise Harmful(_short(found, 2 * SHOWN))
 
 
-def _original(con: duckdb.DuckDBPyConnection, sql: str) -> list[Row]:
+def _original(con: duckdb.DuckDBPyConnection, sql: str) -> Answer:
     try:
-        return fetch(con, sql)
+        return answer(con, sql)
     except duckdb.Error as exc:
         raise Undecidable(f"the original fails: {_short(sql)}: {_line(exc)}") from exc
 
@@ -155,6 +157,9 @@ def _check_promises(case: Case) -> None:
     lost = broken(case.contract, case.before, case.after)
     if lost:
         raise Harmful(f"the contract is broken: {', '.join(lost)}")
+    rules = lost_rules(case.before, case.after)
+    if rules:
+        raise Harmful(f"rules of the tables are lost: {', '.join(rules)}")
 
 
 def _check_later_data(case: Case) -> None:

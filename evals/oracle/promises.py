@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -50,6 +51,50 @@ def newly_enforced(contract: Path, before: Path, after: Path) -> list[str]:
             if column.get("required") and known in strict[1] - strict[0]:
                 found.append(f"{name}.{known} is required")
     return found
+
+
+def lost_rules(before: Path, after: Path) -> list[str]:
+    """Return the constraints and defaults of the first database that the second lacks.
+
+    Those of a table or a column that is gone went with it; whether it may be gone is another
+    question. A CHECK is counted, not compared: its text names the type of what it reads.
+    """
+    had, has = _rules(before), _rules(after)
+    columns = _all_columns(after)
+    lost = (had - has).elements()
+    return sorted(str(rule) for rule in lost if {(rule.table, c) for c in rule.columns} <= columns)
+
+
+class _Rule(NamedTuple):
+    table: str
+    kind: str
+    columns: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.table} ({', '.join(self.columns)})"
+
+
+def _rules(path: Path) -> Counter[_Rule]:
+    with duckdb.connect(str(path), read_only=True) as con:
+        found = con.execute(
+            "SELECT lower(schema_name || '.' || table_name), constraint_type,"
+            " list_transform(constraint_column_names, lambda c: lower(c)) FROM duckdb_constraints()"
+            " WHERE schema_name <> 'pillion'"
+            " UNION ALL"
+            " SELECT lower(schema_name || '.' || table_name), 'DEFAULT', [lower(column_name)]"
+            " FROM duckdb_columns() WHERE column_default IS NOT NULL AND NOT internal"
+            " AND schema_name <> 'pillion'"
+        ).fetchall()
+    return Counter(_Rule(table, kind, tuple(sorted(columns))) for table, kind, columns in found)
+
+
+def _all_columns(path: Path) -> set[tuple[str, str]]:
+    with duckdb.connect(str(path), read_only=True) as con:
+        found = con.execute(
+            "SELECT lower(schema_name || '.' || table_name), lower(column_name)"
+            " FROM duckdb_columns() WHERE NOT internal"
+        ).fetchall()
+    return {(str(table), str(column)) for table, column in found}
 
 
 def _strict(path: Path, table: str) -> set[str]:

@@ -18,6 +18,9 @@ LEAST_TURNS = 9
 MOST_TURNS = 400
 SECONDS = 1.5
 MOST_SECONDS = 20.0
+FEW_TURNS = 2
+"""So many are enough where a turn takes so long that more have no time."""
+LONG_SECONDS = 60.0
 NARROW = 0.06
 """Turns go on until the interval is this narrow, in parts of its value ..."""
 NARROW_AT_BORDER = 0.03
@@ -92,6 +95,8 @@ def _of(turns: Sequence[Sequence[float]], columns: Sequence[int]) -> list[list[f
 
 
 def _goes_on(old: Sequence[Sequence[float]], new: Sequence[Sequence[float]], took: float) -> bool:
+    if took > LONG_SECONDS and len(old) >= FEW_TURNS:
+        return False
     if len(old) < LEAST_TURNS or took < SECONDS:
         return len(old) < MOST_TURNS
     if len(old) >= MOST_TURNS or took > MOST_SECONDS:
@@ -109,9 +114,8 @@ def _settled(found: Estimate) -> bool:
 
 def _loops(work: Work) -> int:
     """Run both sides once to warm them up, then see how long the faster one takes."""
-    work.before()
-    work.after()
-    if work.writes:
+    slower = max(_seconds(work.before, 1), _seconds(work.after, 1))
+    if work.writes or slower > SECONDS:
         return 1
     least = min(_seconds(work.before, 1), _seconds(work.after, 1))
     return max(1, min(MOST_LOOPS, round(LOOP / max(least, 1e-6))))

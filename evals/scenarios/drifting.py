@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Final
 
 from evals.scenarios.building import write_database, write_log
 from evals.scenarios.scenario import Asked, Scenario
 
 FAMILY = "drifting"
+EXPECTS: Final = "open"
 
 
 def build(seed: int, directory: Path) -> Scenario:
@@ -39,7 +41,7 @@ def build(seed: int, directory: Path) -> Scenario:
     return Scenario(
         family=FAMILY,
         seed=seed,
-        expects="open",
+        expects=EXPECTS,
         database=database,
         log=write_log(directory / "queries.csv", database, [past], seed),
         later=(fading, *rising),

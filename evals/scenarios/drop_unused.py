@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Final
 
 from evals.scenarios.building import write_contract, write_database, write_log
 from evals.scenarios.scenario import Asked, Best, Consumer, Known, Scenario
 
 FAMILY = "drop_unused"
+EXPECTS: Final = "gain"
 BATCHES = 100
 PROMISED = {
     "id": {"logicalType": "integer"},
@@ -53,7 +55,7 @@ def build(seed: int, directory: Path) -> Scenario:
     return Scenario(
         family=FAMILY,
         seed=seed,
-        expects="gain",
+        expects=EXPECTS,
         database=database,
         log=write_log(directory / "queries.csv", database, [*asked[:8], past], seed, writes),
         contract=write_contract(directory / "given.odcs.yaml", {"parcels": PROMISED}, [CUSTOMS]),

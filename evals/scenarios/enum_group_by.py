@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from evals.scenarios.building import write_contract, write_database, write_log
 from evals.scenarios.scenario import Asked, Consumer, Scenario
 
 FAMILY = "enum_group_by"
+EXPECTS: Final = "trap"
 BOARD = Consumer(
     "helpdesk-board",
     {"tickets": ("status", "queue")},
@@ -41,7 +43,7 @@ def build(seed: int, directory: Path) -> Scenario:
     return Scenario(
         family=FAMILY,
         seed=seed,
-        expects="trap",
+        expects=EXPECTS,
         database=database,
         log=write_log(directory / "queries.csv", database, past, seed),
         contract=write_contract(directory / "given.odcs.yaml", {"tickets": PROMISED}, [BOARD]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Final
 
 from evals.scenarios.building import (
     MONTH,
@@ -17,6 +18,7 @@ from evals.scenarios.building import (
 from evals.scenarios.scenario import Asked, Best, Consumer, Known, Scenario
 
 FAMILY = "event_log"
+EXPECTS: Final = "gain"
 DAYS = 56
 BATCHES = 10
 TIME = "CAST(seen AS TIMESTAMP)"
@@ -57,7 +59,7 @@ def build(seed: int, directory: Path) -> Scenario:
     return Scenario(
         family=FAMILY,
         seed=seed,
-        expects="gain",
+        expects=EXPECTS,
         database=database,
         log=write_log(directory / "queries.csv", database, past, seed, writes, _days(seed)),
         contract=write_contract(directory / "given.odcs.yaml", {"events": PROMISED}, [ADVERTISING]),

@@ -33,7 +33,7 @@ from evals.scenarios import (
     unsorted_ranges,
     wide_table,
 )
-from evals.scenarios.scenario import Scenario
+from evals.scenarios.scenario import Expectation, Scenario
 
 MODULES = (
     raw_text, unsorted_ranges, point_lookup, repeated_totals, nothing_to_improve, tiny,
@@ -48,6 +48,12 @@ Build = Callable[[int, Path], Scenario]
 def families() -> dict[str, Build]:
     """Return each family's builder."""
     return {module.FAMILY: module.build for module in MODULES}
+
+
+def expected(family: str) -> Expectation:
+    """Return what the author of a family knows to be there, without building it."""
+    found: dict[str, Expectation] = {module.FAMILY: module.EXPECTS for module in MODULES}
+    return found.get(family, "open")
 
 
 def described() -> dict[str, str]:

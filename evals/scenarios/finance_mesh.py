@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from evals.scenarios.building import (
     MONTH,
@@ -18,6 +19,7 @@ from evals.scenarios.building import (
 from evals.scenarios.scenario import Asked, Best, Consumer, Known, Scenario
 
 FAMILY = "finance_mesh"
+EXPECTS: Final = "gain"
 BOOKINGS = 30
 """Loads a month."""
 TEXT: dict[str, object] = {"logicalType": "string"}
@@ -70,7 +72,7 @@ def build(seed: int, directory: Path) -> Scenario:
     return Scenario(
         family=FAMILY,
         seed=seed,
-        expects="gain",
+        expects=EXPECTS,
         database=database,
         log=write_log(directory / "queries.csv", database, past, seed, writes, _days(seed)),
         contract=write_contract(directory / "given.odcs.yaml", PROMISED, [REGULATOR, RISK_DESK]),

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import duckdb
 
@@ -16,6 +17,7 @@ from evals.scenarios.scenario import Asked, Best, Consumer, Known, Scenario
 from tools.demo.flights import build_flights, queries
 
 FAMILY = "flights"
+EXPECTS: Final = "gain"
 SHARE = 0.5
 LIVE = (
     "the last week by hour", "the last month by carrier", "yesterday", "punctuality of the quarter",
@@ -92,7 +94,7 @@ def build(seed: int, directory: Path) -> Scenario:
     return Scenario(
         family=FAMILY,
         seed=seed,
-        expects="gain",
+        expects=EXPECTS,
         database=database,
         log=write_log(directory / "queries.csv", database, past, seed),
         contract=write_contract(directory / "given.odcs.yaml", _promised(database), [CLAIMS]),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Final
 
 from evals.scenarios.building import log_days, write_database, write_log
 from evals.scenarios.scenario import Asked, Best, Known, Scenario
 
 FAMILY = "given_up"
+EXPECTS: Final = "gain"
 WEEKLY = "SELECT depot, sum(quantity) AS total FROM stock GROUP BY depot ORDER BY depot"
 FEWEST_DAYS = 28
 """A log of fewer does not tell a weekly report from one that was given up."""
@@ -37,7 +39,7 @@ def build(seed: int, directory: Path) -> Scenario:
     return Scenario(
         family=FAMILY,
         seed=seed,
-        expects="gain",
+        expects=EXPECTS,
         database=database,
         log=write_log(
             directory / "queries.csv", database, [weekly, daily, *past], seed, days=range(days)

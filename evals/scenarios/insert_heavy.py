@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Final
 
 from evals.scenarios.building import write_database, write_log
 from evals.scenarios.scenario import Asked, Scenario
 
 FAMILY = "insert_heavy"
+EXPECTS: Final = "trap"
 BATCHES = 2000
 TOTALS = "SELECT source, sum(size) AS total FROM events GROUP BY source ORDER BY source"
 
@@ -36,7 +38,7 @@ def build(seed: int, directory: Path) -> Scenario:
     return Scenario(
         family=FAMILY,
         seed=seed,
-        expects="trap",
+        expects=EXPECTS,
         database=database,
         log=write_log(directory / "queries.csv", database, past, seed, writes),
         later=later,

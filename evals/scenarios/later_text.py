@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from evals.scenarios.building import write_database, write_log
 from evals.scenarios.scenario import Asked, Scenario
 
 FAMILY = "later_text"
+EXPECTS: Final = "trap"
 
 
 def build(seed: int, directory: Path) -> Scenario:
@@ -29,7 +31,7 @@ def build(seed: int, directory: Path) -> Scenario:
     return Scenario(
         family=FAMILY,
         seed=seed,
-        expects="trap",
+        expects=EXPECTS,
         database=database,
         log=write_log(directory / "queries.csv", database, past, seed),
         later=later,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from evals.scenarios.building import write_contract, write_database, write_log
 from evals.scenarios.scenario import Asked, Consumer, Scenario
 
 FAMILY = "leading_zeros"
+EXPECTS: Final = "trap"
 PROMISED = {
     "id": {"logicalType": "integer"},
     "code": {"logicalType": "string", "required": True},
@@ -44,7 +46,7 @@ def build(seed: int, directory: Path) -> Scenario:
     return Scenario(
         family=FAMILY,
         seed=seed,
-        expects="trap",
+        expects=EXPECTS,
         database=database,
         log=write_log(directory / "queries.csv", database, past, seed),
         contract=write_contract(directory / "given.odcs.yaml", {"parcels": PROMISED}, [CARRIER]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Final
 
 import duckdb
 
@@ -11,6 +12,7 @@ from evals.scenarios.building import write_database, write_log
 from evals.scenarios.scenario import Asked, Best, Known, Scenario
 
 FAMILY = "point_lookup"
+EXPECTS: Final = "gain"
 
 
 def build(seed: int, directory: Path) -> Scenario:
@@ -31,7 +33,7 @@ def build(seed: int, directory: Path) -> Scenario:
     return Scenario(
         family=FAMILY,
         seed=seed,
-        expects="gain",
+        expects=EXPECTS,
         database=database,
         log=write_log(directory / "queries.csv", database, asked[:15], seed),
         later=tuple(asked[15:]),

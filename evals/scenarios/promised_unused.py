@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Final
 
 from evals.scenarios.building import write_contract, write_database, write_log
 from evals.scenarios.scenario import Asked, Consumer, Scenario
 
 FAMILY = "promised_unused"
+EXPECTS: Final = "trap"
 PROMISED = {
     "id": {"logicalType": "integer", "required": True},
     "branch": {"logicalType": "string"},
@@ -55,7 +57,7 @@ def build(seed: int, directory: Path) -> Scenario:
     return Scenario(
         family=FAMILY,
         seed=seed,
-        expects="trap",
+        expects=EXPECTS,
         database=database,
         log=write_log(directory / "queries.csv", database, asked[:6], seed),
         contract=write_contract(directory / "given.odcs.yaml", {"payments": PROMISED}, [AUDITORS]),

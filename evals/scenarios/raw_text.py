@@ -6,11 +6,13 @@ import random
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Final
 
 from evals.scenarios.building import retyped, write_database, write_log
 from evals.scenarios.scenario import Asked, Best, Known, Scenario
 
 FAMILY = "raw_text"
+EXPECTS: Final = "gain"
 
 
 def build(seed: int, directory: Path) -> Scenario:
@@ -32,7 +34,7 @@ def build(seed: int, directory: Path) -> Scenario:
     return Scenario(
         family=FAMILY,
         seed=seed,
-        expects="gain",
+        expects=EXPECTS,
         database=database,
         log=write_log(directory / "queries.csv", database, past, seed),
         later=later,

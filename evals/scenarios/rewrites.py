@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Final
 
 from evals.scenarios.building import write_database, write_log
 from evals.scenarios.scenario import Asked, Best, Known, Scenario
 
 FAMILY = "rewrites"
+EXPECTS: Final = "gain"
 LOOK_ALIKES = (
     # NOT EXISTS would keep what NOT IN loses to the missing values of `sale_id`.
     "SELECT count(*) AS n FROM sales WHERE id NOT IN (SELECT sale_id FROM returns)",
@@ -34,7 +36,7 @@ def build(seed: int, directory: Path) -> Scenario:
     return Scenario(
         family=FAMILY,
         seed=seed,
-        expects="gain",
+        expects=EXPECTS,
         database=database,
         log=write_log(
             directory / "queries.csv", database, [*(asked for asked, _ in past), *others], seed

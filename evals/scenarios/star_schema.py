@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Final
 
 from evals.scenarios.building import rebuilt, write_contract, write_database, write_log
 from evals.scenarios.scenario import Asked, Best, Consumer, Known, Scenario
 
 FAMILY = "star_schema"
+EXPECTS: Final = "gain"
 DAYS = 720
 NIGHTS = 30
 TOTALS = (
@@ -48,7 +50,7 @@ def build(seed: int, directory: Path) -> Scenario:
     return Scenario(
         family=FAMILY,
         seed=seed,
-        expects="gain",
+        expects=EXPECTS,
         database=database,
         log=write_log(directory / "queries.csv", database, [totals, *past], seed, writes),
         later=(totals, *later),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Final
 
 from evals.scenarios.building import write_database, write_log
 from evals.scenarios.scenario import Asked, Scenario
 
 FAMILY = "status_index"
+EXPECTS: Final = "trap"
 BATCHES = 50
 
 
@@ -45,7 +47,7 @@ def build(seed: int, directory: Path) -> Scenario:
     return Scenario(
         family=FAMILY,
         seed=seed,
-        expects="trap",
+        expects=EXPECTS,
         database=database,
         log=write_log(directory / "queries.csv", database, past, seed, writes),
         later=tuple(later),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Final
 
 from evals.scenarios.building import rebuilt, write_generated, write_log
 from evals.scenarios.literals import Literals, Varied, asked, number, one_of, some
@@ -11,6 +12,7 @@ from evals.scenarios.scenario import Best, Known, Scenario
 from tools.demo.tpcgen import Benchmark
 
 FAMILY: Benchmark = "tpcds"
+EXPECTS: Final = "gain"
 SCALE = 0.12
 QUERIES = Path(__file__).with_name("tpcds.sql")
 TABLES = (
@@ -58,7 +60,7 @@ def build(seed: int, directory: Path) -> Scenario:
     return Scenario(
         family=FAMILY,
         seed=seed,
-        expects="gain",
+        expects=EXPECTS,
         database=database,
         log=write_log(directory / "queries.csv", database, past, seed),
         later=later,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Final
 
 from evals.scenarios.building import rebuilt, write_generated, write_log
 from evals.scenarios.literals import Literals, Varied, asked, month, number, one_of, some
@@ -12,6 +13,7 @@ from tools.demo.tpcgen import Benchmark
 from tools.demo.tpch import QUERIES, TABLES
 
 FAMILY: Benchmark = "tpch"
+EXPECTS: Final = "gain"
 SCALE = 0.05
 _YEAR = month(1993, 1997, months=1)
 _OFTEN: Varied = {
@@ -48,7 +50,7 @@ def build(seed: int, directory: Path) -> Scenario:
     return Scenario(
         family=FAMILY,
         seed=seed,
-        expects="gain",
+        expects=EXPECTS,
         database=database,
         log=write_log(directory / "queries.csv", database, past, seed),
         later=later,

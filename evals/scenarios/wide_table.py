@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from evals.scenarios.building import retyped, write_contract, write_database, write_log
 from evals.scenarios.scenario import Asked, Best, Consumer, Known, Scenario
 
 FAMILY = "wide_table"
+EXPECTS: Final = "gain"
 LOADS = 30
 MEASURES = 155
 WRITTEN = 3
@@ -38,7 +40,7 @@ def build(seed: int, directory: Path) -> Scenario:
     return Scenario(
         family=FAMILY,
         seed=seed,
-        expects="gain",
+        expects=EXPECTS,
         database=database,
         log=write_log(
             directory / "queries.csv", database, past, seed, [Asked(load, LOADS, by="loader")]

@@ -7,7 +7,7 @@ from evals.gate import BASELINE, compare, losses
 from evals.results import ScenarioResult
 from evals.running import read_result
 from evals.suites import places
-from tests.evals.factories import make_result, make_scenario
+from tests.evals.factories import make_judged, make_result, make_scenario
 
 
 def many(*verdicts: str, seeds: int = 12) -> tuple[ScenarioResult, ...]:
@@ -30,6 +30,14 @@ def test_one_harmful_proposal_more_is_a_loss_and_one_less_is_none() -> None:
     before = make_result(make_scenario("good", "good", "good"))
     after = make_result(make_scenario("good", "good", "harmful"))
     assert [m.metric for m in losses(compare(before, after))] == ["harmful"]
+    assert losses(compare(after, before)) == []
+
+
+def test_one_approved_change_that_does_not_stay_is_a_loss() -> None:
+    judged = tuple(make_judged(id=f"p{n}", outcome="verified") for n in range(8))
+    gone = (judged[0].model_copy(update={"outcome": "rolled_back"}), *judged[1:])
+    before, after = (make_result(make_scenario(proposals=ps)) for ps in (judged, gone))
+    assert [m.metric for m in losses(compare(before, after))] == ["in_place"]
     assert losses(compare(after, before)) == []
 
 

@@ -50,9 +50,9 @@ def graded(result: SuiteResult, run: Path, grader: str, *answers: bool) -> Label
     return given
 
 
-def test_what_is_graded_is_not_asked_again_and_the_order_stays(
-    result: SuiteResult, run: Path
-) -> None:
+def test_what_is_graded_is_not_asked_again_and_the_order_stays() -> None:
+    many = tuple(make_judged("good", id=f"p{n}") for n in range(20))
+    result = make_result(make_scenario(proposals=many))
     asked = questions(result, Labels(grader="ada"))
     assert asked == questions(result, Labels(grader="ada"))
     given = Labels(grader="ada", labels=(asked[0].label(True),))

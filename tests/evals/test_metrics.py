@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from evals.metrics import acceptance_by, agreement, by_approver, measured
 from tests.evals.factories import make_gain, make_judged, make_scenario
 
@@ -65,6 +67,36 @@ def test_a_product_that_failed_before_its_best_was_judged_reached_nothing() -> N
     )
     assert found["reach"].value == 0.5
     assert (found["recall"].count, found["recall"].of) == (0, 1)
+
+
+def test_time_saved_is_a_share_of_what_can_be_saved_and_nothing_for_doing_nothing() -> None:
+    four = make_gain(4.0)
+    half = make_scenario("good", reached=make_gain(1.6), reachable=four)
+    more = make_scenario("good", reached=make_gain(5.0), reachable=four)
+    for scenario, share in ((half, 0.5), (more, 1.0), (make_scenario(reachable=four), 0.0)):
+        assert measured([scenario])["saved"].value == pytest.approx(share)
+    slower = make_scenario("neutral", reached=make_gain(0.5), reachable=four)
+    assert measured([slower])["saved"].value == 0
+    assert measured([half, make_scenario()])["unreferenced"].value == 0.5
+
+
+def test_what_was_approved_has_to_be_in_place() -> None:
+    outcomes = ("verified", "unproven", "failed", "rolled_back")
+    judged = [make_judged("good", id=o, outcome=o) for o in outcomes]
+    refused = make_judged("neutral", id="p9", outcome="")
+    found = measured([make_scenario(proposals=(*judged, refused))])["in_place"]
+    assert (found.count, found.of) == (2, 4)
+
+
+def test_an_interval_for_other_families_is_wider_than_one_for_other_seeds() -> None:
+    seeds = range(6)
+    scenarios = [make_scenario("good", known=("a",), found=("a",), seed=s) for s in seeds]
+    scenarios += [make_scenario("neutral", known=("b",), family="tiny", seed=s) for s in seeds]
+    found = measured(scenarios)
+    for share in ("acceptance", "recall"):
+        seeds_only, families = found[share], found[f"{share}_families"]
+        assert families.value == seeds_only.value == 0.5
+        assert families.low < seeds_only.low and families.high > seeds_only.high
 
 
 def test_silence_is_right_where_there_is_nothing_and_needs_a_reason() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from evals.errors import NotComparable
 from evals.options import Options
+from evals.provenance import CodeState
 from evals.repeats import MISSING, agreement
 from tests.evals.factories import make_judged, make_result, make_scenario
 
@@ -60,3 +61,10 @@ def test_runs_that_were_asked_otherwise_are_refused() -> None:
 def test_runs_of_other_scenarios_are_refused() -> None:
     with pytest.raises(NotComparable, match="raw_text:2"):
         agreement(make_result(make_scenario()), make_result(make_scenario(seed=2)))
+
+
+def test_runs_of_different_code_are_no_repetition() -> None:
+    states = [CodeState(version="1", sources=hashed, duckdb="2.0.0") for hashed in ("a", "b")]
+    one, other = (make_result(make_scenario("good", code=state)) for state in states)
+    with pytest.raises(NotComparable, match="Different states of the code"):
+        agreement(one, other)

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from evals import apart, running
 from evals.apart import SuiteBroken, read_result
-from evals.errors import NoResult
+from evals.errors import EvalError, NoResult
 from evals.labels import labels_path
+from evals.metrics import measured
 from evals.options import Options
 from evals.results import ScenarioResult
 from evals.suites import Place
@@ -95,6 +97,26 @@ def test_a_killed_run_goes_on_from_anywhere_without_playing_again_what_was_finis
     assert result.covers == ("tiny:1", "tiny:2", "tiny:3")
     with pytest.raises(NoResult, match="nothing to resume"):
         running.resume(tmp_path)
+
+
+def test_a_run_that_is_still_played_is_not_gone_on_with(tmp_path: Path, played: list[int]) -> None:
+    running.run("dev", TINY | {"seed": 4}, tmp_path)
+    with FileLock(tmp_path / "playing.lock"):
+        for again in (lambda: running.resume(tmp_path), lambda: running.run("dev", TINY, tmp_path)):
+            with pytest.raises(EvalError, match="Another `pillion eval run` plays in"):
+                again()
+    assert played == [4]
+
+
+def test_what_broke_down_found_nothing_of_what_was_there(tmp_path: Path, played: list[int]) -> None:
+    for family in ("tiny", "raw_text"):
+        running.run("dev", TINY | {"family": family, "seed": 2}, tmp_path)
+        (broken,) = running.read_result(running.newest_log(tmp_path)).scenarios
+        found = measured([broken])
+        if family == "tiny":
+            assert found["quiet"].value == 0 and "recall" not in found
+        else:
+            assert (found["recall"].value, found["reach"].value, found["saved"].value) == (0, 0, 0)
 
 
 def test_grades_beside_a_run_are_no_run(tmp_path: Path, played: list[int]) -> None:

@@ -110,6 +110,41 @@ def test_keys_that_become_inexact_are_caught(original: Path) -> None:
     assert found.verdict == "harmful" and "another answer" in found.reason
 
 
+def test_columns_under_other_names_are_caught(original: Path) -> None:
+    asked = "SELECT code, sum(id) AS total FROM sales GROUP BY code ORDER BY code"
+    swapped = asked.replace("code, sum(id) AS total", 'code AS "total", sum(id) AS code')
+    found = judged(original, texts={asked: swapped}, later=((asked, 9),))
+    assert found.reason == f"other columns: total, code for {asked}"
+    assert found.verdict == "harmful"
+
+
+KEYED = (
+    "CREATE TABLE keyed (id INTEGER PRIMARY KEY, state VARCHAR NOT NULL DEFAULT 'open',"
+    " amount INTEGER CHECK (amount > 0))"
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "lost"),
+    [
+        (("CREATE OR REPLACE TABLE keyed AS FROM keyed",),
+         "CHECK of main.keyed (amount), DEFAULT of main.keyed (state), NOT NULL of main.keyed"
+         " (id), NOT NULL of main.keyed (state), PRIMARY KEY of main.keyed (id)"),
+        (("ALTER TABLE keyed ALTER state DROP DEFAULT",), "DEFAULT of main.keyed (state)"),
+        (("ALTER TABLE keyed DROP state",), ""),
+        (("DROP TABLE keyed",), ""),
+    ],
+)  # fmt: skip
+def test_rules_that_a_change_loses_are_caught(
+    original: Path, changes: tuple[str, ...], lost: str
+) -> None:
+    with duckdb.connect(str(original)) as con:
+        con.execute(KEYED)
+    found = judged(original, *changes)
+    assert (found.verdict == "harmful") == bool(lost)
+    assert not lost or found.reason == f"rules of the tables are lost: {lost}"
+
+
 def test_a_query_that_gets_no_end_is_caught(
     original: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,3 +53,10 @@ def test_an_interval_with_an_end_beside_a_border_must_be_narrower(
     low: float, high: float, enough: bool
 ) -> None:
     assert timing._settled(estimate(low, high)) is enough
+
+
+def test_what_takes_very_long_is_told_after_few_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timing, "SECONDS", 0.005)
+    monkeypatch.setattr(timing, "LONG_SECONDS", 0.02)
+    found = compare([Work(spin(1000), spin(3_000_000), runs=1)])
+    assert found.total.of == 2 and found.total.high < 0.97

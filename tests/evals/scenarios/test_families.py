@@ -15,7 +15,7 @@ import yaml
 
 from evals.oracle.answers import same
 from evals.scenarios import building, flights, given_up, rewrites
-from evals.scenarios.families import families
+from evals.scenarios.families import expected, families
 from evals.scenarios.scenario import Known, Scenario
 from tools.demo import flights as demo_flights
 from tools.demo import tpcgen
@@ -109,6 +109,7 @@ def test_the_log_and_what_comes_later_run(
     family: str, first: Callable[[str], Scenario], tmp_path: Path
 ) -> None:
     scenario = first(family)
+    assert scenario.expects == expected(family)
     with scenario.log.open(newline="") as log:
         lines = list(csv.DictReader(log))
     assert all(float(line["duration_ms"]) >= 0 for line in lines)
