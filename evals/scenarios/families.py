@@ -31,6 +31,7 @@ from evals.scenarios import (
     tpcds,
     tpch,
     unsorted_ranges,
+    views,
     wide_table,
 )
 from evals.scenarios.scenario import Expectation, Scenario
@@ -40,7 +41,7 @@ MODULES = (
     leading_zeros, later_text, promised_unused, status_index, insert_heavy, hostile_names, drifting,
     tpch, tpcds, flights, finance_mesh, event_log, star_schema, wide_table, correlated,
     enum_group_by, month_buckets, rewrites, drop_unused,
-    given_up,
+    given_up, views,
 )  # fmt: skip
 Build = Callable[[int, Path], Scenario]
 
