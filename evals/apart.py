@@ -14,9 +14,9 @@ from typing import Any
 
 import anyio
 
+from evals.opened import KILLED
 from evals.options import Options
 from evals.play import BEGUN, play
-from evals.products import KILLED
 from evals.provenance import code_state
 from evals.results import ScenarioResult
 from evals.suites import Place

@@ -4,41 +4,34 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import anyio
-import anyio.to_process
 import anyio.to_thread
 import duckdb
 from pydantic import ValidationError
 
+from evals.opened import KILLED, NotOpened, texts_after
 from evals.oracle.case import Case, Judgement
 from evals.scenarios.scenario import Best, Scenario, ScenarioFailed
 from mcp_servers.product.client import connect, stdio_target
 from mcp_servers.product.contract import ApplyRequest
 from mcp_servers.product.errors import ServerGone, ToolFailed
 from tools.messages import Change
-from tools.product.dispatch import dispatched
 from tools.product.errors import ProductError, SchemaDrift
-from tools.product.executor import apply, dispatch_rewrites
+from tools.product.executor import apply
 
 ORACLE_SECONDS = 240
-KILLED = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGXCPU)
 DESCRIPTOR = "product.odps.yaml"
 
 
 class ProductFailed(Exception):
     """A product could not be set up or did not come through."""
-
-
-class EngineDied(Exception):
-    """The engine took the process along that opened a changed product, twice."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +149,7 @@ async def judge_changes(
         changed = await changed_copy(product, {**(given or {}), **changes}, into)
         if best is not None:
             changed = make_best(changed, best, into / "best.duckdb")
-            texts = await _answered(changed, _asked(product)) | dict(best.texts)
+            texts = await texts_after(changed, _asked(product)) | dict(best.texts)
         return await judge_files(product, changed, into, texts=texts, given=before)
     except ToolFailed as exc:
         return Judgement(verdict="undecided", reason=f"it cannot be made: {exc.message}")
@@ -164,8 +157,8 @@ async def judge_changes(
         return Judgement(verdict="undecided", reason=str(exc))
     except ServerGone as exc:
         return Judgement(verdict="harmful", reason=f"the product's server ends: {exc}")
-    except EngineDied as exc:
-        return Judgement(verdict="harmful", reason=str(exc))
+    except NotOpened as exc:
+        return exc.judgement
     finally:
         shutil.rmtree(into, ignore_errors=True)
         shutil.rmtree(under, ignore_errors=True)
@@ -191,18 +184,16 @@ async def judge_files(
     scenario = product.scenario
     if texts is None:
         try:
-            texts = await _answered(after, _asked(product))
-        except duckdb.Error as exc:
-            # The copy of the original beside it is read by the oracle all the time.
-            said = str(exc).splitlines()[0]
-            return Judgement(verdict="harmful", reason=f"the product cannot be read: {said}")
+            texts = await texts_after(after, _asked(product))
+        except NotOpened as exc:
+            return exc.judgement
     case = Case(
         before=before,
         after=after,
         contract=product.contract,
         later=tuple((q.sql, q.runs) for q in scenario.later),
         texts={q.sql: texts.get(q.sql, q.sql) for q in scenario.later},
-        texts_before=await _answered(given, _asked(product)) if given else {},
+        texts_before=await texts_after(given, _asked(product)) if given else {},
         later_data=scenario.later_data,
         later_batches=scenario.later_batches,
         consumers=tuple((c.name, sql) for c in scenario.consumers for sql in c.queries),
@@ -254,23 +245,3 @@ def make_best(original: Path, best: Best, path: Path) -> Path:
             except duckdb.Error as exc:
                 raise ScenarioFailed(f"the best product cannot be made: {exc}") from exc
     return path
-
-
-async def _answered(changed: Path, asked: list[str]) -> dict[str, str]:
-    """Return what `texts_after` does, from a process of its own; raises `EngineDied`."""
-    for last in (False, True):
-        try:
-            return await anyio.to_process.run_sync(texts_after, changed, asked)
-        except anyio.BrokenWorkerProcess as exc:
-            # Once may be a kill from outside, as by a machine without memory.
-            if last:
-                raise EngineDied("the engine dies when the changed product is opened") from exc
-    raise AssertionError("unreachable")
-
-
-def texts_after(changed: Path, asked: Iterable[str]) -> dict[str, str]:
-    """Return the texts that a changed product answers by another text, with that text."""
-    with duckdb.connect(str(changed), read_only=True) as con:
-        rewrites = dispatch_rewrites(con)
-        found = {sql: dispatched(con, sql, rewrites) for sql in asked}
-    return {sql: text for sql, text in found.items() if text != sql}

@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-import os
 import subprocess
 from dataclasses import replace
 from pathlib import Path
 
-import duckdb
 import pytest
 
-from evals import products
 from evals.oracle.case import Judgement
 from evals.products import (
     Product,
@@ -17,14 +14,10 @@ from evals.products import (
     make_best,
     read_judgement,
     register,
-    texts_after,
 )
 from evals.scenarios import leading_zeros, tiny
 from evals.scenarios.scenario import Best, Consumer, ScenarioFailed
-from tools.messages import AddNotNull, ChangeType, RewriteQuery, TableName
-from tools.product.candidates.rules import apply_rule
-from tools.product.executor import apply
-from tools.product.fingerprint import fingerprint_of
+from tools.messages import ChangeType, TableName
 
 
 def ended(code: int, said: bytes = b"", wrong: bytes = b"") -> subprocess.CompletedProcess[bytes]:
@@ -45,46 +38,6 @@ def test_an_oracle_that_fails_has_not_decided() -> None:
     assert (found.verdict, found.reason) == (
         "undecided",
         "the oracle failed: OSError: no space",
-    )
-
-
-def test_later_literals_are_answered_by_the_text_of_the_changed_product(tmp_path: Path) -> None:
-    path = tmp_path / "changed.duckdb"
-    month = "SELECT count(*) AS n FROM sales WHERE strftime(sold, '%Y-%m') = '{}'"
-    asked, other = month.format("2025-03"), month.format("2026-01")
-    change = RewriteQuery(
-        table=TableName(name="sales"), fingerprint=fingerprint_of(asked), rule="month_text",
-        original=asked, rewritten=apply_rule("month_text", asked) or "",
-    )  # fmt: skip
-    with duckdb.connect(str(path)) as con:
-        con.execute("CREATE TABLE sales AS SELECT DATE '2025-03-01' AS sold")
-        apply(con, "p1", change)
-    found = texts_after(path, [other, "SELECT sold FROM sales"])
-    assert list(found) == [other]
-    assert "2026-02-01" in found[other]
-
-
-def die(changed: Path, asked: list[str]) -> dict[str, str]:
-    """Take the process along, as an engine that fails an assertion does."""
-    os.abort()
-
-
-async def unchanged(product: Product, changes: object, into: Path) -> Path:
-    return product.original
-
-
-async def test_an_engine_that_dies_when_the_changed_product_is_opened_is_harm(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    scenario = tiny.build(1, tmp_path)
-    product = Product(scenario, tmp_path, scenario.database)
-    monkeypatch.setattr(products, "texts_after", die)
-    tried = AddNotNull(table=TableName(name="scores"), column="points")
-    monkeypatch.setattr(products, "changed_copy", unchanged)
-    found = await judge_changes(product, {"p1": tried}, tmp_path)
-    assert (found.verdict, found.reason) == (
-        "harmful",
-        "the engine dies when the changed product is opened",
     )
 
 
