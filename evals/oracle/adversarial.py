@@ -6,7 +6,7 @@ that whatever keeps a summary up has to run; then it is rolled back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -66,9 +66,15 @@ class _Table(NamedTuple):
 
 
 def fault(
-    before: duckdb.DuckDBPyConnection, after: duckdb.DuckDBPyConnection, texts: Mapping[str, str]
+    before: duckdb.DuckDBPyConnection,
+    after: duckdb.DuckDBPyConnection,
+    texts: Mapping[str, str],
+    asked: Sequence[str] = (),
 ) -> str:
-    """Return how a query and its text differ in some world, or nothing; no data is changed."""
+    """Return how a query and its text differ in some world, or nothing; no data is changed.
+
+    A write that breaks one of the queries `asked` is no loss where it is refused.
+    """
     for sql, text in texts.items():
         queries = _unordered(sql), _unordered(text)
         tables = _tables(after, sql, text)
@@ -78,7 +84,7 @@ def fault(
             if found:
                 return f"{found} on adversarial data ({world}): {' '.join(sql.split())}"
             for statement in refused:
-                if _takes(before, statement, sql) and _alike(before, after, tables):
+                if _takes(before, statement, (sql, *asked)) and _alike(before, after, tables):
                     return f"a write is refused on adversarial data ({world}): {statement}"
     return ""
 
@@ -121,10 +127,10 @@ def _first_failing(con: duckdb.DuckDBPyConnection, statements: Sequence[str]) ->
     return None
 
 
-def _takes(con: duckdb.DuckDBPyConnection, statement: str, sql: str) -> bool:
-    """Whether a product takes a write and still answers: a row that breaks the query is no loss."""
+def _takes(con: duckdb.DuckDBPyConnection, statement: str, asked: Iterable[str]) -> bool:
+    """Whether a product takes a write and still answers: a row that breaks a query is no loss."""
     with _tried(con, [statement]) as refused:
-        return not refused and _answers(con, sql)
+        return not refused and all(_answers(con, sql) for sql in asked)
 
 
 def _answers(con: duckdb.DuckDBPyConnection, sql: str) -> bool:

@@ -141,7 +141,7 @@ def _check_texts(case: Case) -> None:
     texts = {sql: text for sql, text in case.texts.items() if text != sql}
     if texts:
         with _open(case.before) as old, _open(case.after) as new:
-            found = adversarial.fault(old, new, texts)
+            found = adversarial.fault(old, new, texts, [sql for sql, _ in case.later])
         if found:
             raise Harmful(_short(found, 2 * SHOWN))
 

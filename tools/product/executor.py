@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 import duckdb
 
 from tools.failpoints import crash_point
-from tools.messages import CHANGE, Change, change_target
+from tools.messages import CHANGE, Change, CreateSummary, change_target
 from tools.product.catalog import Catalog, Table, View, read_catalog, schema_hash
 from tools.product.change_ledger import (
     ActiveRewrite,
@@ -26,6 +26,7 @@ from tools.product.changes import plan, plan_undo, stands_on
 from tools.product.disk_space import checkpoint, ran_out
 from tools.product.dropped_columns import CONFLICT
 from tools.product.errors import DiskFull, ProductError, Refused, SchemaDrift, UndoConflict
+from tools.product.summary_refusals import refused_text
 
 __all__ = [
     "ActiveRewrite",
@@ -62,6 +63,7 @@ def apply(
         if before is None or expected_schema_hash not in (None, present):
             raise SchemaDrift(f"{change.table} is not as it was when this was measured.")
         judge(con, catalog)
+        _check_writes(change, before)
         views = _working_views(con, catalog)
         crash_point("apply.before_change")
         _run(con, plan(change, catalog, proposal_id=proposal_id).forward, "apply")
@@ -160,6 +162,17 @@ def _check_restored(
         raise UndoConflict(
             f"Taking back {change.kind} would not give the old structure of {change.table} again.",
             hint="Nothing was changed.",
+        )
+
+
+def _check_writes(change: Change, table: Table) -> None:
+    """Raise `Refused` for a summary that would refuse rows which its table takes."""
+    text = refused_text(change, table) if isinstance(change, CreateSummary) else None
+    if text is not None:
+        raise Refused(
+            f"Its triggers cast {text}, which is text: they would refuse a later row that does not"
+            " fit, which no query it serves has to read.",
+            hint=f"Store {text} as another type first.",
         )
 
 

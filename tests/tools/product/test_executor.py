@@ -58,7 +58,7 @@ CHANGES: dict[str, Change] = {
         dimensions=(Dimension(expression='"g"', column="g"),),
         aggregates=(
             Aggregate(function="count", column="n"),
-            Aggregate(function="sum", argument='CAST("n o" AS INTEGER)', column="s"),
+            Aggregate(function="sum", argument='TRY_CAST("n o" AS INTEGER)', column="s"),
             Aggregate(function="min", argument='"n o"', column="lo"),
             Aggregate(function="max", argument='"n o"', column="hi"),
         ),
