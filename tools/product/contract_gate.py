@@ -29,14 +29,15 @@ from tools.messages import (
     quoted,
 )
 from tools.product.catalog import Catalog
-from tools.product.contract_facts import (
-    column_name,
-    facts,
-    is_required,
-    promised_tables,
-    valid_values,
-)
+from tools.product.contract_facts import facts, is_required, valid_values
 from tools.product.contract_inference import Probe
+from tools.product.contract_objects import (
+    column_name,
+    fits,
+    name_parts,
+    promised_tables,
+    same_table,
+)
 from tools.product.contract_risks import is_unique, risks
 from tools.product.errors import ProductError
 from tools.product.logical_types import carries, family, is_text, normal_type, promises_kept
@@ -79,7 +80,7 @@ class _Gate:
 
     def objects(self, table: TableName) -> list[SchemaObject]:
         known = promised_tables(self.contract, self.catalog)
-        return [promise for promise, found in known if found and _same(found.name, table)]
+        return [promise for promise, found in known if same_table(found.name, table)]
 
     def properties(self, table: TableName, column: str) -> list[tuple[str, SchemaProperty]]:
         return [
@@ -93,13 +94,6 @@ class _Gate:
     def confirmed(self) -> bool:
         """Whether a person stands behind it; a draft only repeats what present rows show."""
         return (self.contract.status or "draft").lower() not in ("draft", "proposed")
-
-
-def _same(left: TableName, right: TableName) -> bool:
-    return (left.schema_name.lower(), left.name.lower()) == (
-        right.schema_name.lower(),
-        right.name.lower(),
-    )
 
 
 def _finding(path: str, severity: Severity, message: str) -> Finding:
@@ -163,11 +157,11 @@ def _squeezed(sql: str) -> str:
 
 def _named(gate: _Gate, summary: TableName) -> Iterator[Finding]:
     taken = [t.name for t in gate.catalog.tables] + [v.name for v in gate.catalog.views]
-    if any(_same(name, summary) for name in taken):
+    if any(same_table(name, summary) for name in taken):
         yield _finding(f"schema.{summary}", "breaking", "the name of the summary is taken")
     for promise in gate.contract.schema_ or ():
-        names = {(promise.name or "").lower(), (promise.physicalName or "").lower()}
-        if names & {str(summary).lower(), summary.sql.lower()}:
+        names = (n for n in (promise.physicalName, promise.name) if n)
+        if any(fits(name_parts(n), summary) for n in names):
             yield _finding(f"schema.{promise.name}", "breaking", "the name is promised")
 
 

@@ -1,0 +1,83 @@
+"""A database's structure in memory, without a row: what the engine makes of views and queries.
+
+Nobody can tell from a text what its columns will be, or whether it can still be asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import duckdb
+
+from tools.messages import ChangeType, TableName, quoted
+from tools.product.catalog import Catalog, Table, View
+
+Types = dict[str, str]
+"""Type by column, its name in lower case."""
+
+
+@dataclass(frozen=True)
+class EmptyCopy:
+    """A structure with the columns of all views that can be made without anything else."""
+
+    con: duckdb.DuckDBPyConnection
+    views: dict[TableName, Types]
+
+    def answers(self, sql: str, schema: str) -> bool:
+        """Return whether a query can be asked in a schema; it is not run."""
+        path = f"{quoted(schema)},main".replace("'", "''")
+        try:
+            self.con.execute(f"SET search_path = '{path}'")
+            (statement,) = self.con.extract_statements(sql)
+            if statement.type != duckdb.StatementType.SELECT:
+                return False
+            self.con.execute(f"EXPLAIN {statement.query}")
+        except (duckdb.Error, ValueError):
+            return False
+        return True
+
+
+@contextmanager
+def empty_copy(catalog: Catalog, change: ChangeType | None = None) -> Iterator[EmptyCopy]:
+    """Make the structure of a database, or what it would be after a change, and drop it again."""
+    changed = catalog.table(change.table) if change else None
+    with duckdb.connect(config={"enable_external_access": "false", "threads": "1"}) as con:
+        names = [t.name for t in catalog.tables] + [v.name for v in catalog.views]
+        for schema in {name.schema_name for name in names}:
+            con.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}")
+        for table in catalog.tables:
+            # A type that only the database knows; the views on it are left out, then.
+            with suppress(duckdb.Error):
+                con.execute(_structure(table, change if table is changed else None))
+        yield EmptyCopy(con, dict(_made(con, catalog.views)))
+
+
+def _structure(table: Table, change: ChangeType | None) -> str:
+    kinds = {c.name: c.type for c in table.columns}
+    column = table.column(change.column) if change else None
+    if change and column:
+        kinds[column.name] = change.to_type
+    columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in kinds.items())
+    return f"CREATE TABLE {table.name.sql} ({columns})"
+
+
+def _made(
+    con: duckdb.DuckDBPyConnection, views: tuple[View, ...]
+) -> Iterator[tuple[TableName, Types]]:
+    """Make the views, each after those it stands on, and yield their columns."""
+    waiting = list(views)
+    while waiting:
+        left = []
+        for view in waiting:
+            try:
+                con.execute(view.definition)
+                described = con.execute(f"DESCRIBE {view.name.sql}").fetchall()
+            except duckdb.Error:
+                left.append(view)
+            else:
+                yield view.name, {name.lower(): kind for name, kind, *_ in described}
+        if len(left) == len(waiting):
+            return
+        waiting = left
