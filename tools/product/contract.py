@@ -148,7 +148,8 @@ def contradictions(contract: OpenDataContractStandard, catalog: Catalog) -> tupl
             continue
         wrong = [list(_unkept(promise, one, contract.apiVersion or "")) for one in meant]
         # Of several it may mean, the one that keeps most is the one to speak of.
-        found += min(wrong, key=lambda w: len(w))
+        least = min(wrong, key=len)
+        found += least
     return tuple(found)
 
 

@@ -19,7 +19,9 @@ from open_data_contract_standard.model import (
 from tools.messages import TableName, quoted
 from tools.product.catalog import Catalog, Column, Table, View
 from tools.product.contract_objects import column_name, columns_by_name, promised_objects
+from tools.product.contract_queries import readings
 from tools.product.logical_types import carries, is_text
+from tools.product.relationships import ends
 
 BOUNDS = (
     ("minimum", ">="),
@@ -55,7 +57,20 @@ def facts(contract: OpenDataContractStandard, catalog: Catalog) -> ContractFacts
                     required.add((table.name, column.name))
                 for sql in _checks(prop, column.name, column.type) if len(meant) == 1 else ():
                     checks[table.name, column.name, sql] = None
+    promised.update(_needed(contract, catalog))
     return ContractFacts(frozenset(promised), frozenset(required), tuple(checks))
+
+
+def _needed(
+    contract: OpenDataContractStandard, catalog: Catalog
+) -> Iterator[tuple[TableName, str]]:
+    """Yield the columns that rules given as SQL read, and those at the ends of relationships."""
+    for _, reading in readings(contract, catalog):
+        yield from reading.columns
+    for end in ends(contract, catalog):
+        column = end.relation.column(end.column) if isinstance(end.relation, Table) else None
+        if column is not None:
+            yield end.relation.name, column.name
 
 
 def _stored(promise: SchemaObject, table: Table | View) -> Iterator[tuple[SchemaProperty, Column]]:

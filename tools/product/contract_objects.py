@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
@@ -27,6 +27,8 @@ class Names:
     """What is in the database, and where a contract says that it speaks of."""
 
     relations: tuple[Table | View, ...]
+    by_name: Mapping[str, tuple[Table | View, ...]]
+    """What has a name in any schema, by the name in lower case."""
     schemas: frozenset[str]
     databases: frozenset[str]
 
@@ -39,7 +41,7 @@ class Names:
 
     def called(self, parts: Parts) -> tuple[Table | View, ...]:
         """Return what the parts of a name mean."""
-        found = tuple(r for r in self.relations if fits(parts, r.name))
+        found = tuple(r for r in self.by_name.get(parts[-1], ()) if fits(parts, r.name))
         if not found and len(parts) == 2 and parts[0] in self.databases:
             return self.called(parts[1:])
         return self._preferred(found) if len(parts) == 1 else found
@@ -60,8 +62,14 @@ def names_of(contract: OpenDataContractStandard, catalog: Catalog) -> Names:
     """Return the names of a database, read as its contract's servers say."""
     servers = contract.servers or ()
     databases = {d for s in servers for d in (s.database, s.catalog) if d}
+    relations: tuple[Table | View, ...] = (*catalog.tables, *catalog.views)
+    by_name: dict[str, tuple[Table | View, ...]] = {}
+    for found in relations:
+        name = found.name.name.lower()
+        by_name[name] = (*by_name.get(name, ()), found)
     return Names(
-        relations=(*catalog.tables, *catalog.views),
+        relations=relations,
+        by_name=by_name,
         schemas=frozenset(s.schema_.lower() for s in servers if s.schema_),
         databases=frozenset(n.lower() for d in databases for n in (d, PurePath(d).stem)),
     )
