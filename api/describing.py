@@ -14,7 +14,7 @@ from tools.messages import Message, TableName
 from tools.plain_text import plain
 from tools.product.contract import load_contract
 from tools.product.contract_edit import Blank, Key, blanks
-from tools.product.contract_facts import column_name, table_name
+from tools.product.contract_objects import column_name, table_name
 from tools.product.glossary import glossary
 from tools.product.profile import TableProfile
 from tools.product.workload import Workload

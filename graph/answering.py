@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from graph.errors import InvalidAnswer
 from graph.ledger import Ledger, now
-from tools.messages import CHANGE, Change, Channel, Decision, Principal, Verdict
+from tools.messages import CHANGE, Change, ChangeType, Channel, Decision, Principal, Verdict
 
 WORDS = {"accept": "approve", "response": "reject", "respond": "reject", "ignore": "reject"}
 """What other dialects of the same question say."""
@@ -66,9 +66,21 @@ def edited_change(change: Change, fields: Mapping[str, Any] | None) -> Change:
         first = exc.errors()[0]
         path = ".".join(str(p) for p in first["loc"])
         raise InvalidAnswer(f"The edited change is not valid at {path}: {first['msg']}.") from exc
+    _keep_marker(change, edited)
     if edited == change:
         raise InvalidAnswer("That edit changes nothing; approve the proposal instead.")
     return edited
+
+
+def _keep_marker(change: Change, edited: Change) -> None:
+    """The marker only says what the expressions do; beside others it would deceive."""
+    if not (isinstance(change, ChangeType) and isinstance(edited, ChangeType)):
+        return
+    same = (change.forward, change.backward) == (edited.forward, edited.backward)
+    if same and change.null_marker != edited.null_marker:
+        raise InvalidAnswer(
+            "null_marker says what forward and backward do; an edit of it edits those, too."
+        )
 
 
 def build_decisions(

@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     from open_data_contract_standard.model import OpenDataContractStandard
 
     from tools.product import contract as contracts
-    from tools.product import contract_facts
+    from tools.product import contract_objects
     from tools.product import glossary as glossaries
 else:
     glossaries = lazy("tools.product.glossary")
-    contracts, contract_facts = lazy("tools.product.contract"), lazy("tools.product.contract_facts")
+    contracts, contract_objects = (
+        lazy("tools.product.contract"),
+        lazy("tools.product.contract_objects"),
+    )
 
 SHOWN = 5
 COLUMNS_SHOWN = 20
@@ -87,10 +90,10 @@ def _promises(contract: OpenDataContractStandard) -> dict[tuple[str, str], _Prom
     """Return the promises by table and column in lower case; the column is empty for a table."""
     found: dict[tuple[str, str], _Promise] = {}
     for said in contract.schema_ or ():
-        table = contract_facts.table_name(said)
+        table = contract_objects.table_name(said)
         found[table, ""] = _Promise(f"schema.{said.name}", said)
         for prop in said.properties or ():
-            column = contract_facts.column_name(prop).lower()
+            column = contract_objects.column_name(prop).lower()
             found[table, column] = _Promise(f"schema.{said.name}.properties.{prop.name}", prop)
     return found
 

@@ -58,6 +58,20 @@ def test_an_edit_in_the_words_of_a_chat_is_an_edit(ledger: Ledger, asked: list[s
     assert found.edited.to_type == "BIGINT" and found.edited.column == "b"
 
 
+@pytest.mark.parametrize("marker", [None, "n/a"])
+def test_a_null_marker_is_not_edited_away_from_what_the_expressions_do(
+    ledger: Ledger, asked: list[str], marker: str | None
+) -> None:
+    edit = {"type": "edit", "proposal_id": asked[0], "change": {"null_marker": marker}}
+    with pytest.raises(InvalidAnswer, match="forward and backward"):
+        decisions(ledger, asked, edit)
+    both = {
+        "null_marker": None, "forward": 'CAST("a" AS SMALLINT)', "backward": 'CAST("a" AS VARCHAR)',
+    }  # fmt: skip
+    (found,) = decisions(ledger, asked, {**edit, "change": both})
+    assert found.edited.null_marker is None
+
+
 @pytest.mark.parametrize(
     "answers",
     [

@@ -15,7 +15,7 @@ from open_data_contract_standard.model import (
 
 from tools.messages import Change, ChangeType, DropColumn, DropTable
 from tools.product.catalog import Catalog
-from tools.product.contract_facts import column_name, promised_tables
+from tools.product.contract_objects import column_name, promised_tables
 from tools.product.promised_views import retyped
 
 PROPERTY = "consumers"
@@ -35,7 +35,7 @@ def affected(
     names = {
         name
         for promise, table in promised_tables(contract, catalog)
-        if table is not None and table == changed
+        if table == changed
         for name in _readers(promise, column)
     }
     if isinstance(change, ChangeType):

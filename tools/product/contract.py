@@ -15,16 +15,10 @@ from open_data_contract_standard.model import (
 from pydantic import BaseModel, ValidationError
 
 from tools.messages import Finding
-from tools.product.catalog import Catalog, Table
-from tools.product.contract_facts import (
-    ContractFacts,
-    column_name,
-    columns_by_name,
-    facts,
-    promised_tables,
-    promised_views,
-)
+from tools.product.catalog import Catalog, Table, View
+from tools.product.contract_facts import ContractFacts, facts
 from tools.product.contract_inference import KIND, MARKERS, infer_contract
+from tools.product.contract_objects import column_name, columns_by_name, promised_objects
 from tools.product.errors import ContractInvalid
 from tools.product.logical_types import LOGICAL_TYPES, family, is_text, normal_type, promises_kept
 from tools.product.yaml_file import YamlFile, dump_yaml, parse_yaml, read_text, write_text
@@ -146,15 +140,22 @@ def _check_names(
 
 def contradictions(contract: OpenDataContractStandard, catalog: Catalog) -> tuple[Finding, ...]:
     """Return the promises that the database does not keep."""
-    views = {promise.name for promise, _ in promised_views(contract, catalog)}
     found: list[Finding] = []
-    for promise, table in promised_tables(contract, catalog):
-        path = f"schema.{promise.name}"
-        if table is not None:
-            found += _column_contradictions(promise, table, contract.apiVersion or "")
-        elif promise.name not in views:
+    for promise, meant in promised_objects(contract, catalog):
+        if not meant:
+            path = f"schema.{promise.name}"
             found.append(_breaking(path, f"there is no table or view {promise.name}"))
+            continue
+        wrong = [list(_unkept(promise, one, contract.apiVersion or "")) for one in meant]
+        # Of several it may mean, the one that keeps most is the one to speak of.
+        least = min(wrong, key=len)
+        found += least
     return tuple(found)
+
+
+def _unkept(promise: SchemaObject, meant: Table | View, api_version: str) -> Iterator[Finding]:
+    if isinstance(meant, Table):
+        yield from _column_contradictions(promise, meant, api_version)
 
 
 def _column_contradictions(

@@ -13,8 +13,8 @@ from open_data_contract_standard.model import OpenDataContractStandard
 
 from tools.plain_text import plain
 from tools.product.contract import Where, load_contract
-from tools.product.contract_facts import column_name, table_name
 from tools.product.contract_inference import INFERRED
+from tools.product.contract_objects import column_name, table_name
 from tools.product.errors import ContractInvalid
 from tools.product.glossary import glossary, glossary_edit, with_terms
 from tools.product.yaml_edit import (

@@ -18,7 +18,10 @@ from open_data_contract_standard.model import (
 
 from tools.messages import TableName, quoted
 from tools.product.catalog import Catalog, Column, Table, View
+from tools.product.contract_objects import column_name, columns_by_name, promised_objects
+from tools.product.contract_queries import readings
 from tools.product.logical_types import carries, is_text
+from tools.product.relationships import ends
 
 BOUNDS = (
     ("minimum", ">="),
@@ -45,70 +48,38 @@ def facts(contract: OpenDataContractStandard, catalog: Catalog) -> ContractFacts
     promised: set[tuple[TableName, str]] = set()
     required: set[tuple[TableName, str]] = set()
     checks: dict[tuple[TableName, str, str], None] = {}
-    for promise, table in promised_tables(contract, catalog):
-        columns = columns_by_name(table) if table else {}
-        for prop in promise.properties or ():
-            column = columns.get(column_name(prop).lower())
-            if table is None or column is None:
-                continue
-            promised.add((table.name, column.name))
-            if is_required(prop):
-                required.add((table.name, column.name))
-            for sql in _checks(prop, column.name, column.type):
-                checks[table.name, column.name, sql] = None
+    for promise, meant in promised_objects(contract, catalog):
+        for table in meant:
+            for prop, column in _stored(promise, table):
+                promised.add((table.name, column.name))
+                # What is promised of one of several tables is asked of none of them.
+                if is_required(prop) and len(meant) == 1:
+                    required.add((table.name, column.name))
+                for sql in _checks(prop, column.name, column.type) if len(meant) == 1 else ():
+                    checks[table.name, column.name, sql] = None
+    promised.update(_needed(contract, catalog))
     return ContractFacts(frozenset(promised), frozenset(required), tuple(checks))
 
 
-def promised_tables(
+def _needed(
     contract: OpenDataContractStandard, catalog: Catalog
-) -> Iterator[tuple[SchemaObject, Table | None]]:
-    """Yield each object of the contract with the table it means, if that exists."""
-    names: dict[str, Table] = {}
-    for table in catalog.tables:
-        for name in _spellings(table.name):
-            names.setdefault(name, table)
-    for table in catalog.tables:
-        if table.name.schema_name.lower() == "main":
-            names[table.name.name.lower()] = table
-    for promise in contract.schema_ or ():
-        candidates = (promise.physicalName, promise.name)
-        yield (
-            promise,
-            next((names[c.lower()] for c in candidates if c and c.lower() in names), None),
-        )
+) -> Iterator[tuple[TableName, str]]:
+    """Yield the columns that rules given as SQL read, and those at the ends of relationships."""
+    for _, reading in readings(contract, catalog):
+        yield from reading.columns
+    for end in ends(contract, catalog):
+        column = end.relation.column(end.column) if isinstance(end.relation, Table) else None
+        if column is not None:
+            yield end.relation.name, column.name
 
 
-def promised_views(
-    contract: OpenDataContractStandard, catalog: Catalog
-) -> Iterator[tuple[SchemaObject, View]]:
-    """Yield each object of the contract that means a view, with that view."""
-    names = {name: view for view in catalog.views for name in _spellings(view.name)}
-    for promise, table in promised_tables(contract, catalog):
-        called = [c.lower() for c in (promise.physicalName, promise.name) if c]
-        view = next((names[c] for c in called if c in names), None)
-        if table is None and view is not None:
-            yield promise, view
-
-
-def _spellings(table: TableName) -> tuple[str, ...]:
-    dotted = f"{table.schema_name}.{table.name}"
-    return tuple(s.lower() for s in (table.sql, dotted, quoted(table.name), table.name))
-
-
-def table_name(promise: SchemaObject) -> str:
-    """Return the name of the table that an object means, in lower case and without quotes."""
-    name = (promise.physicalName or promise.name or "").lower().replace('"', "")
-    return name.removeprefix("main.")
-
-
-def column_name(prop: SchemaProperty) -> str:
-    """Return the name of the column that a property means."""
-    return prop.physicalName or prop.name or ""
-
-
-def columns_by_name(table: Table) -> dict[str, Column]:
-    """Return a table's columns by their names in lower case, as DuckDB compares them."""
-    return {column.name.lower(): column for column in table.columns}
+def _stored(promise: SchemaObject, table: Table | View) -> Iterator[tuple[SchemaProperty, Column]]:
+    """Yield the properties of an object that are columns of a table, with these."""
+    columns = columns_by_name(table) if isinstance(table, Table) else {}
+    for prop in promise.properties or ():
+        column = columns.get(column_name(prop).lower())
+        if column is not None:
+            yield prop, column
 
 
 def is_required(prop: SchemaProperty) -> bool:

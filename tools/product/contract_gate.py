@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import duckdb
 from open_data_contract_standard.model import (
     OpenDataContractStandard,
     SchemaObject,
@@ -29,17 +28,19 @@ from tools.messages import (
     quoted,
 )
 from tools.product.catalog import Catalog
-from tools.product.contract_facts import (
-    column_name,
-    facts,
-    is_required,
-    promised_tables,
-    valid_values,
-)
+from tools.product.contract_facts import facts, is_required, valid_values
 from tools.product.contract_inference import Probe
+from tools.product.contract_needs import needs
+from tools.product.contract_objects import (
+    column_name,
+    fits,
+    name_parts,
+    promised_tables,
+    same_table,
+)
 from tools.product.contract_risks import is_unique, risks
-from tools.product.errors import ProductError
 from tools.product.logical_types import carries, family, is_text, normal_type, promises_kept
+from tools.product.present_rows import Tried, tried
 from tools.product.promised_views import retyped
 
 __all__ = ["check_change", "risks"]
@@ -62,9 +63,8 @@ def check_change(
 
     With `probe`, a type change is also tried on every present row.
     """
-    found = list(_findings(_Gate(contract, catalog), change))
-    if probe is not None and isinstance(change, ChangeType):
-        found += _lost_rows(change, probe)
+    rows = tried(change, probe) if probe and isinstance(change, ChangeType) else Tried()
+    found = [*_findings(_Gate(contract, catalog, rows.nulled), change), *rows.findings]
     return ContractVerdict(
         compatible=all(f.severity != "breaking" for f in found), findings=tuple(found)
     )
@@ -76,10 +76,12 @@ class _Gate:
 
     contract: OpenDataContractStandard
     catalog: Catalog
+    nulled: str
+    """How many present values the change would make NULL; empty where that was not tried."""
 
     def objects(self, table: TableName) -> list[SchemaObject]:
         known = promised_tables(self.contract, self.catalog)
-        return [promise for promise, found in known if found and _same(found.name, table)]
+        return [promise for promise, found in known if same_table(found.name, table)]
 
     def properties(self, table: TableName, column: str) -> list[tuple[str, SchemaProperty]]:
         return [
@@ -93,13 +95,6 @@ class _Gate:
     def confirmed(self) -> bool:
         """Whether a person stands behind it; a draft only repeats what present rows show."""
         return (self.contract.status or "draft").lower() not in ("draft", "proposed")
-
-
-def _same(left: TableName, right: TableName) -> bool:
-    return (left.schema_name.lower(), left.name.lower()) == (
-        right.schema_name.lower(),
-        right.name.lower(),
-    )
 
 
 def _finding(path: str, severity: Severity, message: str) -> Finding:
@@ -116,10 +111,10 @@ def _findings(gate: _Gate, change: Change) -> Iterator[Finding]:
             yield from _retyped(gate, change)
         case DropColumn(table=table, column=column):
             promised = [path for path, _ in gate.properties(table, column)]
-            yield from _dropped(promised, _path(table, column))
+            yield from _dropped(gate, change, promised, _path(table, column))
         case DropTable(table=table):
             promised = [f"schema.{promise.name}" for promise in gate.objects(table)]
-            yield from _dropped(promised, f"schema.{table}")
+            yield from _dropped(gate, change, promised, f"schema.{table}")
         case AddNotNull() | AddCheck():
             yield from _enforced(gate, change)
         case CreateSummary(summary=summary):
@@ -137,10 +132,14 @@ def _unique_properties(gate: _Gate, table: TableName) -> Iterator[tuple[str, Sch
                 yield f"schema.{promise.name}.properties.{prop.name}", prop
 
 
-def _dropped(promised: list[str], otherwise: str) -> Iterator[Finding]:
+def _dropped(
+    gate: _Gate, change: DropColumn | DropTable, promised: list[str], otherwise: str
+) -> Iterator[Finding]:
     for path in promised:
         yield _finding(path, "breaking", "it is promised")
-    if not promised:
+    needed = needs(gate.contract, change, gate.catalog)
+    yield from needed
+    if not promised and not needed:
         yield _finding(otherwise, "info", "the contract does not promise it")
 
 
@@ -163,19 +162,20 @@ def _squeezed(sql: str) -> str:
 
 def _named(gate: _Gate, summary: TableName) -> Iterator[Finding]:
     taken = [t.name for t in gate.catalog.tables] + [v.name for v in gate.catalog.views]
-    if any(_same(name, summary) for name in taken):
+    if any(same_table(name, summary) for name in taken):
         yield _finding(f"schema.{summary}", "breaking", "the name of the summary is taken")
     for promise in gate.contract.schema_ or ():
-        names = {(promise.name or "").lower(), (promise.physicalName or "").lower()}
-        if names & {str(summary).lower(), summary.sql.lower()}:
+        names = (n for n in (promise.physicalName, promise.name) if n)
+        if any(fits(name_parts(n), summary) for n in names):
             yield _finding(f"schema.{promise.name}", "breaking", "the name is promised")
 
 
 def _retyped(gate: _Gate, change: ChangeType) -> Iterator[Finding]:
     promises = gate.properties(change.table, change.column)
     for path, prop in promises:
-        yield from _broken_promises(path, prop, change, gate.contract.apiVersion or "")
+        yield from _broken_promises(gate, path, prop, change)
     yield from _broken_views(gate, change)
+    yield from needs(gate.contract, change, gate.catalog)
     where = promises[0][0] if promises else _path(change.table, change.column)
     if is_text(change.from_type) and not is_text(change.to_type):
         yield from _so_far(gate, change, where, promises)
@@ -184,6 +184,9 @@ def _retyped(gate: _Gate, change: ChangeType) -> Iterator[Finding]:
             f"writers that send {change.null_marker!r} or other text have to send NULL instead:"
             f" {change.to_type} refuses it"
         )
+        yield _finding(where, "warning", text)
+    elif gate.nulled:
+        text = f"{gate.nulled} would become NULL: writers have to send NULL instead"
         yield _finding(where, "warning", text)
 
 
@@ -195,16 +198,19 @@ def _broken_views(gate: _Gate, change: ChangeType) -> Iterator[Finding]:
                            f" once that is {change.to_type} cannot be told")  # fmt: skip
             continue
         seen = change.model_copy(update={"from_type": view.before, "to_type": view.after})
-        yield from _broken_promises(path, view.prop, seen, gate.contract.apiVersion or "")
+        yield from _broken_promises(gate, path, view.prop, seen)
 
 
 def _broken_promises(
-    path: str, prop: SchemaProperty, change: ChangeType, api_version: str
+    gate: _Gate, path: str, prop: SchemaProperty, change: ChangeType
 ) -> Iterator[Finding]:
-    yield from _broken_types(path, prop, change, api_version)
+    yield from _broken_types(path, prop, change, gate.contract.apiVersion or "")
     yield from _broken_spelling(path, prop, change)
-    if change.null_marker is not None and is_required(prop):
-        text = f"{change.null_marker!r} would become NULL, and values are required"
+    # What the expressions do counts, whatever marker an edit leaves beside them.
+    marker = change.null_marker
+    if is_required(prop) and (marker is not None or gate.nulled):
+        what = gate.nulled if marker is None else repr(marker)
+        text = f"{what} would become NULL, and values are required"
         yield _finding(f"{path}.required", "breaking", text)
 
 
@@ -276,23 +282,3 @@ def _words(text: str) -> str:
     """Return text with its words in lower case, joined by underscores: PhoneNo is phone_no."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text)
     return re.sub(r"[^a-z0-9]+", "_", spaced.lower())
-
-
-def _lost_rows(change: ChangeType, probe: Probe) -> Iterator[Finding]:
-    """Try the change and its undo on every present row, in one scan."""
-    column = quoted(change.column)
-    sql = (
-        f"SELECT count(*) FILTER (({change.backward}) IS DISTINCT FROM present), count(*)"
-        f" FROM (SELECT {column} AS present, ({change.forward}) AS {column}"
-        f" FROM {change.table.sql})"
-    )
-    where = _path(change.table, change.column)
-    try:
-        lost, rows = probe(sql, ())[0]
-    except (ProductError, duckdb.Error) as exc:
-        reason = str(exc).splitlines()[0]
-        yield _finding(where, "breaking", f"not every present row can be changed: {reason}")
-        return
-    if lost:
-        text = f"{lost:,} of {rows:,} rows would not come back exactly on undo"
-        yield _finding(where, "breaking", text)

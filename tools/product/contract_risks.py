@@ -23,14 +23,18 @@ from tools.product.logical_types import family, is_text
 from tools.product.structure import mentions
 
 _CAST = re.compile(r"(?<!TRY_)CAST\(")
-KINDS = {
-    "integer": "a whole number",
-    "number": "a number",
-    "date": "a date",
-    "timestamp": "a timestamp",
-    "time": "a time of day",
-    "boolean": "true or false",
+LATER = {
+    "integer": "1.5 is stored as 2 and 007 as 7, and what is no number, or too large, is refused",
+    "number": "007 is stored as 7, more digits than it holds are rounded, and what is no number is"
+    " refused",
+    "date": "a time of day is lost, and what does not begin with year, month and day is refused",
+    "timestamp": "a date alone is stored as midnight, an offset and more digits than it holds are"
+    " lost, and what is no timestamp is refused",
+    "time": "a date, an offset and more digits than it holds are lost, and what is no time is"
+    " refused",
+    "boolean": "yes, t and 1 are stored as true, and what is neither true nor false is refused",
 }
+"""What the engine makes of text that is inserted once the column has another type."""
 ASKED_HERE = (
     "Only queries sent through the product's query API (`pillion serve`) are answered the new way;"
     " elsewhere whoever owns a query has to change its text."
@@ -86,11 +90,9 @@ def _access_risks(change: Change) -> tuple[str, ...]:
 
 def _type_risks(change: ChangeType) -> tuple[str, ...]:
     column, to_type = change.column, change.to_type
-    kind = KINDS.get(family(to_type), f"a {to_type}")
-    found = [
-        f"Every present value of {column} fits {to_type}; a later one that is not {kind} is "
-        "refused when it is inserted."
-    ]
+    later = LATER.get(family(to_type)) if is_text(change.from_type) else None
+    later = later or f"what {to_type} cannot hold as it is, is altered or refused"
+    found = [f"Every present value of {column} fits {to_type}; later {later}."]
     if is_text(change.from_type) and not is_text(to_type):
         found.append(
             f"Queries that treat {column} as text (LIKE, substr, ||) may fail or need a cast."

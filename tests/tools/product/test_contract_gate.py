@@ -186,6 +186,33 @@ def test_every_present_row_is_tried_when_the_data_is_at_hand(
     assert "not every present row" in failing.findings[0].message
 
 
+MARKED = """CASE WHEN "delay" = 'NA' THEN NULL ELSE CAST("delay" AS INTEGER) END"""
+
+
+def test_expressions_that_lose_a_value_say_so_without_a_marker(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    catalog, probe = read_catalog(con), probe_of(con)
+    backward = """coalesce(CAST("delay" AS VARCHAR), 'NA')"""
+    change = retype("INTEGER", forward=MARKED, backward=backward)
+    (warned,) = check_change(delay(logicalType="integer"), change, catalog, probe).findings
+    assert (warned.path, warned.severity) == (f"schema.{D}", "warning")
+    assert warned.message.startswith("1 of 2 values would become NULL")
+    required = delay(logicalType="integer", required=True)
+    found = check_change(required, change, catalog, probe).findings
+    assert [(f.path, f.severity) for f in found] == [
+        (f"schema.{D}.required", "breaking"), (f"schema.{D}", "warning"),
+    ]  # fmt: skip
+
+
+def test_a_column_called_as_a_scan_might_call_it_is_tried(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("ALTER TABLE flights RENAME delay TO present")
+    con.execute("UPDATE flights SET present = '2' WHERE present = 'NA'")
+    contract = contract_of(SchemaProperty(name="present", logicalType="integer"))
+    change = retype("INTEGER", "present")
+    assert check_change(contract, change, read_catalog(con), probe_of(con)).findings == ()
+
+
 INDEX = CreateIndex(table=T, columns=("n",), name="i")
 UNIQUE = DropIndex(table=T, name="i", definition='CREATE UNIQUE INDEX i ON flights("n");')
 
@@ -253,5 +280,49 @@ def test_risks_are_sentences_and_carry_the_warnings(con: duckdb.DuckDBPyConnecti
         warnings = [f for f in verdict.findings if f.severity == "warning"]
         assert len(warnings) == sum(s.startswith("schema.") for s in found)
     told = " ".join(risks(changes[0], check_change(contract_of(), changes[0], catalog), catalog))
-    assert "a whole number" in told
+    assert "1.5 is stored as 2" in told
     assert "'NA'" in told
+
+
+@pytest.mark.parametrize(
+    ("to_type", "told", "stored", "refused"),
+    [
+        ("INTEGER", "007 as 7", {"1.5": "2", "007": "7"}, ["abc", "3000000000"]),
+        ("BIGINT", "007 as 7", {"1.5": "2", "007": "7"}, ["abc", "1e30"]),
+        ("DOUBLE", "007 is", {"007": "7.0", "0.10000000000000000555": "0.1"}, ["abc", "0x1F"]),
+        ("DECIMAL(9,2)", "007 is", {"007": "7.00", "1.555": "1.56"}, ["abc"]),
+        ("DATE", "a time of day", {"2024-01-01 12:30:00": "2024-01-01"}, ["01.02.2024", "2024-01"]),
+        (
+            "TIMESTAMP",
+            "midnight, an offset",
+            {
+                "2024-01-01": "2024-01-01 00:00:00",
+                "2024-01-01 12:30:00+02": "2024-01-01 12:30:00",
+                "2024-01-01 12:30:00.1234567": "2024-01-01 12:30:00.123456",
+            },
+            ["noon"],
+        ),
+        ("TIME", "a date, an offset", {"2024-01-01 12:30": "12:30:00", "12:30:00+02": "12:30:00"},
+         ["noon"]),
+        ("BOOLEAN", "yes, t and 1", {"yes": "true", "t": "true", "1": "true"}, ["on", "2"]),
+        ("ENUM('a')", "cannot hold", {"a": "a"}, ["b"]),
+    ],
+)  # fmt: skip
+def test_what_a_person_is_told_of_later_values_is_what_the_engine_does(
+    con: duckdb.DuckDBPyConnection,
+    to_type: str,
+    told: str,
+    stored: dict[str, str],
+    refused: list[str],
+) -> None:
+    change = retype(to_type)
+    catalog = read_catalog(con)
+    assert told in risks(change, check_change(contract_of(), change, catalog), catalog)[0]
+    con.execute(f"CREATE TABLE later (v {to_type})")
+    for text, kept in stored.items():
+        con.execute("DELETE FROM later")
+        con.execute("INSERT INTO later VALUES (?)", [text])
+        assert con.execute("SELECT v::VARCHAR FROM later").fetchall() == [(kept,)]
+    for text in refused:
+        with pytest.raises(duckdb.Error):
+            con.execute("INSERT INTO later VALUES (?)", [text])
