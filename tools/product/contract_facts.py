@@ -17,8 +17,9 @@ from open_data_contract_standard.model import (
 )
 
 from tools.messages import TableName, quoted
-from tools.product.catalog import Catalog, Column, Table, View
+from tools.product.catalog import Catalog, Column, Table
 from tools.product.logical_types import carries, is_text
+from tools.product.stored_queries import View
 
 BOUNDS = (
     ("minimum", ">="),
