@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from tests.jobs import TYPED
-from tools.messages import TableName
+from tools.messages import DropColumn, DropTable, TableName
 from tools.product import executor
 from tools.product.catalog import Catalog, facts_key, read_catalog, schema_hash
 from tools.product.errors import Refused
@@ -136,6 +136,26 @@ def test_neither_macros_of_the_engine_nor_temporary_ones_are_of_the_product(
 ) -> None:
     con.execute("CREATE TEMP MACRO passing(x) AS x")
     assert [str(m.name) for m in read_catalog(con).macros] == ["double", "rate_of", "rows_of"]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (DropTable(table=RATES), "The macro rate_of reads rates."),
+        (DropColumn(table=RATES, column="rate", type="DECIMAL"), "macro rate_of reads rates.rate"),
+        (DropColumn(table=E, column="g", type="BIGINT"), "The view vv reads e.g."),
+        (DropTable(table=TableName(schema_name="s", name="e")), None),
+        (DropColumn(table=RATES, column="other", type="INTEGER"), None),
+    ],
+)
+def test_what_a_view_or_a_macro_reads_is_not_dropped(
+    con: duckdb.DuckDBPyConnection, change: DropTable | DropColumn, why: str | None
+) -> None:
+    if why is None:
+        assert executor.apply(con, "p1", change).status == "applied"
+        return
+    with pytest.raises(Refused, match=why):
+        executor.apply(con, "p1", change)
 
 
 def test_a_change_that_a_macro_would_not_survive_is_refused(
