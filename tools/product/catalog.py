@@ -1,4 +1,4 @@
-"""What is in the product's database: tables, columns, constraints, indexes, views, triggers."""
+"""What is in the product's database: tables with all that is theirs, views and macros."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from tools.messages import Message, TableName, quoted
+from tools.product.stored_queries import Macro, MacroForm, StoredQueries, View
 
 
 class Column(Message):
@@ -71,18 +72,12 @@ class Table(Message):
         return next((c for c in self.columns if c.name.lower() == name.lower()), None)
 
 
-class View(Message):
-    """One view and its text."""
-
-    name: TableName
-    definition: str
-
-
 class Catalog(Message):
     """The whole database, without the product's own `pillion` schema."""
 
     tables: tuple[Table, ...]
     views: tuple[View, ...] = ()
+    macros: tuple[Macro, ...] = ()
     engine: str
     """Such as `duckdb 2.0.0`."""
     foreign_keys: tuple[tuple[TableName, TableName], ...] = ()
@@ -97,6 +92,11 @@ class Catalog(Message):
         """Tables by schema and name, both in lower case."""
         return {(t.name.schema_name.lower(), t.name.name.lower()): t for t in self.tables}
 
+    @cached_property
+    def stored(self) -> StoredQueries:
+        """What the views and macros read."""
+        return StoredQueries((t.name for t in self.tables), self.views, self.macros)
+
 
 _OWN = (
     "database_name = current_database() AND NOT internal AND lower(schema_name)"
@@ -110,6 +110,11 @@ _TABLES = (
 _VIEWS = (
     "SELECT schema_name, view_name, sql FROM duckdb_views()"
     f" WHERE {_OWN} AND NOT temporary ORDER BY 1, 2"
+)
+_MACROS = (
+    "SELECT schema_name, function_name, function_type = 'table_macro', parameters, parameter_types,"
+    f" macro_definition FROM duckdb_functions() WHERE {_OWN}"
+    " AND function_type IN ('macro', 'table_macro') ORDER BY 1, 2, 3, len(parameters), 6"
 )
 _COLUMNS = (
     "SELECT schema_name, table_name, column_name, data_type, is_nullable, column_default, comment,"
@@ -142,6 +147,7 @@ def read_catalog(con: duckdb.DuckDBPyConnection) -> Catalog:
             View(name=TableName(schema_name=schema, name=name), definition=sql or "")
             for schema, name, sql in con.execute(_VIEWS).fetchall()
         ),
+        macros=_macros(con.execute(_MACROS).fetchall()),
         engine=f"duckdb {version.removeprefix('v')}",
         foreign_keys=tuple(
             (t.name, TableName(schema_name=t.name.schema_name, name=c.referenced_table))
@@ -173,6 +179,27 @@ def _structure(table: Table | None) -> list[object] | None:
         sorted([c.kind, c.text, list(c.columns)] for c in table.constraints),
         sorted([i.name, list(i.columns), i.unique] for i in table.indexes),
     ]
+
+
+def facts_key(catalog: Catalog) -> str:
+    """Hash all that the facts of a query depend on: the tables, and the views and macros."""
+    tables = schema_hash(catalog, [t.name for t in catalog.tables])
+    if not (catalog.views or catalog.macros):
+        return tables
+    body = [s.model_dump_json() for s in (*catalog.views, *catalog.macros)]
+    return f"{tables}-{hashlib.sha256(json.dumps(body).encode()).hexdigest()[:16]}"
+
+
+def _macros(rows: Sequence[tuple[Any, ...]]) -> tuple[Macro, ...]:
+    forms: dict[tuple[str, str, bool], list[MacroForm]] = {}
+    for schema, name, table, parameters, types, body in rows:
+        known = tuple(types) if types else (None,) * len(parameters)
+        form = MacroForm(parameters=tuple(parameters), types=known, definition=body or "")
+        forms.setdefault((schema, name, table), []).append(form)
+    return tuple(
+        Macro(name=TableName(schema_name=schema, name=name), table=table, forms=tuple(found))
+        for (schema, name, table), found in forms.items()
+    )
 
 
 def _columns_sql(con: duckdb.DuckDBPyConnection) -> str:

@@ -8,7 +8,7 @@ from tools.product.catalog import Catalog, Column, Constraint, Table
 from tools.product.change_plan import ChangePlan, Then, column_of, kept_name, table_of
 from tools.product.errors import Refused, SchemaDrift, UndoConflict
 from tools.product.rebuild import rebuild
-from tools.product.references import views_reading
+from tools.product.references import refuse_read
 from tools.product.structure import encumbered, mentions, restored, retyped
 
 
@@ -68,9 +68,7 @@ def _refuse_used(table: Table, column: Column, catalog: Catalog) -> None:
     name, label = column.name, f"{table.name}.{column.name}"
     if column.generated is not None or sum(c.generated is None for c in table.columns) == 1:
         raise Refused(f"{label} is computed, or the only stored column of {table.name}.")
-    reading = views_reading(catalog, table.name, name)
-    if reading:
-        raise Refused(f"The view {reading[0]} reads {label}.")
+    refuse_read(catalog, table.name, name)
     if any(name in c.columns and c.kind != "NOT NULL" for c in table.constraints):
         raise Refused(f"A constraint of {table.name} uses {name}.")
     if any(c.generated is not None and mentions(c.generated, name) for c in table.columns):

@@ -15,12 +15,13 @@ from open_data_contract_standard.model import (
 from pydantic import BaseModel, ValidationError
 
 from tools.messages import Finding
-from tools.product.catalog import Catalog, Table, View
+from tools.product.catalog import Catalog, Table
 from tools.product.contract_facts import ContractFacts, facts
 from tools.product.contract_inference import KIND, MARKERS, infer_contract
 from tools.product.contract_objects import column_name, columns_by_name, promised_objects
 from tools.product.errors import ContractInvalid
 from tools.product.logical_types import LOGICAL_TYPES, family, is_text, normal_type, promises_kept
+from tools.product.stored_queries import View
 from tools.product.yaml_file import YamlFile, dump_yaml, parse_yaml, read_text, write_text
 
 __all__ = [

@@ -17,11 +17,12 @@ from open_data_contract_standard.model import (
 )
 
 from tools.messages import TableName, quoted
-from tools.product.catalog import Catalog, Column, Table, View
+from tools.product.catalog import Catalog, Column, Table
 from tools.product.contract_objects import column_name, columns_by_name, promised_objects
 from tools.product.contract_queries import readings
 from tools.product.logical_types import carries, is_text
 from tools.product.relationships import ends
+from tools.product.stored_queries import View
 
 BOUNDS = (
     ("minimum", ">="),

@@ -14,7 +14,8 @@ from open_data_contract_standard.model import (
 )
 
 from tools.messages import TableName
-from tools.product.catalog import Catalog, Column, Table, View
+from tools.product.catalog import Catalog, Column, Table
+from tools.product.stored_queries import View
 
 _PART = re.compile(r'"(?:[^"]|"")+"|[^".]+')
 _DOTTED = re.compile(rf"(?:{_PART.pattern})(?:\.(?:{_PART.pattern}))*")

@@ -21,7 +21,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from tools.messages import TableName, quoted
-from tools.product.catalog import Catalog, Table, View
+from tools.product.catalog import Catalog, Table
 from tools.product.contract_objects import (
     Names,
     Parts,
@@ -31,7 +31,7 @@ from tools.product.contract_objects import (
     promised_objects,
     same_table,
 )
-from tools.product.references import views_reading
+from tools.product.stored_queries import View
 
 _OBJECT = re.compile(r"([\"'`]?)\$?\{(?:object|table|model)\}\1")
 _PROPERTY = re.compile(r"([\"'`]?)\$?\{(?:property|column|field)\}\1")
@@ -64,20 +64,8 @@ class Reading:
         else:
             wanted = column.lower()
             direct = any(same_table(t, table) and c.lower() == wanted for t, c in self.columns)
-        views = {r.name for r in self.relations if isinstance(r, View)}
-        return direct or bool(views and views & views_over(catalog, table, column))
-
-
-def views_over(catalog: Catalog, table: TableName, column: str | None) -> set[TableName]:
-    """Return the views that read a column, or anything of a table, and those on top of them."""
-    reading = set(views_reading(catalog, table, column))
-    found = {v.name for v in catalog.views if str(v.name) in reading}
-    while True:
-        called = {name.name.lower() for name in found}
-        more = {v.name for v in catalog.views if any(n in v.definition.lower() for n in called)}
-        if more <= found:
-            return found
-        found |= more
+        views = (r for r in self.relations if isinstance(r, View))
+        return direct or any(catalog.stored.reaches(v, table, column) for v in views)
 
 
 def rules(contract: OpenDataContractStandard, catalog: Catalog) -> Iterator[Rule]:

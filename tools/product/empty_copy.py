@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import duckdb
 
 from tools.messages import ChangeType, TableName, quoted
-from tools.product.catalog import Catalog, Table, View
+from tools.product.catalog import Catalog, Table
+from tools.product.stored_queries import Macro, MacroForm, Stored, View
 
 Types = dict[str, str]
 """Type by column, its name in lower case."""
@@ -66,14 +67,14 @@ def empty_copy(catalog: Catalog, change: ChangeType | None = None) -> Iterator[E
     """Make the structure of a database, or what it would be after a change, and drop it again."""
     changed = catalog.table(change.table) if change else None
     with duckdb.connect(config={"enable_external_access": "false", "threads": "1"}) as con:
-        names = [t.name for t in catalog.tables] + [v.name for v in catalog.views]
+        names = [t.name for t in catalog.tables] + [s.name for s in catalog.stored.all]
         for schema in {name.schema_name for name in names}:
             con.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}")
         for table in catalog.tables:
             # A type that only the database knows; the views on it are left out, then.
             with suppress(duckdb.Error):
                 con.execute(_structure(table, change if table is changed else None))
-        yield EmptyCopy(con, dict(_made(con, catalog.views)))
+        yield EmptyCopy(con, dict(_made(con, catalog)))
 
 
 def _structure(table: Table, change: ChangeType | None) -> str:
@@ -85,21 +86,50 @@ def _structure(table: Table, change: ChangeType | None) -> str:
     return f"CREATE TABLE {table.name.sql} ({columns})"
 
 
-def _made(
-    con: duckdb.DuckDBPyConnection, views: tuple[View, ...]
-) -> Iterator[tuple[TableName, Types]]:
-    """Make the views, each after those it stands on, and yield their columns."""
-    waiting = list(views)
+def _made(con: duckdb.DuckDBPyConnection, catalog: Catalog) -> Iterator[tuple[TableName, Types]]:
+    """Make views and macros, each after those it stands on, and yield the columns of views."""
+    waiting: list[Stored] = [*catalog.macros, *catalog.views]
+    unmade = set(catalog.macros)
     while waiting:
-        left = []
-        for view in waiting:
-            try:
-                con.execute(view.definition)
-                described = con.execute(f"DESCRIBE {view.name.sql}").fetchall()
-            except duckdb.Error:
-                left.append(view)
+        left: list[Stored] = []
+        for stored in waiting:
+            # Without its macro, a call might mean a function of the engine.
+            missing = (catalog.stored.called(stored) & unmade) - {stored}
+            types = None if missing else _make(con, stored)
+            if types is None:
+                left.append(stored)
+            elif isinstance(stored, View):
+                yield stored.name, types
             else:
-                yield view.name, {name.lower(): kind for name, kind, *_ in described}
+                unmade.discard(stored)
         if len(left) == len(waiting):
             return
         waiting = left
+
+
+def _make(con: duckdb.DuckDBPyConnection, stored: Stored) -> Types | None:
+    """Make a view or a macro and return the columns it gives; None where the engine refuses."""
+    try:
+        if isinstance(stored, Macro):
+            con.execute(_declared(stored))
+            return {}
+        con.execute(stored.definition)
+        described = con.execute(f"DESCRIBE {stored.name.sql}").fetchall()
+    except duckdb.Error:
+        return None
+    return {name.lower(): kind for name, kind, *_ in described}
+
+
+def _declared(macro: Macro) -> str:
+    """Return the statement that makes a macro; its defaults, which nobody tells, are left out."""
+    forms = (f"({', '.join(_parameters(f))}) AS {_body(macro, f)}" for f in macro.forms)
+    return f"CREATE MACRO {macro.name.sql}{', '.join(forms)}"
+
+
+def _parameters(form: MacroForm) -> Iterator[str]:
+    for name, kind in zip(form.parameters, form.types, strict=True):
+        yield f"{quoted(name)} {kind or ''}".rstrip()
+
+
+def _body(macro: Macro, form: MacroForm) -> str:
+    return f"TABLE {form.definition}" if macro.table else f"({form.definition})"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from typing import NamedTuple
 
 import duckdb
 
 from tools.failpoints import crash_point
 from tools.messages import CHANGE, Change, CreateSummary, change_target
-from tools.product.catalog import Catalog, Table, View, read_catalog, schema_hash
+from tools.product.catalog import Catalog, Table, read_catalog, schema_hash
 from tools.product.change_ledger import (
     ActiveRewrite,
     AppliedChange,
@@ -26,6 +27,7 @@ from tools.product.changes import plan, plan_undo, stands_on
 from tools.product.disk_space import checkpoint, ran_out
 from tools.product.dropped_columns import CONFLICT
 from tools.product.errors import DiskFull, ProductError, Refused, SchemaDrift, UndoConflict
+from tools.product.stored_queries import Stored, View
 from tools.product.summary_refusals import refused_text
 
 __all__ = [
@@ -36,6 +38,13 @@ __all__ = [
     "list_changes",
     "undo",
 ]
+
+
+class _Probe(NamedTuple):
+    """A query that works where a view or macro does, and what to call that."""
+
+    label: str
+    sql: str
 
 
 def apply(
@@ -64,10 +73,10 @@ def apply(
             raise SchemaDrift(f"{change.table} is not as it was when this was measured.")
         judge(con, catalog)
         _check_writes(change, before)
-        views = _working_views(con, catalog)
+        working = _working(con, catalog)
         crash_point("apply.before_change")
         _run(con, plan(change, catalog, proposal_id=proposal_id).forward, "apply")
-        _check_views(con, views)
+        _check_working(con, working)
         check(con)
         crash_point("apply.before_ledger")
         record(con, proposal_id, change, before, present)
@@ -91,10 +100,10 @@ def undo(
     _check_order(con, row, change)
     with _transaction(con, change, "undo"):
         catalog = read_catalog(con)
-        views = _working_views(con, catalog)
+        working = _working(con, catalog)
         crash_point("undo.before_change")
         _run(con, _undo_statements(row, change, catalog), "undo")
-        _check_views(con, views)
+        _check_working(con, working)
         _check_restored(con, row, catalog, change)
         crash_point("undo.before_ledger")
         end(con, row, status)
@@ -176,25 +185,38 @@ def _check_writes(change: Change, table: Table) -> None:
         )
 
 
-def _working_views(con: duckdb.DuckDBPyConnection, catalog: Catalog) -> tuple[View, ...]:
-    """Return the views that can be read now; asked on a connection of its own.
+def _working(con: duckdb.DuckDBPyConnection, catalog: Catalog) -> tuple[_Probe, ...]:
+    """Return how the views and macros that work now are tried; on a connection of its own.
 
     An error would end the transaction, and a broken view is no reason to.
     """
+    stored: tuple[Stored, ...] = (*catalog.views, *catalog.macros)
+    probes = (probe for one in stored for probe in _probes(one))
     with con.cursor() as other:
-        return tuple(v for v in catalog.views if _failure(other, v) is None)
+        return tuple(p for p in probes if _failure(other, p) is None)
 
 
-def _check_views(con: duckdb.DuckDBPyConnection, views: Iterable[View]) -> None:
-    for view in views:
-        failure = _failure(con, view)
+def _probes(stored: Stored) -> Iterator[_Probe]:
+    """Yield what shows that a view or each form of a macro works, whatever it is called with."""
+    if isinstance(stored, View):
+        yield _Probe(stored.label, f"SELECT * FROM {stored.name.sql}")
+        return
+    start = "SELECT * FROM" if stored.table else "SELECT"
+    for form in stored.forms:
+        nothing = ", ".join("NULL" for _ in form.parameters)
+        yield _Probe(stored.label, f"{start} {stored.name.sql}({nothing})")
+
+
+def _check_working(con: duckdb.DuckDBPyConnection, probes: Iterable[_Probe]) -> None:
+    for probe in probes:
+        failure = _failure(con, probe)
         if failure is not None:
-            raise Refused(f"The view {view.name} would not work any more: {failure}")
+            raise Refused(f"The {probe.label} would not work any more: {failure}")
 
 
-def _failure(con: duckdb.DuckDBPyConnection, view: View) -> str | None:
+def _failure(con: duckdb.DuckDBPyConnection, probe: _Probe) -> str | None:
     try:
-        con.execute(f"EXPLAIN SELECT * FROM {view.name.sql}").fetchall()
+        con.execute(f"EXPLAIN {probe.sql}").fetchall()
     except duckdb.Error as exc:
         return str(exc).splitlines()[0]
     return None

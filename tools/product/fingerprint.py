@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
 import sqlglot
@@ -61,7 +61,7 @@ def analyse(sql: str, catalog: Catalog) -> QueryFacts:
     """Return the facts of one statement; raises `ParseFailed`."""
     tree = parse(sql)
     try:
-        uses, tables, star = _uses(tree, catalog)
+        uses, tables, star = _uses(sql, tree, catalog)
         normalized = _normalized(tree)
     except (SqlglotError, RecursionError) as exc:
         raise ParseFailed(f"The statement could not be analysed: {exc}") from exc
@@ -73,6 +73,15 @@ def analyse(sql: str, catalog: Catalog) -> QueryFacts:
         star=star,
         ordered=tree.args.get("order") is not None,
     )
+
+
+def uses_stored(sql: str, catalog: Catalog) -> bool:
+    """Whether a statement reads a view or calls a macro; raises `ParseFailed`."""
+    tree = parse(sql)
+    try:
+        return bool(catalog.stored.used(sql, tree, traverse_scope(tree)))
+    except (SqlglotError, RecursionError) as exc:
+        raise ParseFailed(f"The statement could not be analysed: {exc}") from exc
 
 
 def written_table(sql: str, catalog: Catalog) -> TableName | None:
@@ -133,12 +142,13 @@ def _column_use(key: tuple[str, str, str], use: Use) -> ColumnUse:
 
 
 def _uses(
-    tree: exp.Expr, catalog: Catalog
+    sql: str, tree: exp.Expr, catalog: Catalog
 ) -> tuple[dict[tuple[str, str, str], Use], set[TableName], bool]:
     uses: dict[tuple[str, str, str], Use] = {}
     tables: set[TableName] = set()
     star = False
-    for scope in traverse_scope(tree):
+    scopes = traverse_scope(tree)
+    for scope in scopes:
         base = dict(_base_tables(scope, catalog))
         tables.update(t.name for t in base.values())
         star = star or _reads_whole_rows(scope, base)
@@ -152,7 +162,21 @@ def _uses(
             key = (table.name.schema_name, table.name.name, name)
             uses.setdefault(key, Use()).roles.add("join")
     unseen = set(_mentioned(tree, catalog)) - tables
-    return uses, tables | unseen, star or bool(unseen)
+    under = catalog.stored.beneath(catalog.stored.used(sql, tree, scopes))
+    for beneath, names in under.items():
+        table = catalog.by_name[beneath]
+        tables.add(table.name)
+        _use(uses, table, names or ())
+    star = star or bool(unseen) or None in under.values()
+    return uses, tables | unseen, star
+
+
+def _use(uses: dict[tuple[str, str, str], Use], table: Table, names: Container[str]) -> None:
+    """Add the columns that a view or a macro names, as read in whatever way."""
+    for column in table.columns:
+        if column.name.lower() in names:
+            key = (table.name.schema_name, table.name.name, column.name)
+            uses.setdefault(key, Use()).roles.add("select")
 
 
 def _columns(scope: Scope) -> Iterator[exp.Column]:

@@ -15,7 +15,6 @@ from tools.messages import ChangeType
 from tools.product.catalog import Catalog
 from tools.product.contract_objects import column_name, promised_views
 from tools.product.empty_copy import empty_copy
-from tools.product.references import views_reading
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Retyped:
     prop: SchemaProperty
     before: str
     after: str | None
-    """None where the engine cannot tell, as of a view that calls a function of the database."""
+    """None where the engine cannot tell, as of a view whose macro has a default."""
 
 
 def retyped(
@@ -35,19 +34,19 @@ def retyped(
     """Yield each promised column of a view that a change gives another type, or may."""
     promised = list(promised_views(contract, catalog))
     called = change.table.name.lower()
-    if not promised or not any(called in v.definition.lower() for v in catalog.views):
+    if not promised or not any(called in s.definition.lower() for s in catalog.stored.all):
         return
     with empty_copy(catalog) as old, empty_copy(catalog, change) as new:
         before, after = old.views, new.views
-    # One that cannot be made hides what the views on top of it read.
-    unmade = {str(v.name) for v in catalog.views if v.name not in after or v.name not in before}
-    hidden = unmade & set(views_reading(catalog, change.table, change.column))
     for promise, view in promised:
+        told = view.name in before and view.name in after
+        if not told and not catalog.stored.reaches(view, change.table, change.column):
+            continue
         for prop in promise.properties or ():
             column = column_name(prop).lower()
-            if str(view.name) not in unmade:
-                was, becomes = before[view.name].get(column), after[view.name].get(column)
-                if was != becomes:
-                    yield Retyped(promise, prop, was or "", becomes)
-            elif hidden:
+            if not told:
                 yield Retyped(promise, prop, "", None)
+                continue
+            was, becomes = before[view.name].get(column), after[view.name].get(column)
+            if was != becomes:
+                yield Retyped(promise, prop, was or "", becomes)

@@ -1,31 +1,18 @@
-"""Which views read a table or one of its columns."""
+"""What of the database reads a table or one of its columns, so that neither may go."""
 
 from __future__ import annotations
 
-import sqlglot
-from sqlglot import exp
-from sqlglot.errors import SqlglotError
-
 from tools.messages import TableName
 from tools.product.catalog import Catalog
+from tools.product.errors import Refused
 
 
-def views_reading(catalog: Catalog, table: TableName, column: str | None) -> tuple[str, ...]:
-    """Return the views that read `table` (or, of it, `column` or everything).
+def refuse_read(catalog: Catalog, table: TableName, column: str | None) -> None:
+    """Raise `Refused` when a view or a macro reads `table` (or, of it, `column` or everything).
 
-    A view that cannot be parsed counts as reading: dropping under it would be a guess.
+    One that cannot be parsed counts as reading what it may name: to drop that would be a guess.
     """
-    return tuple(str(v.name) for v in catalog.views if _reads(v.definition, table, column))
-
-
-def _reads(definition: str, table: TableName, column: str | None) -> bool:
-    try:
-        tree = sqlglot.parse_one(definition, dialect="duckdb")
-    except (SqlglotError, RecursionError):
-        return True
-    names = {t.name.lower() for t in tree.find_all(exp.Table)}
-    if table.name.lower() not in names:
-        return False
-    if column is None or tree.find(exp.Star):
-        return True
-    return any(c.name.lower() == column.lower() for c in tree.find_all(exp.Column))
+    reading = catalog.stored.reading(table, column)
+    if reading:
+        target = f"{table}.{column}" if column else str(table)
+        raise Refused(f"The {reading[0].label} reads {target}.")

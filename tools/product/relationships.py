@@ -13,7 +13,7 @@ from open_data_contract_standard.model import (
 )
 
 from tools.messages import TableName
-from tools.product.catalog import Catalog, View
+from tools.product.catalog import Catalog
 from tools.product.contract_objects import (
     Names,
     column_name,
@@ -23,7 +23,8 @@ from tools.product.contract_objects import (
     promised_objects,
     same_table,
 )
-from tools.product.contract_queries import Relation, views_over
+from tools.product.contract_queries import Relation
+from tools.product.stored_queries import View
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class End:
     def touches(self, catalog: Catalog, table: TableName, column: str | None) -> bool:
         """Return whether it is a column, or anything of a table, also through a view."""
         if isinstance(self.relation, View):
-            return self.relation.name in views_over(catalog, table, column)
+            return catalog.stored.reaches(self.relation, table, column)
         same = column is None or self.column.lower() == column.lower()
         return same and same_table(self.relation.name, table)
 

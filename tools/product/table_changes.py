@@ -23,7 +23,7 @@ from tools.product.change_plan import (
 )
 from tools.product.errors import Refused, SchemaDrift, UndoConflict
 from tools.product.rebuild import create_table, dress, numbered, rebuild, undress
-from tools.product.references import views_reading
+from tools.product.references import refuse_read
 from tools.product.structure import incoming_triggers
 
 
@@ -80,9 +80,7 @@ def undo_sort_table(change: SortTable, then: Then, catalog: Catalog, key: str) -
 
 def drop_table(change: DropTable, table: Table, catalog: Catalog, key: str) -> ChangePlan:
     """Remove a table and keep its rows."""
-    reading = views_reading(catalog, table.name, None)
-    if reading:
-        raise Refused(f"The view {reading[0]} reads {table.name}.")
+    refuse_read(catalog, table.name, None)
     if any(table.name in pair for pair in catalog.foreign_keys):
         raise Refused(f"A foreign key ties {table.name} to another table.")
     if table.triggers or incoming_triggers(catalog, table):

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tools.failpoints import crash_point
-from tools.product.catalog import Catalog, schema_hash
+from tools.product.catalog import Catalog, facts_key
 from tools.product.errors import ParseFailed
 from tools.product.fingerprint import QueryFacts, analyse, written_table
 from tools.product.guard import is_readable
@@ -133,8 +133,7 @@ class WorkloadStore:
         patterns: dict[str, QueryPattern] = {}
         callers: defaultdict[str, Counter[str]] = defaultdict(Counter)
         windows: dict[str, tuple[int, ...]] = {}
-        key = schema_hash(catalog, [t.name for t in catalog.tables])
-        for text, facts in self._analysed(folded, catalog, key):
+        for text, facts in self._analysed(folded, catalog, facts_key(catalog)):
             if isinstance(facts, str):
                 refused += 1
                 skipped.append(Skipped(sql=text.sql[:2000], reason=facts))

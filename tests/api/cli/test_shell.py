@@ -151,8 +151,15 @@ def test_a_reader_that_leaves_early_gets_no_complaint(command: list[str], asked:
 
 @pytest.mark.parametrize(
     "command",
-    [["--help"], ["status", "--help"], ["--version"], ["status"], ["log", "--json"], ["eval", "list"]],
-)
+    [
+        ["--help"],
+        ["status", "--help"],
+        ["--version"],
+        ["status"],
+        ["log", "--json"],
+        ["eval", "list"],
+    ],
+)  # fmt: skip
 def test_output_that_cannot_be_written_is_said_to_be_that(command: list[str], home: Path) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(

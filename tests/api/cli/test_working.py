@@ -12,12 +12,13 @@ from pathlib import Path
 import duckdb
 import pytest
 import typer
+import yaml
 
 from api.cli.working import finish
 from graph.ledger import Ledger
 from graph.settings import Settings
 from graph.steward import Stewardship
-from tests.commands import invoke, make_home, waiting
+from tests.commands import document, invoke, make_home, plain_text, waiting
 from tests.factories import make_decision
 from tests.ledgers import KEPT, make_ledger, open_proposal
 from tools.messages import Outcome, OutcomeStatus
@@ -228,3 +229,36 @@ def test_the_demo_ends_with_code_1_when_a_change_it_approved_is_not_in_place(
         assert re.search(r"^ p\w+ +expired ", result.stdout, re.M)
         assert f"measured and offered again: pillion run {NAME}\n" in result.stdout
         assert result.stdout.splitlines()[-1].startswith("Report: ")
+
+
+def test_nothing_is_offered_that_a_query_through_a_view_or_a_macro_would_notice(
+    tmp_path: Path,
+) -> None:
+    home, database, queries = tmp_path / "home", tmp_path / "w.duckdb", tmp_path / "w.sql"
+    with duckdb.connect(str(database)) as con:
+        con.execute(
+            "CREATE TABLE e AS SELECT i AS id, (i * 7919 % 1200)::VARCHAR AS v, i % 7 AS g"
+            " FROM range(60000) AS r(i)"
+        )
+        con.execute("CREATE VIEW vv AS SELECT g, max(v) AS m FROM e GROUP BY g")
+        for table in ("asked", "quiet", "unused"):
+            con.execute(
+                f"CREATE TABLE {table} AS SELECT i AS code, i * 2 AS rate FROM range(9) r(i)"
+            )
+        for table in ("asked", "quiet"):
+            con.execute(f"CREATE MACRO {table}_of(c) AS (SELECT rate FROM {table} WHERE code = c)")
+    cast = "CAST(v AS INTEGER)"
+    apart = (f"SELECT sum({cast}) AS s{k} FROM e WHERE {cast} > {k} GROUP BY g" for k in range(3))
+    other = ("SELECT g, m FROM vv ORDER BY g", "SELECT id, asked_of(g) AS r FROM e WHERE id < 5")
+    many = (f"SELECT g AS g{k}, count(*) AS n FROM e WHERE id > {k} GROUP BY g" for k in range(20))
+    queries.write_text(";\n".join((*apart, *many, *other)))
+    assert invoke(home, "init", "--database", database, "--queries", queries).exit_code == 0
+    contract = home / "products" / "w" / "contract.odcs.yaml"
+    promised = yaml.safe_load(contract.read_text())
+    promised["schema"] = [s for s in promised["schema"] if s["name"] == "e"]
+    contract.write_text(yaml.safe_dump(promised))
+    shown = plain_text(invoke(home, "run", "w", "--show-rejected").stdout)
+    assert "store VARCHAR as INTEGER" in shown and "changes results" in shown
+    offered = {(p["kind"], p["target"]) for p in document(home, "status")["waiting"]}
+    assert {target for kind, target in offered if kind == "drop_table"} == {"unused"}
+    assert "change_type" not in {kind for kind, _ in offered}

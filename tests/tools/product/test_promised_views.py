@@ -53,6 +53,7 @@ def breaking(contract: OpenDataContractStandard, catalog: Catalog, **fields: Any
 
 PATH = "schema.v.properties.amount"
 VIEW = "CREATE VIEW v AS SELECT id, amount FROM orders"
+MADE = "CREATE VIEW v AS SELECT m(amount) AS amount FROM orders"
 ON_TOP = "CREATE VIEW v AS SELECT * FROM below"
 BELOW = 'CREATE VIEW below AS SELECT upper("other") AS o, amount FROM main.orders WHERE id > 0'
 
@@ -93,17 +94,45 @@ def test_a_view_nobody_promised_is_no_obstacle() -> None:
 
 
 @pytest.mark.parametrize(
+    ("statements", "found"),
+    [
+        (["CREATE MACRO m(x) AS x", MADE], [f"{PATH}.logicalType"]),
+        (["CREATE MACRO m(x) AS concat(x, 'n')", MADE], []),
+        (["CREATE MACRO m(x VARCHAR) AS x, (x INTEGER) AS hex(x)", MADE], []),
+        (
+            ["CREATE MACRO t(x) AS TABLE SELECT amount FROM orders WHERE id = x",
+             "CREATE VIEW v AS SELECT amount FROM t(1)"],
+            [f"{PATH}.logicalType"],
+        ),
+        (
+            ["CREATE MACRO inner_one(x) AS x", "CREATE MACRO m(x) AS inner_one(x)", MADE],
+            [f"{PATH}.logicalType"],
+        ),
+    ],
+)  # fmt: skip
+def test_a_promised_view_that_calls_a_macro_is_told_like_another(
+    statements: list[str], found: list[str]
+) -> None:
+    catalog = catalog_of(*statements)
+    assert breaking(promising("v", logicalType="string"), catalog) == found
+
+
+@pytest.mark.parametrize(
     ("views", "found"),
     [
         (["CREATE VIEW v AS SELECT twice(amount) AS amount FROM orders"], [PATH]),
         (["CREATE VIEW below AS SELECT twice(amount) AS amount FROM orders", ON_TOP], [PATH]),
         (["CREATE VIEW v AS SELECT twice(other) AS amount FROM orders"], []),
+        (["CREATE VIEW v AS SELECT any_amount() AS amount"], [PATH]),
+        (["CREATE VIEW v AS SELECT twice(amount, 'x') AS amount FROM orders"], []),
     ],
 )
-def test_what_a_view_gives_by_a_function_of_the_database_is_no_guess(
+def test_what_a_view_gives_by_a_default_that_nobody_tells_is_no_guess(
     views: list[str], found: list[str]
 ) -> None:
-    catalog = catalog_of("CREATE MACRO twice(x) AS x || x", *views)
+    twice = "CREATE MACRO twice(x, y := 'n') AS x || y"
+    any_amount = "CREATE MACRO any_amount(y := 1) AS (SELECT min(amount) FROM orders WHERE id > y)"
+    catalog = catalog_of(twice, any_amount, *views)
     assert breaking(promising("v", logicalType="string"), catalog) == found
 
 

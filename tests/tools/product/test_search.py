@@ -92,6 +92,21 @@ def test_a_change_of_results_is_refused_with_its_query(tmp_path: Path) -> None:
     assert trial.evidence is not None and not trial.evidence.equal
 
 
+@pytest.mark.parametrize(
+    ("stored", "asked"),
+    [
+        ("CREATE VIEW v AS SELECT max(amount) AS top FROM sales", "SELECT top FROM v"),
+        ("CREATE MACRO top() AS (SELECT max(amount) FROM sales)", "SELECT top() AS top"),
+    ],
+)
+def test_a_query_through_a_view_or_a_macro_is_held_against_a_change_beneath(
+    tmp_path: Path, stored: str, asked: str
+) -> None:
+    (trial,) = run(make_job(tmp_path, [TYPED], [CASTING, asked], setup=[stored])).trials
+    assert trial.status == "rejected"
+    assert "top as INTEGER instead of VARCHAR" in trial.reason
+
+
 def test_a_failing_query_after_a_change_refuses_it(tmp_path: Path) -> None:
     job = make_job(tmp_path, [TYPED], ["SELECT count(*) AS n FROM sales WHERE amount LIKE '9%'"])
     trial = run(job).trials[0]

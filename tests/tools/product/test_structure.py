@@ -10,7 +10,6 @@ import pytest
 from tools.messages import TableName
 from tools.product.catalog import Catalog, Table, read_catalog
 from tools.product.errors import Refused, UndoConflict
-from tools.product.references import views_reading
 from tools.product.structure import collated, mentions, restored, retyped, substituted
 
 T = TableName(name="t")
@@ -121,4 +120,4 @@ def test_views_that_read_a_table_or_column_are_found(
     con.execute("CREATE TABLE u (x INTEGER)")
     con.execute(f"CREATE VIEW v AS {view}")
     catalog: Catalog = read_catalog(con)
-    assert bool(views_reading(catalog, T, column)) is expected
+    assert bool(catalog.stored.reading(T, column)) is expected

@@ -9,7 +9,7 @@ from tools.product.candidates.context import CandidateContext, Found, weight
 from tools.product.candidates.rules import RULES, apply_rule, ranges_of
 from tools.product.catalog import Catalog
 from tools.product.errors import ParseFailed
-from tools.product.fingerprint import parse
+from tools.product.fingerprint import parse, uses_stored
 from tools.product.structure import collated
 from tools.product.workload import QueryPattern
 
@@ -50,8 +50,11 @@ def find_rewrites(context: CandidateContext) -> Found:
 
 
 def _exact(rule: str, pattern: QueryPattern, catalog: Catalog) -> bool:
-    """Whether every column a rule turns into a range is of a type it is meant for."""
+    """Whether every column a rule turns into a range is a table's, of a type it is meant for."""
     try:
+        if uses_stored(pattern.sql, catalog):
+            # A view's column may be called like a table's, and a macro like a function.
+            return False
         sources = [r.source for _, r in ranges_of(rule, parse(pattern.sql))]
     except (ParseFailed, RecursionError):
         return False

@@ -20,7 +20,7 @@ from tools.product.candidates.grouped import (
 )
 from tools.product.catalog import Table
 from tools.product.errors import ParseFailed
-from tools.product.fingerprint import parse
+from tools.product.fingerprint import parse, uses_stored
 from tools.product.logical_types import is_text
 from tools.product.structure import collated
 from tools.product.summaries import exact_sum
@@ -43,6 +43,9 @@ def shape_of(context: CandidateContext, pattern: QueryPattern) -> SummaryShape |
     try:
         tree = parse(pattern.sql)
         name = single_table(tree)
+        if uses_stored(pattern.sql, context.catalog):
+            # A macro may be called like a function, and read what no trigger watches.
+            return None
     except (ParseFailed, RecursionError):
         return None
     table = context.catalog.table(name) if name else None

@@ -44,18 +44,20 @@ def find_unused(context: CandidateContext) -> Found:
 
 
 def _unread(context: CandidateContext, table: Table) -> Iterator[DropColumn | DropTable]:
-    """Yield the drops of what no query reads and no contract promises."""
+    """Yield the drops of what no query, view or macro reads and no contract promises."""
     reading = context.workload.reading(table.name)
     promised = {c for t, c in context.promised if t == table.name}
+    stored = context.catalog.stored
     if not reading:
-        if not promised:
+        if not promised and not stored.reading(table.name, None):
             yield DropTable(table=table.name)
         return
     if any(p.star for p in reading):
         return
     used = {u.column for p in reading for u in p.columns if u.table == table.name}
     for c in table.columns:
-        if c.name not in used and c.name not in promised and c.generated is None:
+        kept = c.name in used or c.name in promised or stored.reading(table.name, c.name)
+        if not kept and c.generated is None:
             yield DropColumn(table=table.name, column=c.name, type=c.type)
 
 
@@ -102,6 +104,9 @@ def _usable(context: CandidateContext, table: Table, columns: tuple[str, ...]) -
     column = table.column(columns[0])
     if column is None:
         return False
+    if context.catalog.stored.reading(table.name, column.name):
+        # What is asked of a view becomes a condition on its table.
+        return True
     return any(
         "=" in use.operators or "join" in use.roles or ">" in use.operators
         for _, use in context.uses(table.name, column.name)

@@ -263,6 +263,33 @@ def test_a_summary_that_would_not_stay_exact_is_not_proposed(
     assert look(con, [sql], {"create_summary"}).candidates == ()
 
 
+def test_a_column_of_a_view_is_not_taken_for_that_of_its_table(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    con.execute("CREATE TABLE t AS SELECT DATE '2023-01-02' AS d, 'g' AS g FROM range(30000)")
+    plain = "SELECT max(d) AS top FROM t WHERE strftime(d, '%Y-%m') = '2023-01'"
+    of_view = "SELECT max(t.d) AS top FROM t, v WHERE strftime(v.d, '%Y-%m') = '2023-01'"
+    con.execute("CREATE VIEW v AS SELECT CAST(d AS TIMESTAMPTZ) AS d FROM t")
+    found = look(con, [plain, of_view], {"rewrite_query"})
+    assert [getattr(c.change, "original", "") for c in found.candidates] == [plain]
+
+
+def test_a_macro_that_is_called_like_a_function_is_not_taken_for_it(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    con.execute("CREATE TABLE t AS SELECT DATE '2023-01-02' AS d, 'g' AS g FROM range(30000)")
+    queries = [
+        "SELECT upper(g) AS g, count(*) AS n FROM t GROUP BY ALL",
+        "SELECT max(g) AS g FROM t WHERE year(d) = 2023",
+    ]
+    kinds = {"rewrite_query", "create_summary"}
+    assert {c.change.kind for c in look(con, queries, kinds).candidates} == kinds
+    con.execute("CREATE TABLE other AS SELECT 2023 AS y")
+    con.execute("CREATE MACRO upper(x) AS x || (SELECT y FROM other)")
+    con.execute("CREATE MACRO year(x) AS (SELECT y FROM other)")
+    assert look(con, queries, kinds).candidates == ()
+
+
 def test_text_whose_every_query_is_ready_for_other_values_stays_text(
     con: duckdb.DuckDBPyConnection,
 ) -> None:

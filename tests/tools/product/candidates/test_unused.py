@@ -29,6 +29,38 @@ def test_unused_things_are_dropped_only_after_a_long_log(con: duckdb.DuckDBPyCon
 
 
 @pytest.mark.parametrize(
+    ("stored", "dropped"),
+    [
+        ("CREATE VIEW v AS SELECT b FROM t", ["drop_column a", "drop_table"]),
+        ("CREATE VIEW v AS FROM t", ["drop_table"]),
+        (
+            "CREATE MACRO m(x) AS (SELECT y FROM gone WHERE y = x)",
+            ["drop_column a", "drop_column b"],
+        ),
+        ("CREATE MACRO m(x) AS TABLE SELECT A FROM T", ["drop_column b", "drop_table"]),
+    ],
+)  # fmt: skip
+def test_what_a_view_or_a_macro_reads_is_used(
+    stored: str, dropped: list[str], con: duckdb.DuckDBPyConnection
+) -> None:
+    con.execute("CREATE TABLE t (used INTEGER, a INTEGER, b INTEGER)")
+    con.execute("CREATE TABLE gone (y INTEGER)")
+    con.execute(stored)
+    found = look(con, ["SELECT used FROM t"], {"drop_column", "drop_table"}, runs=500)
+    assert targets(found) == dropped
+
+
+def test_an_index_under_a_view_may_serve_what_is_asked_of_it(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    con.execute("CREATE TABLE t (a INTEGER, b INTEGER)")
+    con.execute("CREATE INDEX ia ON t (a); CREATE INDEX ib ON t (b)")
+    con.execute("CREATE VIEW v AS SELECT a FROM t")
+    found = look(con, ["SELECT a FROM v WHERE a = 1"], {"drop_index"}, runs=500)
+    assert [getattr(c.change, "name", "") for c in found.candidates] == ["ib"]
+
+
+@pytest.mark.parametrize(
     ("write", "dropped"),
     [
         ("INSERT INTO t (used, a) VALUES (1, 2)", ["b", "c"]),
