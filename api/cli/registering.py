@@ -55,7 +55,7 @@ def init(
     for skipped in done["skipped"]:
         tell(f"Not measured: {skipped['reason'].rstrip('.')}: {short(skipped['sql'], SQL_WIDTH)}")
     if done["malformed"]:
-        tell(f"{counted(done['malformed'], 'row')} of the query log could not be read:")
+        tell(f"{counted(done['malformed'], 'row')} of the query log could not be read in full:")
         for row in done["unread"]:
             tell(f"  {row['file']}:{row['line']}: {row['reason']}")
     if not done["patterns"]:

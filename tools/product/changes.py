@@ -50,6 +50,11 @@ def stands_on(later: Change, earlier: Change) -> bool:
             return True
         case SortTable() | DropColumn() | ChangeType() if isinstance(earlier, DropColumn):
             return True
+        case SortTable() if isinstance(earlier, SortTable):
+            return True
+        case DropColumn() if isinstance(earlier, SortTable | ChangeType):
+            # Its values find their rows by the numbers and the other values of then.
+            return True
         case ChangeType(column=c) | DropColumn(column=c):
             return c.lower() == _touched(earlier) or (
                 isinstance(earlier, AddCheck) and mentions(earlier.expression, c)

@@ -10,6 +10,7 @@ from tools.product.errors import Refused, SchemaDrift, UndoConflict
 from tools.product.rebuild import rebuild
 from tools.product.references import refuse_read
 from tools.product.structure import encumbered, mentions, restored, retyped
+from tools.product.undo_checks import every_value_exact
 
 
 def _retype(
@@ -40,13 +41,14 @@ def change_type(change: ChangeType, table: Table, catalog: Catalog, key: str) ->
 
 
 def undo_change_type(change: ChangeType, then: Then, catalog: Catalog, key: str) -> tuple[str, ...]:
-    """Store a column as its old type again."""
+    """Store a column as its old type again, where that keeps every value there is by now."""
     table = table_of(catalog, change.table)
     column = column_of(table, change.column)
     if column.type != column_of(then.after, change.column).type:
         raise UndoConflict(f"{table.name}.{column.name} is {column.type} by now.")
     new = restored(table, then.before, then.after)
-    return _retype(table, new, catalog, column, change.backward)
+    check = every_value_exact(table, column, change)
+    return (check, *_retype(table, new, catalog, column, change.backward))
 
 
 def drop_column(change: DropColumn, table: Table, catalog: Catalog, key: str) -> ChangePlan:
@@ -55,12 +57,14 @@ def drop_column(change: DropColumn, table: Table, catalog: Catalog, key: str) ->
     _refuse_used(table, column, catalog)
     kept = kept_name("column", key)
     columns = tuple(c for c in table.columns if c != column)
-    if encumbered(table, catalog):
+    rebuilt = encumbered(table, catalog)
+    if rebuilt:
         drop = rebuild(table, table.model_copy(update={"columns": columns}), catalog)
     else:
         drop = (f"ALTER TABLE {table.name.sql} DROP COLUMN {quoted(column.name)}",)
     step = f"add {table.name}.{column.name} again with its values, later rows without one"
-    return ChangePlan((dropped_columns.keep(table, column, kept), *drop), (step,), (kept,))
+    keep = dropped_columns.keep(table, column, kept, rebuilt=rebuilt)
+    return ChangePlan((keep, *drop), (step,), (kept,))
 
 
 def _refuse_used(table: Table, column: Column, catalog: Catalog) -> None:

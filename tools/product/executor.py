@@ -25,10 +25,10 @@ from tools.product.change_ledger import (
 )
 from tools.product.changes import plan, plan_undo, stands_on
 from tools.product.disk_space import checkpoint, ran_out
-from tools.product.dropped_columns import CONFLICT
 from tools.product.errors import DiskFull, ProductError, Refused, SchemaDrift, UndoConflict
 from tools.product.stored_queries import Stored, View
 from tools.product.summary_refusals import refused_text
+from tools.product.undo_checks import CONFLICT
 
 __all__ = [
     "ActiveRewrite",

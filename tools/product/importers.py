@@ -5,13 +5,11 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import math
 import os
 import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,10 +18,10 @@ from tools.failpoints import crash_point
 from tools.product.errors import ImportFailed
 from tools.product.fingerprint import split_text
 from tools.product.half_rows import forget_half, may_be_half, note_half
+from tools.product.log_values import duration, moment
 from tools.product.workload import Source, Unread, UnreadRow
 from tools.product.workload_store import (
     CALLER_LENGTH,
-    UNDATED,
     Observation,
     WorkloadStore,
     add,
@@ -40,8 +38,6 @@ MS_COLUMNS = {
 }  # fmt: skip
 CALLER_COLUMNS = ("caller", "user", "user_name", "username")
 MAX_FIELD = 10_000_000
-CLOCKS_APART = timedelta(days=1)
-"""How far ahead a log's clock may be; a time beyond it is a mistake that would outdate the rest."""
 FIRST_UNREAD = 5
 """Most rows that could not be read that are named."""
 PROGRESS_EVERY = 5000
@@ -54,7 +50,7 @@ OnProgress = Callable[[int, int], None]
 
 
 class Imported(NamedTuple):
-    """How many runs were read, and the rows that could not be."""
+    """How many runs were read, and the rows that could not be, or not whole."""
 
     runs: int
     unread: Unread = Unread()
@@ -152,8 +148,8 @@ class _Counter:
     def unread(self) -> Unread:
         return Unread(total=self._unread, first=tuple(self._first))
 
-    def leave_out(self, line: int, reason: str) -> None:
-        """Note a row that could not be read."""
+    def note(self, line: int, reason: str) -> None:
+        """Note a row that could not be read, or not whole."""
         self._unread += 1
         if len(self._first) < FIRST_UNREAD:
             self._first.append(UnreadRow(file=self._path, line=line, reason=reason))
@@ -239,22 +235,23 @@ def _log_file(path: Path, data: str, counter: _Counter) -> Iterator[Observation]
         next(((names[c], f) for c, f in MS_COLUMNS.items() if c in names), None),
         names.get("type") if sql.lower() == "message" else None,
         next((names[c] for c in CALLER_COLUMNS if c in names), None),
+        mark,
     )
-    read: Observation | str = ""
+    run: Observation | None = None
     while True:
         lines.end_row()
         try:
-            read = _run(next(reader), columns)
+            run, flaw = _run(next(reader), columns)
         except StopIteration:
-            if isinstance(read, Observation) and may_be_half(data[lines.start :], mark):
-                counter.half = read
+            if run is not None and may_be_half(data[lines.start :], mark):
+                counter.half = run
             return
         except csv.Error as exc:
-            read = f"not CSV: {exc}"
-        if isinstance(read, str):
-            counter.leave_out(lines.began, read)
-        else:
-            yield read
+            run, flaw = None, f"not CSV: {exc}"
+        if flaw:
+            counter.note(lines.began, flaw)
+        if run is not None:
+            yield run
 
 
 def _delimiter(data: str) -> str:
@@ -269,11 +266,27 @@ class _Columns(NamedTuple):
     ms: tuple[str, float] | None
     kind: str | None
     caller: str | None
+    mark: str
+    """What parts the fields."""
 
 
-def _run(row: dict[str | None, Any], columns: _Columns) -> Observation | str:
-    """Return the run a row tells of, or why it tells of none, without a word of the row."""
+def _run(row: dict[str | None, Any], columns: _Columns) -> tuple[Observation | None, str]:
+    """Return the run a row tells of, if any, and what cannot be read, without a word of the row."""
     text = row.get(columns.sql)
+    reason = _no_run(text, row, columns)
+    if reason or not isinstance(text, str):
+        return None, reason
+    at, late = moment(row.get(columns.at) if columns.at else None)
+    name, factor = columns.ms or (None, 1.0)
+    ms, slow = duration(row.get(name) if name else None, factor, columns.mark)
+    source: Source = "duckdb_log" if columns.kind is not None else "query_log"
+    caller = _caller(row.get(columns.caller)) if columns.caller else None
+    run = Observation(sql=_clean(text), at=at, ms=ms, source=source, caller=caller)
+    return run, "; ".join(filter(None, (late, slow)))
+
+
+def _no_run(text: object, row: dict[str | None, Any], columns: _Columns) -> str:
+    """Return why a row tells of no run; nothing where it does."""
     if not isinstance(text, str):
         return f"it ends before its field {columns.sql.strip()}"
     if not _clean(text):
@@ -282,38 +295,12 @@ def _run(row: dict[str | None, Any], columns: _Columns) -> Observation | str:
         return "it is no entry of DuckDB's QueryLog"
     if columns.kind is not None and MADE_BY_DUCKDB in text:
         return "DuckDB made its SQL of a PIVOT, and it runs nowhere else"
-    at = _moment(str(row.get(columns.at) or "")) if columns.at else UNDATED
-    ms = _milliseconds(row.get(columns.ms[0]), columns.ms[1]) if columns.ms else None
-    source: Source = "duckdb_log" if columns.kind is not None else "query_log"
-    caller = _caller(row.get(columns.caller)) if columns.caller else None
-    return Observation(sql=_clean(text), at=at, ms=ms, source=source, caller=caller)
+    return ""
 
 
 def _caller(text: object) -> str | None:
     """Return who asked; None where the log names nobody."""
     return (text.strip()[:CALLER_LENGTH] or None) if isinstance(text, str) else None
-
-
-def _moment(text: str) -> datetime:
-    """Return when a run was; `UNDATED` where that is not said, or is yet to come."""
-    found = _time(text)
-    return found if found < datetime.now(UTC) + CLOCKS_APART else UNDATED
-
-
-def _time(text: str) -> datetime:
-    with suppress(ValueError, OverflowError):
-        found = datetime.fromisoformat(text.strip())
-        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-    with suppress(ValueError, OverflowError, OSError):
-        return datetime.fromtimestamp(float(text), UTC)
-    return UNDATED
-
-
-def _milliseconds(text: object, factor: float) -> float | None:
-    with suppress(ValueError, TypeError):
-        value = float(str(text)) * factor
-        return value if math.isfinite(value) and value >= 0 else None
-    return None
 
 
 def _clean(sql: str) -> str:

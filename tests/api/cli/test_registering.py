@@ -49,7 +49,7 @@ def test_rows_of_a_log_that_cannot_be_read_are_named_without_what_they_hold(
     call = ("init", "--database", database, "--queries", log)
     said = invoke(home, *call).stdout
     assert (
-        "2 rows of the query log could not be read:\n"
+        "2 rows of the query log could not be read in full:\n"
         f"  {log}:2: it holds no SQL\n"
         f"  {log}:3: its SQL is a comment and nothing else\n"
     ) in said

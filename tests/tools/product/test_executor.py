@@ -163,6 +163,26 @@ def test_the_old_row_order_comes_back(con: duckdb.DuckDBPyConnection) -> None:
     assert con.execute(order).fetchall() == before
 
 
+@pytest.mark.parametrize("earlier", ["sort_table", "change_type"])
+@pytest.mark.parametrize("later", [
+    SortTable(table=T, order_by=("m",)), DropColumn(table=T, column="extra", type="DOUBLE[]"),
+])  # fmt: skip
+def test_what_is_kept_by_place_or_value_is_taken_back_last_first(
+    con: duckdb.DuckDBPyConnection, earlier: str, later: Change
+) -> None:
+    before, shape = con.execute(f"FROM {T.sql}").fetchall(), structure(con)
+    executor.apply(con, "p1", CHANGES[earlier])
+    executor.apply(con, "p2", later)
+    if not (earlier == "change_type" and isinstance(later, SortTable)):
+        with pytest.raises(UndoConflict, match="Undo p2 first"):
+            executor.undo(con, "p1")
+        executor.undo(con, "p2")
+    executor.undo(con, "p1")
+    executor.undo(con, "p2")
+    assert str(con.execute(f"FROM {T.sql}").fetchall()) == str(before)
+    assert structure(con) == shape
+
+
 def test_a_summary_follows_inserts_updates_and_deletes(con: duckdb.DuckDBPyConnection) -> None:
     executor.apply(con, "p1", CHANGES["create_summary"])
     recomputed = (

@@ -82,6 +82,9 @@ def test_a_time_that_is_none_becomes_the_epoch(
     assert texts(store, "last_at") == [("1970-01-01T00:00:00+00:00",)]
 
 
+WRITTEN = ("time", "duration")
+
+
 def reasons(imported: Imported) -> list[tuple[int, str]]:
     return [(row.line, row.reason) for row in imported.unread.first]
 
@@ -170,8 +173,21 @@ def test_a_kill_in_an_import_leaves_nothing_of_it(
 @pytest.mark.parametrize("at", ["9999-12-31T00:00:00", "9999-12-31T23:00:00-09:00", "99999999999"])
 def test_a_time_that_is_yet_to_come_is_none(at: str, tmp_path: Path, store: WorkloadStore) -> None:
     log = written(tmp_path / "log.csv", f"at,sql\n{at},SELECT 1\n2026-01-02,SELECT 2\n")
-    assert import_path(log, store) == Imported(2)
+    imported = import_path(log, store)
+    assert (imported.runs, [line for line, _ in reasons(imported)]) == (2, [2])
     assert days(store) == [("2026-01-02", 1)]
+
+
+def test_a_run_whose_time_or_duration_cannot_be_read_counts_and_is_named(
+    tmp_path: Path, store: WorkloadStore
+) -> None:
+    log = "ts;sql;ms\n1712011530123;SELECT 1;12,5\nMonday;SELECT 1;fast\n;SELECT 1;\n;SELECT 1;-1\n"
+    imported = import_path(written(tmp_path / "log.csv", log), store)
+    time, took = (f"it counts without its {what}, which cannot be read" for what in WRITTEN)
+    assert reasons(imported) == [(3, f"{time}; {took}"), (5, took)]
+    assert texts(store, "runs, timed, total_ms") == [(4, 1, 12.5)]
+    assert days(store) == [("2024-04-01", 1)]
+    assert store.unread() == imported.unread
 
 
 @pytest.mark.parametrize("mark", [";", "\t"])
