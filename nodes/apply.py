@@ -5,12 +5,12 @@ from __future__ import annotations
 from langgraph.runtime import Runtime
 
 from mcp_servers.product.client import Progress
-from mcp_servers.product.contract import ApplyRequest
+from mcp_servers.product.contract import ApplyRequest, QueryWeight
 from mcp_servers.product.errors import NotNow, ToolFailed
 from nodes.context import Context
 from nodes.progress import telling
 from nodes.state import State, Update, unapplied
-from tools.messages import Outcome
+from tools.messages import Outcome, QueryTiming
 from tools.outcome_status import OutcomeStatus
 
 KEPT = "The answer is kept: the next command, or the service, makes the change when it can."
@@ -42,6 +42,7 @@ async def _apply_one(context: Context, proposal_id: str, progress: Progress) -> 
         change=proposal.change,
         schema_hash=proposal.schema_hash,
         queries=tuple(q.sql for q in slowest if q.error is None),
+        weights=tuple(map(_weight, slowest)),
     )
     try:
         applied = await context.client.apply_change(request, progress)
@@ -51,3 +52,9 @@ async def _apply_one(context: Context, proposal_id: str, progress: Progress) -> 
         status: OutcomeStatus = "expired" if failure.code == "schema_drift" else "failed"
         return Outcome(proposal_id=proposal_id, status=status, detail=failure.message)
     return Outcome(proposal_id=proposal_id, status="applied", detail=applied.detail)
+
+
+def _weight(query: QueryTiming) -> QueryWeight:
+    # Only what was asked no more has no share of the time.
+    runs = query.runs if query.share else 0
+    return QueryWeight(sql=query.sql, fingerprint=query.fingerprint, weight=runs)

@@ -6,9 +6,10 @@ from langgraph.runtime import Runtime
 
 from nodes.context import Context
 from nodes.refusal import Refusal
+from nodes.saving import Saving, saves_otherwise
 from nodes.state import Passed, State, Update, Verdicted
 from tools.ideas import idea_key
-from tools.messages import Evidence, Trial
+from tools.messages import Evidence, Interval, Trial
 
 LOST = ("rejected", "unmeasured")
 
@@ -50,14 +51,25 @@ async def gate(state: State, runtime: Runtime[Context]) -> Update:
 def what_changed(refusal: Refusal, evidence: Evidence, threshold: float) -> str | None:
     """Return what is materially different since a refusal, or None.
 
-    The gain counts as time saved, ratio - 1: ×1.1 against ×1.2 is twice the saving.
+    What the change saves on its own queries counts. The workload's gain only where no query was
+    timed: it grows when something else is made faster, though the change saves the same.
     """
-    before, after = refusal.proposal.evidence.ratio, evidence.ratio
+    before, after = Saving.of(refusal.proposal.evidence), Saving.of(evidence)
+    if before is None or after is None:
+        news = _gains_otherwise(refusal.proposal.evidence.ratio, evidence.ratio, threshold)
+    else:
+        news = saves_otherwise(before, after, threshold)
+    if news is None:
+        return None
+    return f"{refusal.told[0].upper()}{refusal.told[1:]}. {news}"
+
+
+def _gains_otherwise(before: Interval, after: Interval, threshold: float) -> str | None:
+    """Compare gains as time saved, ratio - 1: ×1.1 against ×1.2 is twice the saving."""
     old, new = before.mid - 1, after.mid - 1
     apart = after.low > before.high or after.high < before.low
     if apart and abs(new - old) > threshold * max(abs(old), 0.01):
-        told = refusal.told[0].upper() + refusal.told[1:]
-        return f"{told}. It measured ×{before.mid:.2f} then and measures ×{after.mid:.2f} now."
+        return f"It measured ×{before.mid:.2f} then and measures ×{after.mid:.2f} now."
     return None
 
 

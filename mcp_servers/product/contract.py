@@ -17,6 +17,7 @@ from tools.messages import (
     TableName,
     Trial,
 )
+from tools.product.live_weights import QueryWeight
 from tools.product.profile import TableProfile
 from tools.product.workload import Unread, Workload
 
@@ -161,6 +162,8 @@ class ApplyRequest(Message):
     schema_hash: str
     queries: tuple[str, ...] = ()
     """Texts to time on live before and after."""
+    weights: tuple[QueryWeight, ...] = ()
+    """How often they counted when the change was measured."""
 
 
 __all__ = [
@@ -175,6 +178,7 @@ __all__ = [
     "Measured",
     "ProductDescription",
     "QueryResult",
+    "QueryWeight",
     "Rehearsal",
     "TableDescription",
     "TableProfile",

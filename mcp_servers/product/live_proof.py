@@ -18,6 +18,7 @@ from tools.product.counterproof import Pace, Turns, by_turns, copy_without
 from tools.product.errors import ProductError
 from tools.product.live import LiveSamples, Timings
 from tools.product.live_look import Look, never_in_time
+from tools.product.live_weights import QueryWeight, weights_now
 from tools.product.owner import OnQuery, Owner
 from tools.product.steps import Steps
 
@@ -28,6 +29,15 @@ TURNS = 9
 MORE_TURNS = 2
 """How often as many turns follow where the first could not tell."""
 LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Baseline:
+    """The queries timed before a change."""
+
+    samples: dict[str, list[float]]
+    weights: dict[str, float]
+    """How often each counts."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +56,8 @@ class LiveProof:
         in_time = {t: ms for t, ms in found.items() if not never_in_time(ms, LIVE_SECONDS)}
         crash_point("server.apply.before_baseline")
         samples = {t: in_time.get(t, []) for t in texts}
-        LiveSamples(samples=samples).save(self._path(request.proposal_id))
+        weights = tuple(w for w in request.weights if w.sql in samples)
+        LiveSamples(samples=samples, weights=weights).save(self._path(request.proposal_id))
 
     def check(self, proposal_id: str, floor: float, steps: Steps) -> LiveCheck:
         """Time a change's queries again and compare with the times before it.
@@ -55,27 +66,27 @@ class LiveProof:
         with a copy without the change: the machine may have got slower since, or the data be
         others, and that is not the change's fault.
         """
-        wanted = LiveSamples.load(self._path(proposal_id)).samples
-        before = {t: ms for t, ms in wanted.items() if ms}
+        kept = LiveSamples.load(self._path(proposal_id))
+        before = {t: ms for t, ms in kept.samples.items() if ms}
         if not before:
-            return LiveCheck(ratio=None, queries=(), detail=_nothing(len(wanted)))
-        return _told(self._proved(proposal_id, before, floor, steps), len(wanted) - len(before))
+            return LiveCheck(ratio=None, queries=(), detail=_nothing(len(kept.samples)))
+        baseline = _Baseline(before, self._weights(before, kept.weights))
+        look = self._proved(proposal_id, baseline, floor, steps)
+        return _told(look, len(kept.samples) - len(before))
 
-    def _proved(
-        self, proposal_id: str, before: dict[str, list[float]], floor: float, steps: Steps
-    ) -> Look:
+    def _proved(self, proposal_id: str, before: _Baseline, floor: float, steps: Steps) -> Look:
         first = self._after(before, steps, "timing after")
         if first.clear(floor):
             return first
-        proof = self._counterproof(proposal_id, tuple(before), floor, steps)
+        proof = self._counterproof(proposal_id, before, floor, steps)
         if proof is not None and (proof.broken or not proof.lost):
             return proof
         again = self._after(before, steps, "timing after, once more")
         return max(first, again, key=lambda look: look.rank)
 
-    def _after(self, before: dict[str, list[float]], steps: Steps, what: str) -> Look:
-        after = self._timed(before, steps, what)
-        return Look.after(before, after, self._weights(), LIVE_SECONDS)
+    def _after(self, before: _Baseline, steps: Steps, what: str) -> Look:
+        after = self._timed(before.samples, steps, what)
+        return Look.after(before.samples, after, before.weights, LIVE_SECONDS)
 
     def _timed(self, texts: Iterable[str], steps: Steps, what: str, later: int = 0) -> Timings:
         wanted = tuple(dict.fromkeys(texts))
@@ -87,39 +98,35 @@ class LiveProof:
         return self.owner.time_queries(wanted, LIVE_REPETITIONS, LIVE_SECONDS, on_query)
 
     def _counterproof(
-        self, proposal_id: str, texts: tuple[str, ...], floor: float, steps: Steps
+        self, proposal_id: str, before: _Baseline, floor: float, steps: Steps
     ) -> Look | None:
         """Time by turns with a copy without the change; None where none can be made."""
-        steps.begin("making a copy without the change", later=TURNS * len(texts))
+        steps.begin("making a copy without the change", later=TURNS * len(before.samples))
         try:
             with copy_without(self.owner, proposal_id, self.home / "shadow", self.config) as copy:
-                return self._by_turns(copy, texts, floor, steps)
+                return self._by_turns(copy, before, floor, steps)
         except (ProductError, duckdb.Error, sqlite3.Error, OSError) as exc:
             LOG.warning("No copy to compare %s with: %s", proposal_id, exc)
             return None
 
-    def _by_turns(self, copy: Owner, texts: tuple[str, ...], floor: float, steps: Steps) -> Look:
+    def _by_turns(self, copy: Owner, before: _Baseline, floor: float, steps: Steps) -> Look:
         """Time on while the ratio may lie on either side of `floor`, within bounds."""
-        turns, weights = Turns(Timings(), Timings()), self._weights()
+        turns, texts = Turns(Timings(), Timings()), tuple(before.samples)
         on_query = _counting(steps, len(texts), TURNS)
         ends = time.monotonic() + (1 + MORE_TURNS) * LIVE_SECONDS
         for batch in range(1 + MORE_TURNS):
             steps.begin("timing by turns with the copy", TURNS * len(texts))
             pace = Pace(TURNS, LIVE_SECONDS, ends, whole=0 if batch else 1)
             turns.extend(by_turns(copy, self.owner, texts, pace, on_query))
-            look = Look.by_turns(texts, turns, weights, LIVE_SECONDS)
+            look = Look.by_turns(texts, turns, before.weights, LIVE_SECONDS)
             if look.decided(floor) or time.monotonic() > ends:
                 break
         return look
 
-    def _weights(self) -> dict[str, int]:
-        # A text timed before the change may be answered by another one since.
+    def _weights(self, texts: Iterable[str], measured: Iterable[QueryWeight]) -> dict[str, float]:
         catalog = self.owner.catalog()
-        patterns = (
-            *self.owner.store.workload(catalog).patterns,
-            *self.owner.workload(catalog).patterns,
-        )
-        return {p.sql: p.weight for p in patterns}
+        asked, answered = self.owner.store.workload(catalog), self.owner.workload(catalog)
+        return weights_now(texts, measured, asked.patterns, answered.patterns)
 
     def _path(self, proposal_id: str) -> Path:
         name = hashlib.sha256(proposal_id.encode()).hexdigest()[:24]

@@ -31,6 +31,7 @@ from mcp_servers.product.contract import (
     MeasureLimits,
     ProductDescription,
     QueryResult,
+    QueryWeight,
     TableProfile,
     WorkloadReport,
 )
@@ -193,11 +194,13 @@ def _add_changing_tools(server: MCPServer, service: ProductService) -> None:
         schema_hash: str,
         ctx: Context,
         queries: tuple[str, ...] = (),
+        weights: tuple[QueryWeight, ...] = (),
     ) -> Applied:
         """Apply one approved change in one transaction; the same proposal twice is applied once."""
         request = ApplyRequest(
-            proposal_id=proposal_id, change=change, schema_hash=schema_hash, queries=queries
-        )
+            proposal_id=proposal_id, change=change, schema_hash=schema_hash, queries=queries,
+            weights=weights,
+        )  # fmt: skip
         return await _told(service, "apply_change", ctx, partial(service.apply, request))
 
     @server.tool(annotations=READ)

@@ -113,6 +113,19 @@ async def test_the_queries_to_time_are_those_that_ran_heaviest_first() -> None:
     assert (request.schema_hash, request.change) == ("5ca1ab1e", PROPOSALS[0].change)
 
 
+async def test_each_query_goes_with_how_often_it_counted_when_it_was_measured() -> None:
+    often = make_timing("SELECT 1", share=0.9, runs=1000)
+    no_more = make_timing("SELECT 2", share=0.0, runs=50)
+    product, records = FakeProduct(), make_records()
+    evidence = make_evidence(queries=(often, no_more))
+    records.offered[IDS[0]] = PROPOSALS[0].model_copy(update={"evidence": evidence})
+    await apply(make_state({IDS[0]: "approve"}), make_runtime(product, records))
+    found = {w.fingerprint: (w.sql, w.weight) for w in product.requests[0].weights}
+    assert found == {
+        often.fingerprint: ("SELECT 1", 1000), no_more.fingerprint: ("SELECT 2", 0),
+    }  # fmt: skip
+
+
 async def test_what_the_product_does_meanwhile_is_told() -> None:
     events: list[Any] = []
     context = make_context(FakeProduct(), make_records())

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tools.failpoints import crash_point
 from tools.messages import Interval, Message, QueryTiming
+from tools.product.live_weights import QueryWeight
 from tools.product.statistics import interval_of, paired_ratio, ratio_of_totals
 
 
@@ -32,6 +33,8 @@ class LiveSamples(Message):
     """Milliseconds per query text; none of a text that could not be timed."""
 
     samples: dict[str, list[float]]
+    weights: tuple[QueryWeight, ...] = ()
+    """How often each counted when the change was measured; nothing in files of before."""
 
     def save(self, path: Path) -> None:
         """Write whole or not at all."""
@@ -62,7 +65,7 @@ class LiveSamples(Message):
 def compare_live(
     before: Mapping[str, list[float]],
     after: Mapping[str, list[float]],
-    weights: Mapping[str, int],
+    weights: Mapping[str, float],
     *,
     by_turns: bool = False,
 ) -> tuple[Interval | None, tuple[QueryTiming, ...]]:
@@ -84,7 +87,7 @@ def compare_live(
             fingerprint="",
             sql=t,
             share=weight[t] * sum(before[t]) / len(before[t]) / spent if spent else 0.0,
-            runs=int(weight[t]),
+            runs=round(weight[t]),
             before_ms=interval_of(before[t]),
             after_ms=interval_of(after[t]),
             ratio=ratio_of([before[t]], [after[t]], [1.0]),

@@ -45,7 +45,7 @@ class Look:
         cls,
         before: Mapping[str, list[float]],
         after: Timings,
-        weights: Mapping[str, int],
+        weights: Mapping[str, float],
         seconds: float,
     ) -> Look:
         """Compare times from before a change with times after it."""
@@ -58,7 +58,7 @@ class Look:
 
     @classmethod
     def by_turns(
-        cls, texts: Iterable[str], turns: Turns, weights: Mapping[str, int], seconds: float
+        cls, texts: Iterable[str], turns: Turns, weights: Mapping[str, float], seconds: float
     ) -> Look:
         """Compare times from a copy without a change with times from beside it."""
         (without, there), (changed, here) = (

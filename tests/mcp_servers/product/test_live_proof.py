@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,8 +19,11 @@ from tests.mcp_servers.product.test_service import INDEX, RETYPE, asked
 from tests.products import make_product
 from tools.product.counterproof import Turns
 from tools.product.errors import DiskFull
+from tools.product.fingerprint import fingerprint_of
 from tools.product.live import LiveSamples, Timings, compare_live
+from tools.product.live_weights import QueryWeight
 from tools.product.steps import Steps
+from tools.product.workload_store import Observation
 
 TEXT = "SELECT region, count(*) AS n FROM sales GROUP BY region"
 LENGTH = "SELECT max(length(amount)) AS n FROM sales"
@@ -236,5 +241,31 @@ def test_what_is_asked_no_more_weighs_nothing_as_on_copies(
     asked_no_more = known.patterns[0].model_copy(update={"ceased": "asked until June"})
     changed = known.model_copy(update={"patterns": (asked_no_more, *known.patterns[1:])})
     monkeypatch.setattr(service.owner.store, "workload", lambda catalog: changed)
-    weights = service._proof._weights()
+    weights = service._proof._weights([p.sql for p in known.patterns], ())
     assert [weights[p.sql] for p in known.patterns] == [0, *(p.runs for p in known.patterns[1:])]
+
+
+def test_a_query_counts_as_often_as_it_is_asked_whatever_literal_was_measured(
+    service: ProductService,
+) -> None:
+    first, other, gone = (f"SELECT count(*) FROM sales WHERE id = {n}" for n in (1, 2, "id"))
+    service.owner.store.record([Observation(other, datetime.now(UTC), 1.0, "tap")] * 3)
+    kept = tuple(
+        QueryWeight(sql=text, fingerprint=fingerprint_of(text), weight=5) for text in (first, gone)
+    )
+    request = asked(service, RETYPE, "p3")
+    request = request.model_copy(update={"queries": (first, gone), "weights": kept})
+    (path,) = (service.home / "evidence").glob("live-*.json")
+    path.unlink()
+    service._proof.time_before(request, Steps(), later=0)
+    (path,) = (service.home / "evidence").glob("live-*.json")
+    assert LiveSamples.load(path).weights == kept
+    check = service.verify("p3")
+    assert {q.sql: q.runs for q in check.queries} == {first: 3, gone: 5}
+
+
+def test_times_that_the_earlier_version_kept_are_read_and_weighed(service: ProductService) -> None:
+    (path,) = (service.home / "evidence").glob("live-*.json")
+    path.write_text(json.dumps({"samples": {TEXT: [1000.0] * 7}}))
+    check = service.verify("p1")
+    assert {q.sql: q.runs for q in check.queries} == {TEXT: 1}
