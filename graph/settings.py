@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     ] = 0.9
     changed_evidence: Annotated[
         float,
-        Field(gt=0, description="Relative change of the gain that reopens a refused idea."),
+        Field(gt=0, description="Relative change of the time saved that reopens a refused idea."),
     ] = 0.5
     model: Annotated[
         str,
