@@ -122,7 +122,7 @@ def _change(table: Table, keys: list[str], served: list[SummaryShape]) -> Create
         table=table.name,
         summary=TableName(schema_name=table.name.schema_name, name=summary),
         dimensions=tuple(
-            Dimension(expression=k, column=_column(k, _free(f"d{i}", taken)))
+            Dimension(expression=k, column=_column(table, k, _free(f"d{i}", taken)))
             for i, k in enumerate(keys)
         ),
         aggregates=tuple(
@@ -140,7 +140,6 @@ def _free(name: str, taken: set[str]) -> str:
     return name
 
 
-def _column(key: str, fallback: str) -> str:
-    """Name a dimension after its column where it is one."""
-    plain = key[1:-1] if key.startswith('"') and key.endswith('"') else ""
-    return plain if plain and quoted(plain) == key else fallback
+def _column(table: Table, key: str, fallback: str) -> str:
+    """Name a dimension after its column where it is one, as the table spells it."""
+    return next((c.name for c in table.columns if quoted(folded(c.name)) == key), fallback)
