@@ -17,7 +17,7 @@ from tools.product.fingerprint import fingerprint_of
 def dispatched(con: duckdb.DuckDBPyConnection, sql: str, rewrites: Iterable[ActiveRewrite]) -> str:
     """Return the approved equivalent of `sql`, or `sql` itself."""
     text = _rewritten(sql, rewrites)
-    return text if text == sql or _alike(con, sql, text) else sql
+    return text if text == sql or alike(con, sql, text) else sql
 
 
 def _rewritten(sql: str, rewrites: Iterable[ActiveRewrite]) -> str:
@@ -37,7 +37,7 @@ def _rewritten(sql: str, rewrites: Iterable[ActiveRewrite]) -> str:
     return sql
 
 
-def _alike(con: duckdb.DuckDBPyConnection, sql: str, text: str) -> bool:
+def alike(con: duckdb.DuckDBPyConnection, sql: str, text: str) -> bool:
     """Whether both texts give columns of the same names and types today."""
     with suppress(duckdb.Error):
         shapes = [con.execute(f"DESCRIBE {s}").fetchall() for s in (sql, text)]

@@ -27,7 +27,7 @@ from tools.product.changes import plan, plan_undo, stands_on
 from tools.product.disk_space import checkpoint, ran_out
 from tools.product.errors import DiskFull, ProductError, Refused, SchemaDrift, UndoConflict
 from tools.product.stored_queries import Stored, View
-from tools.product.summary_refusals import refused_text
+from tools.product.summary_refusals import refused_rows
 from tools.product.undo_checks import CONFLICT
 
 __all__ = [
@@ -176,12 +176,12 @@ def _check_restored(
 
 def _check_writes(change: Change, table: Table) -> None:
     """Raise `Refused` for a summary that would refuse rows which its table takes."""
-    text = refused_text(change, table) if isinstance(change, CreateSummary) else None
-    if text is not None:
+    refusal = refused_rows(change, table) if isinstance(change, CreateSummary) else None
+    if refusal is not None:
         raise Refused(
-            f"Its triggers cast {text}, which is text: they would refuse a later row that does not"
-            " fit, which no query it serves has to read.",
-            hint=f"Store {text} as another type first.",
+            f"Its triggers {refusal.reason}: they would refuse a later row that does not fit,"
+            " which no query it serves has to read.",
+            hint=refusal.hint,
         )
 
 

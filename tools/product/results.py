@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 
 from tools.messages import quoted
-from tools.product.ordering import Ordering
+from tools.product.ordering import Ordering, shape_of
 
 CELLS = 100_000
 """Larger results are compared inside the engine by count, hash sums and float sums."""
@@ -34,6 +34,8 @@ class Answer:
     count: int
     rows: tuple[Row, ...] | None
     digests: Row = ()
+    sequences: tuple[Row, ...] = ()
+    """Digests of each column's values in their order, where a large result has an ORDER BY."""
 
 
 def capture(con: duckdb.DuckDBPyConnection, sql: str) -> Answer:
@@ -53,21 +55,41 @@ def digest(
 ) -> Answer:
     """Compute count, hash sum and weighted float sums of a result inside the engine."""
     names = [quoted(f"c{i}") for i in range(len(columns))]
-    exact = [n for n, t in zip(names, types, strict=True) if t not in _FLOATS]
-    wanted = ["count(*)", f"sum(hash({', '.join(exact)}))" if exact else "0"]
+    floats = [n for n, t in zip(names, types, strict=True) if t in _FLOATS]
+    exact = [n for n in names if n not in floats]
     # Weights tie each float to the rest of its row: swapped values are found as well.
     weight = f"(1 + hash({', '.join(exact)}) % 997)" if exact else "1"
-    for name in (n for n, t in zip(names, types, strict=True) if t in _FLOATS):
-        finite = f"FILTER (WHERE isfinite({name}))"
-        odd = f"CASE WHEN isfinite({name}) THEN '' ELSE {name}::VARCHAR END"
-        wanted += [f"count({name})", f"sum(hash({odd}))"]
-        wanted += [f"sum({weight} * {name}::DOUBLE) {finite}"]
-        wanted += [f"sum({weight} * abs({name}::DOUBLE)) {finite}"]
-    text = sql.strip().rstrip(";")
-    found = con.execute(
-        f"SELECT {', '.join(wanted)} FROM (\n{text}\n) AS q({', '.join(names)})"
-    ).fetchall()[0]
-    return Answer(columns, types, int(found[0]), None, tuple(found[1:]))
+    wanted = ["count(*)", f"sum(hash({', '.join(exact)}))" if exact else "0"]
+    wanted += [part for name in floats for part in _float_sums(name, weight)]
+    plain = len(wanted)
+    text = f"(\n{sql.strip().rstrip(';')}\n) AS q({', '.join(names)})"
+    if shape_of(sql).ordering is not None:
+        text = f"(SELECT *, row_number() OVER () AS n FROM {text})"
+        wanted += [part for name in names for part in _sequence(name, name in floats)]
+    found = con.execute(f"SELECT {', '.join(wanted)} FROM {text}").fetchall()[0]
+    rest = iter(found[plain:])
+    sequences = (
+        tuple(tuple(next(rest) for _ in range(4 if name in floats else 1)) for name in names)
+        if len(found) > plain
+        else ()
+    )
+    return Answer(columns, types, int(found[0]), None, tuple(found[1:plain]), sequences)
+
+
+def _sequence(name: str, is_float: bool) -> list[str]:
+    """Return what tells a column's values in this order from the same values in another."""
+    return _float_sums(name, "(1 + hash(n) % 997)", "n") if is_float else [f"sum(hash(n, {name}))"]
+
+
+def _float_sums(name: str, weight: str, *beside: str) -> list[str]:
+    finite = f"FILTER (WHERE isfinite({name}))"
+    odd = f"CASE WHEN isfinite({name}) THEN '' ELSE {name}::VARCHAR END"
+    return [
+        f"count({name})",
+        f"sum(hash({', '.join((odd, *beside))}))",
+        f"sum({weight} * {name}::DOUBLE) {finite}",
+        f"sum({weight} * abs({name}::DOUBLE)) {finite}",
+    ]
 
 
 def difference(before: Answer, after: Answer, ordering: Ordering | None = None) -> str | None:
@@ -76,7 +98,9 @@ def difference(before: Answer, after: Answer, ordering: Ordering | None = None) 
     if shape is not None:
         return shape
     if before.rows is None or after.rows is None:
-        return _digest_difference(before, after)
+        found = _digest_difference(before, after)
+        moved = ordering is not None and not keys_equal(before, after, ordering)
+        return found or ("rows come in another order" if moved else None)
     if all(map(_rows_equal, before.rows, after.rows)):
         return None
     floats = [t in _FLOATS or u in _FLOATS for t, u in zip(before.types, after.types, strict=True)]
@@ -88,13 +112,30 @@ def difference(before: Answer, after: Answer, ordering: Ordering | None = None) 
 
 
 def keys_equal(before: Answer, after: Answer, ordering: Ordering) -> bool:
-    """Whether both results show the same ORDER BY keys, row by row; False where that is unknown."""
+    """Whether both results show the same ORDER BY keys, row by row; False where that is unknown.
+
+    Digests whose keys aren't all in the output have to come in the same order altogether.
+    """
     positions = ordering.positions(before.columns)
-    if positions is None or before.rows is None or after.rows is None:
+    if before.rows is None or after.rows is None:
+        return _sequences_equal(before.sequences, after.sequences, positions)
+    if positions is None:
         return False
     return all(
         all(_cells_equal(b[i], a[i]) for i in positions)
         for b, a in zip(before.rows, after.rows, strict=True)
+    )
+
+
+def _sequences_equal(
+    before: tuple[Row, ...], after: tuple[Row, ...], positions: tuple[int, ...] | None
+) -> bool:
+    if not before or len(before) != len(after):
+        return False
+    return all(
+        old == new if len(old) == 1 else len(new) == len(old) and _sums_equal(old, new)
+        for i, (old, new) in enumerate(zip(before, after, strict=True))
+        if positions is None or i in positions
     )
 
 
@@ -116,16 +157,18 @@ def _family(kind: str) -> str:
 
 
 def _digest_difference(before: Answer, after: Answer) -> str | None:
-    if len(before.digests) != len(after.digests) or before.digests[:1] != after.digests[:1]:
+    old, new = before.digests, after.digests
+    if len(old) != len(new) or old[:1] != new[:1]:
         return "contents differ"
-    pairs = zip(before.digests[1:], after.digests[1:], strict=True)
-    groups = list(zip(*[iter(pairs)] * 4, strict=True))
-    for present, odd, sums, sizes in groups:
-        size = max(abs(sizes[0] or 0), abs(sizes[1] or 0))
-        close = abs((sums[0] or 0) - (sums[1] or 0)) <= TOLERANCE * size
-        if present[0] != present[1] or odd[0] != odd[1] or not close:
-            return "contents differ"
-    return None
+    fours = range(1, len(old), 4)
+    equal = all(_sums_equal(old[i : i + 4], new[i : i + 4]) for i in fours)
+    return None if equal else "contents differ"
+
+
+def _sums_equal(before: Row, after: Row) -> bool:
+    """Whether the four sums of a float column agree: the values to nine digits."""
+    size = max(abs(before[3] or 0), abs(after[3] or 0))
+    return before[:2] == after[:2] and abs((before[2] or 0) - (after[2] or 0)) <= TOLERANCE * size
 
 
 def _rows_equal(before: Row, after: Row) -> bool:

@@ -1,12 +1,14 @@
 """Whether a summary would refuse rows that its table takes and no query fails on.
 
-Its triggers compute its expressions for every row that is written. A cast of text fails there for a
-value that does not fit, and with it the write; without the summary only queries fail that meet it.
+Its triggers compute its expressions for every row that is written. A cast fails there for a value
+that does not fit, and arithmetic that overflows, and with it the write; without the summary only
+queries fail that meet such a row.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import sqlglot
 from sqlglot import exp
@@ -14,21 +16,30 @@ from sqlglot.errors import SqlglotError
 
 from tools.messages import CreateSummary
 from tools.product.catalog import Table
-from tools.product.logical_types import is_text
+from tools.product.logical_types import is_text, normal_type
+from tools.product.number_types import fits, narrow, type_of
 
 
-def refused_text(change: CreateSummary, table: Table) -> str | None:
-    """Return a column of text whose later values a summary might refuse, if there is any.
+class Refusal(NamedTuple):
+    """What a summary would refuse later rows for."""
 
-    None is refused where a query that the summary serves reads the same cast in every row: a value
-    that does not fit would break that query already.
+    reason: str
+    hint: str
+
+
+def refused_rows(change: CreateSummary, table: Table) -> Refusal | None:
+    """Return why a summary might refuse later rows, if it might.
+
+    Nothing is refused that a query which the summary serves computes in every row: a value that
+    does not fit would break that query already.
     """
-    texts = {c.name.lower() for c in table.columns if is_text(c.type)}
     expressions = [d.expression for d in change.dimensions]
     expressions += [a.argument for a in change.aggregates if a.argument]
-    cast = {c for text in expressions for c in _cast(_parsed(text)) if c in texts}
-    always = {c for original, _ in change.rewrites for c in _cast_of_every_row(original)}
-    return min(cast - always, default=None)
+    risks = {k: r for text in expressions for k, r in _risks(_parsed(text), table)}
+    for original, _ in change.rewrites:
+        for key, _ in _risks(_of_every_row(original), table):
+            risks.pop(key, None)
+    return risks[min(risks)] if risks else None
 
 
 def _parsed(sql: str) -> exp.Expr | None:
@@ -38,31 +49,85 @@ def _parsed(sql: str) -> exp.Expr | None:
         return None
 
 
-def _cast(tree: exp.Expr | None) -> Iterator[str]:
-    """Yield the columns below a cast that may fail, in lower case; TRY_CAST gives NULL instead."""
-    for column in tree.find_all(exp.Column) if tree else ():
-        cast = column.find_ancestor(exp.Cast, exp.StrToTime)
-        harmless = isinstance(cast, exp.TryCast) or (isinstance(cast, exp.Cast) and _text(cast))
-        if cast is not None and not harmless:
-            yield column.name.lower()
+def _risks(tree: exp.Expr | None, table: Table) -> Iterator[tuple[str, Refusal]]:
+    """Yield what may fail for a row, each with a key that is the same wherever it stands."""
+    for node in tree.walk() if tree else ():
+        risk = _risk(node, table)
+        if risk is not None:
+            yield _key(node), risk
 
 
-def _text(cast: exp.Cast) -> bool:
-    return is_text(cast.to.sql(dialect="duckdb"))
+def _risk(node: exp.Expr, table: Table) -> Refusal | None:
+    """Return why a node may fail for a row; TRY_CAST gives NULL instead."""
+    if isinstance(node, exp.Add | exp.Sub | exp.Mul | exp.Neg):
+        kind = type_of(node, table)
+        name = _column(node, table)
+        if kind is None or name is None or not narrow(kind):
+            return None
+        return Refusal(
+            f"compute {_shown(node)} as {kind}, which may overflow",
+            f"Store {name} as BIGINT first.",
+        )
+    if not isinstance(node, exp.Cast | exp.StrToTime) or isinstance(node, exp.TryCast):
+        return None
+    name = _column(node, table)
+    source = type_of(node.this, table) or _text_below(node, table)
+    if name is None or source is None:
+        return None
+    if is_text(source):
+        harmless = isinstance(node, exp.Cast) and is_text(_target(node))
+        reason, hint = f"cast {name}, which is text", f"Store {name} as another type first."
+    else:
+        harmless = not isinstance(node, exp.Cast) or fits(source, _target(node))
+        what = name if isinstance(node.this, exp.Column) else _shown(node.this)
+        reason = f"cast {what}, which is {source}, to {_target(node)}"
+        hint = f"Store {name} as {_target(node)} first."
+    return None if harmless else Refusal(reason, hint)
 
 
-def _cast_of_every_row(sql: str) -> Iterator[str]:
-    """Yield the columns that a query casts in whatever rows there are.
+def _target(cast: exp.Expr) -> str:
+    return normal_type(cast.args["to"].sql(dialect="duckdb"))
+
+
+def _column(node: exp.Expr, table: Table) -> str | None:
+    """Return the first column of the table below a node, as it is spelled there."""
+    found = (table.column(c.name) for c in node.find_all(exp.Column))
+    return next((c.name for c in found if c is not None), None)
+
+
+def _text_below(cast: exp.Expr, table: Table) -> str | None:
+    """Return the type of text that a cast reads through functions, but no other cast."""
+    for column in cast.find_all(exp.Column):
+        known = table.column(column.name)
+        nearest = column.find_ancestor(exp.Cast, exp.StrToTime)
+        if known is not None and is_text(known.type) and nearest is cast:
+            return known.type
+    return None
+
+
+def _key(node: exp.Expr) -> str:
+    plain = node.copy()
+    for column in plain.find_all(exp.Column):
+        column.replace(exp.column(exp.to_identifier(column.name.lower(), quoted=True)))
+    return str(plain.sql(dialect="duckdb", comments=False))
+
+
+def _shown(node: exp.Expr) -> str:
+    return " ".join(node.sql(dialect="duckdb", comments=False).split())[:100]
+
+
+def _of_every_row(sql: str) -> exp.Expr | None:
+    """Return what a query computes in whatever rows there are.
 
     Behind a filter only some rows come to what is computed, and within CASE or FILTER only some
     of those; the filter itself sees them all.
     """
     tree = _parsed(sql)
     if not isinstance(tree, exp.Select):
-        return
+        return None
     where = tree.args.get("where")
     seen = [where] if where is not None else [*tree.expressions, tree.args.get("group")]
     bare = exp.Tuple(expressions=[part.copy() for part in seen if part is not None])
     for some in list(bare.find_all(exp.Case, exp.Filter)):
         some.replace(exp.Null())
-    yield from _cast(bare)
+    return bare

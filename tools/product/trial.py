@@ -24,6 +24,7 @@ from tools.messages import (
 )
 from tools.numbers import counted
 from tools.product.bench import Bench, affected, text_after
+from tools.product.dispatch import alike
 from tools.product.errors import ProductError, Refused
 from tools.product.executor import apply
 from tools.product.expectation import Asked, expected, steady
@@ -150,6 +151,11 @@ def _check_result(bench: Bench, attempt: Attempt, fingerprint: str) -> None:
         if trouble in ("rows differ", "contents differ") and shape.unlimited and sql == query.sql:
             equal_keys = shape.ordering is None or keys_equal(expected, found, shape.ordering)
             trouble = None if equal_keys and _same_unlimited(bench, attempt, sql) else trouble
+        if sql != query.sql and not (
+            found.columns == expected.columns and alike(attempt.con, query.pattern.sql, sql)
+        ):
+            # The gateway would never serve it.
+            trouble = trouble or "columns would be named or typed otherwise"
     except duckdb.InterruptException:
         trouble = f"runs longer than {seconds:.0f} s"
     except duckdb.Error as exc:

@@ -131,6 +131,49 @@ def test_digests_of_large_results_find_what_rows_would(
     assert (difference(before, after) is not None) is found
 
 
+BIG = "SELECT i AS id, i % 7 AS k, i / 3 AS x FROM range(400) AS r(i) ORDER BY"
+
+
+@pytest.mark.parametrize(
+    ("asked", "before", "after", "found"),
+    [
+        ("id", "id", "id", False),
+        ("id", "id", "id DESC", True),
+        ("k", "k, id", "k, id DESC", False),
+        ("k", "k", "-k", True),
+        ("x", "x", "x", False),
+        ("x", "x", "x DESC", True),
+        ("1 + k", "k, id", "k, id", False),
+        ("1 + k", "k, id", "k, id DESC", True),
+    ],
+)
+def test_the_order_of_a_large_result_counts_as_that_of_a_small_one(
+    con: duckdb.DuckDBPyConnection, asked: str, before: str, after: str, found: bool
+) -> None:
+    ordering = shape_of(f"{BIG} {asked}").ordering
+    for limit in (results.CELLS, 30):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(results, "CELLS", limit)
+            answers = [capture(con, f"{BIG} {order}") for order in (before, after)]
+        assert difference(answers[0], answers[1]) is None
+        expected = "rows come in another order" if found else None
+        assert difference(answers[0], answers[1], ordering) == expected
+
+
+def test_text_that_became_numbers_sorts_a_large_result_otherwise(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    con.execute(
+        "CREATE TABLE a AS SELECT i AS id, (i * 7 % 120000)::VARCHAR AS n FROM range(120000) r(i)"
+    )
+    query = "SELECT id FROM a ORDER BY n"
+    before = capture(con, query)
+    con.execute("ALTER TABLE a ALTER n TYPE INTEGER")
+    after = capture(con, query)
+    assert before.rows is None
+    assert difference(before, after, shape_of(query).ordering) == "rows come in another order"
+
+
 def test_infinities_are_told_apart_in_digests(con: duckdb.DuckDBPyConnection) -> None:
     made = [
         digest(con, f"SELECT '{v}'::DOUBLE AS x", ("x",), ("DOUBLE",))

@@ -1,4 +1,4 @@
-"""How long the queries of a change are raced."""
+"""Which queries of a change are raced, and how long."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import math
 from types import SimpleNamespace
 from typing import Any, cast
 
+import duckdb
 import pytest
 
-from tools.messages import Interval
+from tools.messages import Interval, RewriteQuery, TableName
 from tools.product import trial
 from tools.product.bench import Bench
-from tools.product.measure import Pairing
+from tools.product.measure import Pairing, Watchdog
 from tools.product.measurement import ShadowSettings
-from tools.product.trial import ROUNDS, Attempt, _sample
+from tools.product.results import capture
+from tools.product.trial import ROUNDS, Attempt, _check_result, _sample
 
 
 def raced(monkeypatch: pytest.MonkeyPatch, later_ms: float) -> tuple[str, str, int]:
@@ -80,3 +82,38 @@ def test_what_more_rounds_would_prove_gets_them(
     attempt.until = 0.0
     _sample(cast(Bench, bench), cast(Attempt, attempt), lambda text: None)
     assert len(ran) <= rounds + ROUNDS
+
+
+@pytest.mark.parametrize(
+    ("rewritten", "trouble"),
+    [
+        ("SELECT Shop FROM sales WHERE 1 = 1", {}),
+        ("SELECT shop AS SHOP FROM sales", {"q": "columns would be named or typed otherwise"}),
+        (
+            "SELECT shop::BIGINT AS Shop FROM sales",
+            {"q": "columns would be named or typed otherwise"},
+        ),
+    ],
+)
+def test_a_text_that_the_gateway_would_not_serve_is_not_offered(
+    rewritten: str, trouble: dict[str, str]
+) -> None:
+    sql = "SELECT shop FROM sales"
+    change = RewriteQuery(
+        table=TableName(name="sales"), fingerprint="q", rule="r", original=sql, rewritten=rewritten
+    )
+    with duckdb.connect() as con:
+        con.execute("CREATE TABLE sales AS SELECT 1 AS Shop")
+        query = SimpleNamespace(pattern=SimpleNamespace(sql=sql, weight=1.0), sql=sql, ms=1.0)
+        bench = SimpleNamespace(
+            job=SimpleNamespace(settings=ShadowSettings()), watchdog=Watchdog(),
+            queries={"q": query}, answer=lambda _: capture(con, sql),
+        )  # fmt: skip
+        attempt = SimpleNamespace(
+            candidate=SimpleNamespace(change=change), con=con, pairings=[], troubles={},
+            row_groups={},
+        )  # fmt: skip
+        _check_result(cast(Bench, bench), cast(Attempt, attempt), "q")
+        bench.watchdog.close()
+    assert attempt.troubles == trouble
+    assert len(attempt.pairings) == (not trouble)

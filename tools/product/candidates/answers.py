@@ -31,7 +31,7 @@ from tools.product.errors import ParseFailed
 from tools.product.fingerprint import parse
 
 _MARK = "pillion_summary_column_"
-_PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class _Inexact(Exception):
@@ -84,7 +84,7 @@ def _answer(tree: exp.Select, stored: _Stored, summary: CreateSummary) -> str:
     over_groups = _replacing(stored, {key_of(k) for k in keys})
     over_rows = _replacing(stored, set(stored.dimensions))
     new = tree.copy()
-    new.set("expressions", [_projected(e, over_groups) for e in tree.expressions])
+    new.set("expressions", [_projected(e, stored, over_groups) for e in tree.expressions])
     new.set("group", exp.Group(expressions=[over_groups(k) for k in keys]) if keys else None)
     for part, replace in (("where", over_rows), ("having", over_groups), ("order", over_groups)):
         value = tree.args.get(part)
@@ -109,9 +109,15 @@ def _check_aliases(tree: exp.Select, stored: _Stored) -> None:
             raise _Inexact
 
 
-def _projected(projection: exp.Expr, replace: Callable[[exp.Expr], exp.Expr]) -> exp.Expr:
+def _projected(
+    projection: exp.Expr, stored: _Stored, replace: Callable[[exp.Expr], exp.Expr]
+) -> exp.Expr:
     """Replace inside a projection and keep the name consumers know it by."""
     name = _output_name(projection)
+    if isinstance(projection, exp.Column):
+        # The engine spells a column as its table does, however the query spells it.
+        spelt = stored.dimensions.get(key_of(projection), name)
+        name = spelt if folded(spelt) == folded(name) else name
     return exp.alias_(replace(projection.unalias()), name, quoted=True)
 
 
@@ -123,7 +129,7 @@ def _output_name(projection: exp.Expr) -> str:
     if isinstance(projection, exp.Count) and isinstance(argument, exp.Star | None):
         return "count_star()"
     if type(projection) in _NAMES and isinstance(argument, exp.Column) and not argument.table:
-        bare = _PLAIN.fullmatch(argument.name) and argument.name not in _keywords()
+        bare = _PLAIN.fullmatch(argument.name) and folded(argument.name) not in _keywords()
         if bare and not argument.this.quoted:
             return f"{_NAMES[type(projection)]}({argument.name})"
     raise _Inexact

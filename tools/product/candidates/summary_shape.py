@@ -18,6 +18,7 @@ from tools.product.candidates.grouped import (
     plain,
     single_table,
 )
+from tools.product.candidates.means import inexact_mean
 from tools.product.catalog import Table
 from tools.product.errors import ParseFailed
 from tools.product.fingerprint import parse, uses_stored
@@ -36,6 +37,8 @@ class SummaryShape(NamedTuple):
     table: TableName
     dimensions: frozenset[str]
     aggregates: frozenset[tuple[str, str]]
+    inexact: str | None = None
+    """A mean that could differ in its last digits."""
 
 
 def shape_of(context: CandidateContext, pattern: QueryPattern) -> SummaryShape | None:
@@ -62,7 +65,8 @@ def shape_of(context: CandidateContext, pattern: QueryPattern) -> SummaryShape |
     dimensions |= _filter_columns(tree, dimensions, table)
     if not all(_storable(parse_part(d), table) for d in dimensions):
         return None
-    return SummaryShape(pattern, table.name, frozenset(dimensions), frozenset(aggregates))
+    inexact = inexact_mean(tree, table, grouped=bool(keys))
+    return SummaryShape(pattern, table.name, frozenset(dimensions), frozenset(aggregates), inexact)
 
 
 def _storable(node: exp.Expr, table: Table) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import duckdb
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from tools.product.candidates.answers import answer_from_summary
 from tools.product.candidates.context import CandidateContext
 from tools.product.candidates.summary import find_summaries
 from tools.product.catalog import Catalog, read_catalog
+from tools.product.dispatch import alike
 from tools.product.fingerprint import analyse
 from tools.product.results import capture, difference
 from tools.product.workload import QueryPattern, Workload
@@ -146,6 +148,31 @@ def test_an_answer_from_a_summary_is_the_querys_own(
             for query, answer in answers:
                 if answer is not None:
                     assert difference(capture(con, query), capture(con, answer)) is None
+                    assert alike(con, query, answer)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT SHOP, SUM(PRICE), count(*) FROM SALES GROUP BY shop",
+        'SELECT s.shop, "WE IRD", min(SHOP) FROM Sales AS s GROUP BY ALL',
+        'SELECT "we ird" AS "We Ird", shop FROM sales GROUP BY 1, shop HAVING sum(Price) > 3',
+    ],
+)
+def test_columns_of_an_answer_are_named_as_the_table_spells_them(
+    con: duckdb.DuckDBPyConnection, query: str
+) -> None:
+    con.execute('CREATE TABLE Sales ("Shop" INTEGER, Price DECIMAL(9,2), "We Ird" INTEGER)')
+    con.execute("INSERT INTO sales VALUES (1, 2.5, 3), (1, 3.5, 3), (2, 1.5, NULL)")
+    catalog = read_catalog(con)
+    large = catalog.tables[0].model_copy(update={"rows": 10**6})
+    (change,) = proposed(con, catalog.model_copy(update={"tables": (large,)}), [query])
+    answer = answer_from_summary(query, change)
+    assert answer is not None
+    assert alike(con, query, answer)
+    before, after = capture(con, query), capture(con, answer)
+    assert before.columns == after.columns
+    assert difference(before, after) is None
 
 
 def test_filtered_totals_without_groups_are_answered_from_stored_conditions() -> None:
