@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -20,9 +19,6 @@ from tools.product.errors import ParseFailed
 from tools.product.workload import ColumnUse
 
 MAX_TEXT = 100_000
-_WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE|MERGE|COPY)\b", re.IGNORECASE)
-_WRITERS = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Copy)
-
 _Uses = dict[tuple[str, str, str], Use]
 """By schema, table and column."""
 
@@ -86,21 +82,6 @@ def uses_stored(sql: str, catalog: Catalog) -> bool:
         return bool(catalog.stored.used(sql, tree, traverse_scope(tree)))
     except (SqlglotError, RecursionError) as exc:
         raise ParseFailed(f"The statement could not be analysed: {exc}") from exc
-
-
-def written_table(sql: str, catalog: Catalog) -> TableName | None:
-    """Return the table of the product that a statement writes to, if it does."""
-    if not _WRITES.match(sql):
-        return None
-    try:
-        tree = parse(sql)
-    except ParseFailed:
-        return None
-    target = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
-    if not isinstance(tree, _WRITERS) or not isinstance(target, exp.Table):
-        return None
-    table = table_of(target, catalog)
-    return table.name if table else None
 
 
 def fingerprint_of(sql: str) -> str:
