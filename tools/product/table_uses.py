@@ -50,7 +50,7 @@ class _Use:
 
 def calls_by_text(sql: str) -> bool:
     """Whether a statement calls `query` or `query_table`, which read what a literal names."""
-    return _CALL.search(sql) is not None
+    return "query" in sql.lower() and _CALL.search(sql) is not None
 
 
 def read_by(patterns: Iterable[QueryPattern]) -> tuple[TableUse, ...]:

@@ -57,12 +57,17 @@ _ADD_TEXT = (
 _ADD_CALLER = (
     "INSERT INTO callers VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET runs = runs + excluded.runs"
 )
-_LITERAL = re.compile(
-    r"""(--[^\n]*|/\*.*?\*/|"(?:[^"]|"")*"|\$\$.*?\$\$|\b(?:FROM|JOIN)\s+'(?:[^']|'')*')"""
-    r"""|(?<=\be)'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|\b\d+(?:\.\d+)?\b""",
+_LITERAL = re.compile(r"'(?:[^']|'')*'|\b\d+(?:\.\d+)?\b")
+_KEPT_OR_LITERAL = re.compile(
+    r"""(--[^\n]*|/\*.*?(?:\*/|\Z)|"(?:[^"]|"")*"|\$\$.*?(?:\$\$|\Z)"""
+    r"""|\b(?:FROM|JOIN)\s*'(?:[^']|'')*')|(?<=\be)'(?:[^'\\]|\\.|'')*'"""
+    rf"|{_LITERAL.pattern}",
     re.DOTALL | re.IGNORECASE,
 )
 """Literals, and first what only looks as if it held some: comments, and names in quotes."""
+_QUOTED_SOURCE = re.compile(
+    r"'(?:(?<=(?:from|join|...\s)\s')|(?<=(?:from|join)'))", re.DOTALL | re.IGNORECASE
+)
 
 
 class Observation(NamedTuple):
@@ -308,7 +313,11 @@ def forget_script(con: sqlite3.Connection, path: str) -> None:
 
 def masked(sql: str) -> str:
     """Return a text without its literals: a cheap approximation of what its fingerprint joins."""
-    return _LITERAL.sub(lambda found: found[1] or "?", sql)
+    # Each run passes here: the plain pattern does for most, and takes half the time.
+    odd = '"' in sql or "--" in sql or "/*" in sql or "$$" in sql or "\\" in sql
+    if odd or _QUOTED_SOURCE.search(sql):
+        return _KEPT_OR_LITERAL.sub(lambda found: found[1] or "?", sql)
+    return _LITERAL.sub("?", sql)
 
 
 def _dated(run: Observation) -> bool:

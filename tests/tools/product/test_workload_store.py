@@ -155,7 +155,8 @@ def test_an_upsert_is_known_however_long_and_however_late(
     ["-- don't\nSELECT a FROM u WHERE s = 'x'", "-- don't\nSELECT b FROM u WHERE s = 'x'"],
     ["/* don't */ SELECT a FROM u WHERE s = ''", "/* don't */ SELECT b FROM u WHERE s = ''"],
     ['SELECT "sales 2024" FROM u', 'SELECT "sales 2025" FROM u'],
-    ["SELECT a FROM 't'", "SELECT a FROM 'u'"],
+    ["SELECT a FROM 't'", "SELECT a FROM 'u'"], ["SELECT a from'u'", "SELECT a from't'"],
+    ["SELECT a FROM \n 't'", "SELECT a FROM \n 'u'"],
     ["SELECT a FROM u WHERE s = e'\\'' OR s = ''", "SELECT b FROM u WHERE s = e'\\'' OR s = ''"],
     ["SELECT a FROM u WHERE s = $$'$$ OR s = ''", "SELECT b FROM u WHERE s = $$'$$ OR s = ''"],
 ])  # fmt: skip
