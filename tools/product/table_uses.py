@@ -95,19 +95,19 @@ class Unmeasured:
         self._count(tree, runs)
         upserted = set(self._upserted(sql, tree, tables))
         names = None if tree is None or calls_by_text(sql) else _names(tree)
+        whole = names is None or not _lists_columns(tree)
         for table in tables:
+            if names is not None and table.name.name.lower() not in names:
+                continue
             use = self._found.setdefault(str(table.name), _Use())
             use.upserted |= str(table.name) in upserted
-            if names is None:
-                use.whole = True
-            elif table.name.name.lower() in names:
-                use.whole |= not _lists_columns(tree)
-                use.columns |= {c.name for c in table.columns if c.name.lower() in names}
+            use.whole |= whole
+            use.columns |= {c.name for c in table.columns if c.name.lower() in (names or ())}
 
-    def add_upserts(self, sql: str) -> None:
+    def add_upserts(self, sql: str, runs: int) -> None:
         """Add only what a statement upserts: cheap where it does not look like that."""
         if _WRITE.search(sql) and _UPSERT.search(sql):
-            self.add(sql)
+            self.add(sql, runs)
 
     def uses(self) -> tuple[TableUse, ...]:
         """Return what was found, by table."""

@@ -165,7 +165,7 @@ class WorkloadStore:
         for text, _ in rest:
             unmeasured.add(text.sql, text.runs)
         for text in texts[MAX_TEXTS:]:
-            unmeasured.add_upserts(text.sql)
+            unmeasured.add_upserts(text.sql, text.runs)
         return Workload(
             patterns=tuple(ordered[:MAX_PATTERNS]),
             skipped=tuple(Skipped(sql=t.sql[:2000], reason=why) for t, why in rest[:MAX_SKIPPED]),

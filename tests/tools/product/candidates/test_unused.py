@@ -118,6 +118,7 @@ def test_nothing_is_dropped_where_not_every_write_is_known(con: duckdb.DuckDBPyC
         ("INSERT INTO o (y) SELECT r FROM t AS r", ["drop_table"]),
         ("INSERT INTO o (y) SELECT m FROM t AS r(k, m)", ["drop_table"]),
         ("DELETE FROM o USING t NATURAL JOIN o2", ["drop_table"]),
+        ("INSERT INTO o (y) VALUES ('gone')", ["drop_column a", "drop_table"]),
         ("INSERT INTO o (y) SELECT used FROM t", ["drop_column a", "drop_table"]),
     ],
 )
