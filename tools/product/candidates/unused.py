@@ -40,7 +40,9 @@ def find_unused(context: CandidateContext) -> Found:
         changes += [c for c in unread if c not in needed]
         if needed:
             names = ", ".join(getattr(c, "column", "all of it") for c in needed[:MAX_NAMED])
-            notes.append(f"{table.name} keeps what no query reads but writes may fill: {names}")
+            notes.append(
+                f"{table.name} keeps what no query reads but other statements may need: {names}"
+            )
     reason = "no query of the log reads it, no write names it and no contract promises it"
     return Found(tuple(_candidate(context, c, reason) for c in changes[:MAX_DROPS]), tuple(notes))
 
