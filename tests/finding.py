@@ -12,6 +12,7 @@ from tools.product.candidates.context import CandidateContext, Found
 from tools.product.candidates.finder import FINDERS, find
 from tools.product.catalog import read_catalog
 from tools.product.errors import QueryFailed
+from tools.product.table_uses import Unmeasured
 from tools.product.workload import Skipped, Workload
 
 ALL = frozenset(kind for kinds, _ in FINDERS for kind in kinds)
@@ -24,10 +25,16 @@ def look(
     catalog = read_catalog(con)
     runs = more.pop("runs", 10)
     skipped = tuple(Skipped(sql=w, reason="it writes") for w in more.pop("writes", ()))
+    unmeasured = Unmeasured(catalog)
+    for statement in skipped:
+        unmeasured.add(statement.sql)
+    known = {"named": None if "skipped_total" in more else unmeasured.uses()}
+    known |= {name: more.pop(name) for name in ("unseen", "unlisted") if name in more}
     workload = Workload(
         patterns=tuple(make_pattern(q, catalog, runs) for q in queries),
         skipped=skipped,
         skipped_total=more.pop("skipped_total", len(skipped)),
+        **known,
     )
 
     def probe(sql: str, parameters: Any = ()) -> list[tuple[Any, ...]]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 
 import sqlglot
@@ -14,13 +13,14 @@ from sqlglot.optimizer.scope import Scope, traverse_scope
 
 from tools.messages import TableName
 from tools.product.catalog import Catalog, Table
+from tools.product.column_names import Meant, Names, methods, table_of
 from tools.product.column_roles import Use, record
 from tools.product.errors import ParseFailed
 from tools.product.workload import ColumnUse
 
 MAX_TEXT = 100_000
-_WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE|MERGE|COPY)\b", re.IGNORECASE)
-_WRITERS = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Copy)
+_Uses = dict[tuple[str, str, str], Use]
+"""By schema, table and column."""
 
 
 @dataclass(frozen=True)
@@ -84,21 +84,6 @@ def uses_stored(sql: str, catalog: Catalog) -> bool:
         raise ParseFailed(f"The statement could not be analysed: {exc}") from exc
 
 
-def written_table(sql: str, catalog: Catalog) -> TableName | None:
-    """Return the table of the product that a statement writes to, if it does."""
-    if not _WRITES.match(sql):
-        return None
-    try:
-        tree = parse(sql)
-    except ParseFailed:
-        return None
-    target = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
-    if not isinstance(tree, _WRITERS) or not isinstance(target, exp.Table):
-        return None
-    table = catalog.table(TableName(schema_name=target.db or "main", name=target.name))
-    return table.name if table else None
-
-
 def fingerprint_of(sql: str) -> str:
     """Return the fingerprint of one statement alone; raises `ParseFailed`."""
     try:
@@ -141,37 +126,59 @@ def _column_use(key: tuple[str, str, str], use: Use) -> ColumnUse:
     )
 
 
-def _uses(
-    sql: str, tree: exp.Expr, catalog: Catalog
-) -> tuple[dict[tuple[str, str, str], Use], set[TableName], bool]:
-    uses: dict[tuple[str, str, str], Use] = {}
+def _uses(sql: str, tree: exp.Expr, catalog: Catalog) -> tuple[_Uses, set[TableName], bool]:
+    uses: _Uses = {}
     tables: set[TableName] = set()
     star = False
     scopes = traverse_scope(tree)
+    named = _names(scopes, catalog)
+    known: set[int] = set()
+    unknown: set[int] = set()
     for scope in scopes:
-        base = dict(_base_tables(scope, catalog))
+        names = named[id(scope)]
+        base = {alias: source.table for alias, source in names.sources.items()}
         tables.update(t.name for t in base.values())
         star = star or _reads_whole_rows(scope, base)
         for column in _columns(scope):
-            for table in _resolve(column, base):
-                found = table.column(column.name)
-                if found is not None:
-                    key = (table.name.schema_name, table.name.name, found.name)
-                    record(uses.setdefault(key, Use()), column)
-        for table, name in _using(scope, base):
-            key = (table.name.schema_name, table.name.name, name)
+            meant = names.meant([part.name for part in column.parts])
+            (unknown if meant is None else known).add(id(column))
+            _record(uses, meant or (), column)
+        for parts in methods(scope):
+            _record(uses, names.meant(parts) or ())
+        for key in _using(scope, names):
             uses.setdefault(key, Use()).roles.add("join")
+    # A scope lists the names of those inside it, too, which mean nothing to it.
+    star = star or bool(unknown - known)
     unseen = set(_mentioned(tree, catalog)) - tables
     under = catalog.stored.beneath(catalog.stored.used(sql, tree, scopes))
-    for beneath, names in under.items():
+    for beneath, read in under.items():
         table = catalog.by_name[beneath]
         tables.add(table.name)
-        _use(uses, table, names or ())
+        _use(uses, table, read or ())
     star = star or bool(unseen) or None in under.values()
     return uses, tables | unseen, star
 
 
-def _use(uses: dict[tuple[str, str, str], Use], table: Table, names: Container[str]) -> None:
+def _names(scopes: list[Scope], catalog: Catalog) -> dict[int, Names]:
+    """Return what names mean in each scope; sqlglot lists the outermost last."""
+    found: dict[int, Names] = {}
+    for scope in reversed(scopes):
+        around = found.get(id(scope.parent)) if scope.parent is not None else None
+        found[id(scope)] = Names(scope, catalog, around)
+    return found
+
+
+def _record(uses: _Uses, meant: Iterable[Meant], column: exp.Column | None = None) -> None:
+    """Add the use of what a name means; of a field's column only that it is read."""
+    for table, name, itself in meant:
+        use = uses.setdefault((table.name.schema_name, table.name.name, name), Use())
+        if itself and column is not None:
+            record(use, column)
+        else:
+            use.roles.add("select")
+
+
+def _use(uses: _Uses, table: Table, names: Container[str]) -> None:
     """Add the columns that a view or a macro names, as read in whatever way."""
     for column in table.columns:
         if column.name.lower() in names:
@@ -201,9 +208,11 @@ def _is_selected(column: exp.Column, scope: Scope) -> bool:
 
 def _reads_whole_rows(scope: Scope, base: dict[str, Table]) -> bool:
     """Whether columns are read that the text does not name: stars, whole rows, natural joins."""
-    found = scope.expression.find_all(exp.Star, exp.Columns)
+    found = scope.expression.find_all(exp.Star, exp.Columns, exp.PositionalColumn)
     return (
-        any(not isinstance(s.parent, exp.Count) for s in found)
+        # Joins in parentheses: an alias behind them hides what is read of which.
+        isinstance(scope.expression, exp.Table)
+        or any(not isinstance(s.parent, exp.Count) for s in found)
         or any(j.method == "NATURAL" for j in scope.expression.args.get("joins") or ())
         or any(not c.table and c.name.lower() in base for c in _columns(scope))
     )
@@ -213,35 +222,16 @@ def _mentioned(tree: exp.Expr, catalog: Catalog) -> Iterator[TableName]:
     """Yield every table named anywhere: PIVOT and SUMMARIZE make no scopes."""
     ctes = {c.alias.lower() for c in tree.find_all(exp.CTE)}
     for source in tree.find_all(exp.Table):
-        table = catalog.table(TableName(schema_name=source.db or "main", name=source.name))
+        table = table_of(source, catalog)
         if table is not None and (source.db or source.name.lower() not in ctes):
             yield table.name
 
 
-def _base_tables(scope: Scope, catalog: Catalog) -> Iterator[tuple[str, Table]]:
-    for alias, source in scope.sources.items():
-        if isinstance(source, exp.Table):
-            name = TableName(schema_name=source.db or "main", name=source.name)
-            table = catalog.table(name)
-            if table is not None:
-                yield alias.lower(), table
-
-
-def _resolve(column: exp.Column, base: dict[str, Table]) -> Iterator[Table]:
-    if column.table:
-        table = base.get(column.table.lower())
-        if table is not None:
-            yield table
-        return
-    holders = [t for t in base.values() if t.column(column.name) is not None]
-    # Unqualified names are unique, or come from USING and then mean every holder.
-    yield from holders
-
-
-def _using(scope: Scope, base: dict[str, Table]) -> Iterator[tuple[Table, str]]:
+def _using(scope: Scope, names: Names) -> Iterator[tuple[str, str, str]]:
     for join in scope.expression.args.get("joins") or ():
         for name in join.args.get("using") or ():
-            for table in base.values():
-                found = table.column(name.name)
+            for source in names.sources.values():
+                found = source.column(name.name.lower())
                 if found is not None:
-                    yield table, found.name
+                    table = source.table.name
+                    yield table.schema_name, table.name, found

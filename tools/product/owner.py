@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 import duckdb
 import pyarrow as pa
 
-from tools.messages import TableName
+from tools.messages import CreateSummary, TableName
 from tools.product.catalog import Catalog, Table, read_catalog, read_table
 from tools.product.dispatch import dispatched
 from tools.product.errors import ProductError, QueryFailed
@@ -23,7 +23,7 @@ from tools.product.guard import check_read_only
 from tools.product.live import Timings
 from tools.product.opening import open_database
 from tools.product.tap import Tap
-from tools.product.workload import QueryPattern, Workload
+from tools.product.workload import QueryPattern, TableUse, Workload
 from tools.product.workload_store import WorkloadStore
 
 REWRITE_CACHE = 4096
@@ -114,7 +114,14 @@ class Owner:
         if not self._dispatch.rewrites:
             return asked
         patterns = tuple(self._answered(p, catalog) for p in asked.patterns)
-        return asked.model_copy(update={"patterns": patterns})
+        # Which patterns beyond the listed a summary answers is not known.
+        summaries = tuple(
+            TableUse(table=r.change.summary, whole=True)
+            for r in self._dispatch.rewrites
+            if isinstance(r.change, CreateSummary)
+        )
+        unlisted = (*summaries, *asked.unlisted) if asked.unlisted else ()
+        return asked.model_copy(update={"patterns": patterns, "unlisted": unlisted})
 
     def _answered(self, pattern: QueryPattern, catalog: Catalog) -> QueryPattern:
         text = self.rewritten(check_read_only(pattern.sql))

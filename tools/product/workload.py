@@ -30,6 +30,11 @@ class ColumnUse(Message):
     functions: tuple[str, ...] = ()
     """Functions applied directly to it, lower case (substr, strftime, date_trunc, lower...)."""
 
+    @property
+    def sought(self) -> bool:
+        """Whether an index may find its values: DuckDB 2 scans one for = or a join."""
+        return "=" in self.operators or "join" in self.roles or ">" in self.operators
+
 
 class QueryPattern(Message):
     """All runs of one fingerprint: the same statement but for its literals."""
@@ -73,6 +78,23 @@ class Skipped(Message):
     reason: str
 
 
+class TableUse(Message):
+    """What is needed of one table by what is not listed as a pattern."""
+
+    table: TableName
+    columns: tuple[str, ...] = ()
+    sought: tuple[str, ...] = ()
+    """The columns whose values an index may find."""
+    whole: bool = False
+    """Whether it may be every column."""
+    upserted: bool = False
+    """Whether it gets MERGE or upserts, or may get them."""
+
+    def holds(self, column: str) -> bool:
+        """Whether this column may be needed."""
+        return self.whole or column in self.columns
+
+
 class UnreadRow(Message):
     """A row of a query log that could not be read; nothing of what stands in it."""
 
@@ -112,6 +134,16 @@ class Workload(Message):
     """How many statements were seen to write to each table (`table`, or `schema.table`)."""
     windows: Windows | None = None
     """None where no run has a time."""
+    unlisted: tuple[TableUse, ...] = ()
+    """What is read by the patterns that are too many to be listed."""
+    named: tuple[TableUse, ...] | None = None
+    """What all statements name that are not measured; None where nobody looked."""
+    unseen: int = 0
+    """Texts that were too many to be looked at."""
+
+    def beyond(self, table: TableName) -> TableUse | None:
+        """Return what the patterns that are not listed read of `table`, if they do."""
+        return next((u for u in self.unlisted if u.table == table), None)
 
     def reading(self, table: TableName) -> tuple[QueryPattern, ...]:
         """Return the patterns that read `table`."""

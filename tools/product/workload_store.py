@@ -7,7 +7,6 @@ when it was asked.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import sqlite3
 import threading
@@ -20,11 +19,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tools.failpoints import crash_point
-from tools.product.catalog import Catalog, facts_key
-from tools.product.errors import ParseFailed
-from tools.product.fingerprint import QueryFacts, analyse, written_table
+from tools.product import kept_facts
+from tools.product.catalog import Catalog
+from tools.product.fingerprint import QueryFacts
 from tools.product.guard import is_readable
-from tools.product.workload import ColumnUse, QueryPattern, Skipped, Source, Unread, Workload
+from tools.product.table_uses import Unmeasured, calls_by_text, read_by
+from tools.product.workload import QueryPattern, Skipped, Source, Unread, Workload
 from tools.product.workload_days import (
     DayRuns,
     add_days,
@@ -58,6 +58,16 @@ _ADD_CALLER = (
     "INSERT INTO callers VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET runs = runs + excluded.runs"
 )
 _LITERAL = re.compile(r"'(?:[^']|'')*'|\b\d+(?:\.\d+)?\b")
+_KEPT_OR_LITERAL = re.compile(
+    r"""(--[^\n]*|/\*.*?(?:\*/|\Z)|"(?:[^"]|"")*"|\$\$.*?(?:\$\$|\Z)"""
+    r"""|\b(?:FROM|JOIN)\s*'(?:[^']|'')*')|(?<=\be)'(?:[^'\\]|\\.|'')*'"""
+    rf"|{_LITERAL.pattern}",
+    re.DOTALL | re.IGNORECASE,
+)
+"""Literals, and first what only looks as if it held some: comments, and names in quotes."""
+_QUOTED_SOURCE = re.compile(
+    r"'(?:(?<=(?:from|join|...\s)\s')|(?<=(?:from|join)'))", re.DOTALL | re.IGNORECASE
+)
 
 
 class Observation(NamedTuple):
@@ -127,16 +137,16 @@ class WorkloadStore:
 
     def workload(self, catalog: Catalog) -> Workload:
         """Return the patterns, heaviest first, and what cannot be measured with the reason."""
-        folded, rest = _readable(list(self._texts()))
+        texts = list(self._texts())
+        folded, rest = _readable(texts[:MAX_TEXTS])
+        unmeasured = Unmeasured(catalog)
         seen = recorded(self._con)
-        skipped, refused = [s for _, s in rest], len(rest)
         patterns: dict[str, QueryPattern] = {}
         callers: defaultdict[str, Counter[str]] = defaultdict(Counter)
         windows: dict[str, tuple[int, ...]] = {}
-        for text, facts in self._analysed(folded, catalog, facts_key(catalog)):
+        for text, facts in self._analysed(folded, catalog):
             if isinstance(facts, str):
-                refused += 1
-                skipped.append(Skipped(sql=text.sql[:2000], reason=facts))
+                rest.append((text, facts))
                 continue
             known = patterns.get(facts.fingerprint)
             patterns[facts.fingerprint] = _merge(known, text, facts)
@@ -152,12 +162,19 @@ class WorkloadStore:
         }  # fmt: skip
         full = (p.model_copy(update=known_of[f]) for f, p in patterns.items())
         ordered = sorted(full, key=lambda p: (-p.total_ms, -p.runs, p.fingerprint))
+        for text, _ in rest:
+            unmeasured.add(text.sql, text.runs)
+        for text in texts[MAX_TEXTS:]:
+            unmeasured.add_upserts(text.sql, text.runs)
         return Workload(
             patterns=tuple(ordered[:MAX_PATTERNS]),
-            skipped=tuple(skipped[:MAX_SKIPPED]),
-            skipped_total=refused,
-            writes=_writes([t for t, _ in rest], catalog),
+            skipped=tuple(Skipped(sql=t.sql[:2000], reason=why) for t, why in rest[:MAX_SKIPPED]),
+            skipped_total=len(rest),
+            writes=dict(unmeasured.writes),
             windows=seen.windows,
+            unlisted=read_by(ordered[MAX_PATTERNS:]),
+            named=unmeasured.uses(),
+            unseen=len(texts[MAX_TEXTS:]),
         )
 
     def _texts(self) -> Iterator[_Text]:
@@ -175,31 +192,34 @@ class WorkloadStore:
         folded: dict[str, _Text] = {}
         for key, sql, source, runs, ms in found:
             mask = masked(sql)
+            # What such a call reads its literal says.
+            alike = sql if calls_by_text(sql) else mask
             text = _Text(key, sql, source, runs, ms, callers.get(key, Counter()), mask)
-            first = folded.get(mask)
+            first = folded.get(alike)
             if first is not None:
                 text = first._replace(
                     runs=first.runs + text.runs,
                     total_ms=first.total_ms + text.total_ms,
                     callers=first.callers + text.callers,
                 )
-            folded[mask] = text
-        yield from list(folded.values())[:MAX_TEXTS]
+            folded[alike] = text
+        yield from folded.values()
 
     def _analysed(
-        self, texts: list[_Text], catalog: Catalog, key: str
+        self, texts: list[_Text], catalog: Catalog
     ) -> Iterator[tuple[_Text, QueryFacts | str]]:
         """Yield each text with its facts, or why it has none; facts are kept between calls."""
+        key = kept_facts.key_of(catalog)
         known = dict(
             self._con.execute("SELECT hash, body FROM facts WHERE catalog = ?", (key,)).fetchall()
         )
         fresh: list[tuple[str, str, str]] = []
         for text in texts:
             if text.hash in known:
-                yield text, _load(known[text.hash])
+                yield text, kept_facts.load(known[text.hash])
                 continue
-            facts = _facts(text.sql, catalog)
-            fresh.append((text.hash, key, _dump(facts)))
+            facts = kept_facts.facts_of(text.sql, catalog)
+            fresh.append((text.hash, key, kept_facts.dump(facts)))
             yield text, facts
         if fresh:
             with self.transaction() as con:
@@ -213,25 +233,17 @@ def _most(callers: Counter[str]) -> tuple[str, ...]:
     return tuple(name for name, _ in ordered[:MAX_CALLERS])
 
 
-def _readable(texts: list[_Text]) -> tuple[list[_Text], list[tuple[_Text, Skipped]]]:
+def _readable(texts: list[_Text]) -> tuple[list[_Text], list[tuple[_Text, str]]]:
+    """Part the texts that may run from those that may not, these with the reason."""
     good: list[_Text] = []
-    rest: list[tuple[_Text, Skipped]] = []
+    rest: list[tuple[_Text, str]] = []
     for text in texts:
         reason = is_readable(text.sql)
         if reason is None:
             good.append(text)
         else:
-            rest.append((text, Skipped(sql=text.sql[:2000], reason=reason)))
+            rest.append((text, reason))
     return good, rest
-
-
-def _writes(texts: list[_Text], catalog: Catalog) -> dict[str, int]:
-    found: Counter[str] = Counter()
-    for text in texts:
-        table = written_table(text.sql, catalog)
-        if table is not None:
-            found[str(table)] += text.runs
-    return dict(found)
 
 
 def note_unread(con: sqlite3.Connection, path: str, unread: Unread) -> None:
@@ -301,6 +313,10 @@ def forget_script(con: sqlite3.Connection, path: str) -> None:
 
 def masked(sql: str) -> str:
     """Return a text without its literals: a cheap approximation of what its fingerprint joins."""
+    # Each run passes here: the plain pattern does for most, and takes half the time.
+    odd = '"' in sql or "--" in sql or "/*" in sql or "$$" in sql or "\\" in sql
+    if odd or _QUOTED_SOURCE.search(sql):
+        return _KEPT_OR_LITERAL.sub(lambda found: found[1] or "?", sql)
     return _LITERAL.sub("?", sql)
 
 
@@ -339,14 +355,6 @@ class _Seen:
         )  # fmt: skip
 
 
-def _facts(sql: str, catalog: Catalog) -> QueryFacts | str:
-    try:
-        facts = analyse(sql, catalog)
-    except ParseFailed as exc:
-        return str(exc)
-    return facts if facts.tables else "It reads no table of this product."
-
-
 def _merge(known: QueryPattern | None, text: _Text, facts: QueryFacts) -> QueryPattern:
     if known is None:
         return QueryPattern(
@@ -364,33 +372,3 @@ def _merge(known: QueryPattern | None, text: _Text, facts: QueryFacts) -> QueryP
             "variants": variants,
         }
     )
-
-
-def _dump(facts: QueryFacts | str) -> str:
-    if isinstance(facts, str):
-        return json.dumps(facts)
-    body = {
-        "fingerprint": facts.fingerprint,
-        "normalized": facts.normalized,
-        "tables": [[t.schema_name, t.name] for t in facts.tables],
-        "columns": [c.model_dump(mode="json") for c in facts.columns],
-        "star": facts.star,
-        "ordered": facts.ordered,
-    }
-    return json.dumps(body)
-
-
-def _load(body: str) -> QueryFacts | str:
-    from_json = json.loads(body)
-    if isinstance(from_json, str):
-        return from_json
-    columns = tuple(ColumnUse.model_validate(c) for c in from_json["columns"])
-    tables = [{"schema_name": s, "name": n} for s, n in from_json["tables"]]
-    pattern = QueryPattern.model_validate(
-        {**from_json, "columns": columns, "tables": tables, "sql": "", "runs": 0,
-         "total_ms": 0.0, "source": "tap"}
-    )  # fmt: skip
-    return QueryFacts(
-        fingerprint=pattern.fingerprint, normalized=pattern.normalized, tables=pattern.tables,
-        columns=pattern.columns, star=pattern.star, ordered=pattern.ordered,
-    )  # fmt: skip

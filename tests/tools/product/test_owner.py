@@ -11,14 +11,14 @@ import duckdb
 import psutil
 import pytest
 
-from tools.messages import RewriteQuery, TableName
-from tools.product import executor
+from tools.messages import Aggregate, CreateSummary, Dimension, RewriteQuery, TableName
+from tools.product import executor, workload_store
 from tools.product import owner as module
 from tools.product.candidates.rules import apply_rule
 from tools.product.errors import Forbidden, QueryFailed
 from tools.product.fingerprint import fingerprint_of
 from tools.product.owner import Limits, Owner
-from tools.product.workload_store import WorkloadStore
+from tools.product.workload_store import UNDATED, Observation, WorkloadStore
 
 ENDLESS = "WITH RECURSIVE r(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r) SELECT count(*) FROM r"
 HUGE = "SELECT i, 'some text of a row ' || i AS s FROM range(100000000) r(i)"
@@ -154,6 +154,25 @@ def test_an_approved_rewrite_answers_and_what_was_asked_is_the_workload(owner: O
     assert owner.rewritten(ASKED) == rewrite_months().rewritten
     assert owner.query(ASKED, "c", Limits()).rows == before
     assert noted(owner) == {ASKED: 2}
+
+
+def test_a_summary_may_answer_what_is_not_listed(
+    owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = "SELECT i, count(*) AS n FROM t GROUP BY i"
+    summary = CreateSummary(
+        table=TableName(name="t"), summary=TableName(name="s"),
+        dimensions=(Dimension(expression="i", column="i"),),
+        aggregates=(Aggregate(function="count", argument="", column="n"),),
+        rewrites=((asked, "SELECT i, n FROM s"),),
+    )  # fmt: skip
+    with owner.cursor() as con:
+        executor.apply(con, "p1", summary)
+    owner.refresh_rewrites()
+    owner.store.record(Observation(q, UNDATED, ms, "tap") for q, ms in ((ASKED, 9), (asked, 1)))
+    monkeypatch.setattr(workload_store, "MAX_PATTERNS", 1)
+    read = owner.workload(owner.catalog()).unlisted
+    assert {(u.table.name, u.whole) for u in read} == {("t", False), ("s", True)}
 
 
 def test_a_text_found_during_an_undo_is_not_kept_after_it(

@@ -112,6 +112,69 @@ def test_everything_returned_is_bounded(
     assert [len(p.variants) for p in workload.patterns] == [1, 0, 0]
 
 
+def test_what_patterns_beyond_the_listed_read_is_kept(
+    store: WorkloadStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workload_store, "MAX_PATTERNS", 1)
+    catalog = catalog_of("CREATE TABLE u (a INTEGER, b INTEGER)", "CREATE TABLE v (a INTEGER)")
+    store.record([run("SELECT i FROM t", 9), run("SELECT a FROM u WHERE b = 1"), run("FROM v")])
+    workload = store.workload(catalog)
+    assert [(str(u.table), u.columns, u.sought, u.whole) for u in workload.unlisted] == [
+        ("u", ("a", "b"), ("b",), False), ("v", (), (), True),
+    ]  # fmt: skip
+    assert workload.unseen == 0
+
+
+def test_texts_that_nobody_looked_at_are_counted_and_only_their_upserts_are_known(
+    store: WorkloadStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workload_store, "MAX_TEXTS", 1)
+    store.record([run("SELECT i FROM t", 9), run("SELECT s FROM t")])
+    assert (store.workload(catalog_of()).unseen, store.workload(catalog_of()).named) == (1, ())
+    store.record([run("INSERT OR REPLACE INTO t VALUES (1, 'x')", 0.5)])
+    workload = store.workload(catalog_of())
+    assert [(u.table.name, u.upserted) for u in workload.named or ()] == [("t", True)]
+    assert workload.unseen == 2
+
+
+@pytest.mark.parametrize(("long", "many"), [(300, 0), (1, 120)])
+def test_an_upsert_is_known_however_long_and_however_late(
+    long: int, many: int, store: WorkloadStore
+) -> None:
+    rows = ", ".join(f"({n}, 'some text')" for n in range(long))
+    store.record(run(f"INSERT INTO audit_{n}_x VALUES (1)", 9) for n in range(many))
+    store.record([run(f"INSERT INTO t VALUES {rows} ON CONFLICT (i) DO UPDATE SET s = ''")])
+    workload = store.workload(catalog_of())
+    assert [(u.table.name, u.whole, u.upserted) for u in workload.named or ()] == [
+        ("t", True, True)
+    ]
+
+
+@pytest.mark.parametrize("texts", [
+    ["SELECT a FROM u WHERE s = 'x' -- it's", "SELECT b FROM u WHERE s = 'x' -- it's"],
+    ["-- don't\nSELECT a FROM u WHERE s = 'x'", "-- don't\nSELECT b FROM u WHERE s = 'x'"],
+    ["/* don't */ SELECT a FROM u WHERE s = ''", "/* don't */ SELECT b FROM u WHERE s = ''"],
+    ['SELECT "sales 2024" FROM u', 'SELECT "sales 2025" FROM u'],
+    ["SELECT a FROM 't'", "SELECT a FROM 'u'"], ["SELECT a from'u'", "SELECT a from't'"],
+    ["SELECT a FROM \n 't'", "SELECT a FROM \n 'u'"],
+    ["SELECT a FROM u WHERE s = e'\\'' OR s = ''", "SELECT b FROM u WHERE s = e'\\'' OR s = ''"],
+    ["SELECT a FROM u WHERE s = $$'$$ OR s = ''", "SELECT b FROM u WHERE s = $$'$$ OR s = ''"],
+])  # fmt: skip
+def test_texts_that_differ_in_more_than_literals_are_not_folded(
+    texts: list[str], store: WorkloadStore
+) -> None:
+    columns = 'a INTEGER, b INTEGER, s VARCHAR, "sales 2024" INTEGER, "sales 2025" INTEGER'
+    catalog = catalog_of(f"CREATE TABLE u ({columns})", "ALTER TABLE t ADD COLUMN a INTEGER")
+    store.record(run(text) for text in texts)
+    assert len(store.workload(catalog).patterns) == 2
+
+
+def test_calls_that_name_tables_in_literals_are_not_folded(store: WorkloadStore) -> None:
+    catalog = catalog_of("CREATE TABLE u (a INTEGER)")
+    store.record([run("SELECT * FROM query_table('t')"), run("SELECT * FROM query_table('u')")])
+    assert {u.table.name for u in store.workload(catalog).named or ()} == {"t", "u"}
+
+
 def test_facts_are_kept_until_the_structure_changes(store: WorkloadStore) -> None:
     store.record([run("SELECT s FROM t"), run("SELECT 1")])
     first = store.workload(catalog_of())

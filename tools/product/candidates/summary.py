@@ -21,7 +21,7 @@ from tools.product.candidates.grouped import (
     folded,
 )
 from tools.product.candidates.summary_shape import SummaryShape, shape_of
-from tools.product.candidates.written import upserted
+from tools.product.candidates.written import Written
 from tools.product.catalog import Table
 from tools.product.errors import ProductError
 
@@ -39,15 +39,18 @@ def find_summaries(context: CandidateContext) -> Found:
     shapes = [s for p in asked if (s := shape_of(context, p)) is not None]
     inexact = dict.fromkeys((s.table, s.inexact) for s in shapes if s.inexact)
     shapes = [s for s in shapes if not s.inexact]
-    upserts = upserted(context.workload)
-    broken = dict.fromkeys(s.table for s in shapes if s.table in upserts)
+    written = Written(context.workload)
+    broken = dict.fromkeys(s.table for s in shapes if written.upserts(s.table))
     shapes = [s for s in shapes if s.table not in broken]
     groups = GroupCounts(context)
     single = {(s.table, s.dimensions) for s in shapes}
     wanted = single | set(_unions(shapes, groups))
     found: list[Candidate] = []
-    notes = [f"no summary of {t}: the log holds MERGE or upserts into it, which the engine"
-             " refuses while a table has triggers" for t in broken]  # fmt: skip
+    why = (
+        "the log holds MERGE or upserts into it, or writes that may be such, which the engine"
+        " refuses while a table has triggers"
+    )
+    notes = [f"no summary of {table}: {why}" for table in broken]
     notes += [f"no summary of {t} for {mean}: its last digits could differ, as the sum or count of"
               " the same is not asked for beside it" for t, mean in inexact]  # fmt: skip
     ordered = sorted(wanted, key=lambda w: (-_worth(shapes, *w), str(w[0]), sorted(w[1])))

@@ -29,6 +29,8 @@ def find_unused(context: CandidateContext) -> Found:
     """Propose to drop what no query reads and no contract promises, given enough of a log."""
     if not _long_enough(context):
         return Found((), ("the log is too short to call anything unused",))
+    if context.workload.unseen:
+        return Found((), (f"nothing is called unused: {_unseen(context)}",))
     written = Written(context.workload)
     changes: list[Change] = []
     notes: list[str] = []
@@ -38,9 +40,15 @@ def find_unused(context: CandidateContext) -> Found:
         changes += [c for c in unread if c not in needed]
         if needed:
             names = ", ".join(getattr(c, "column", "all of it") for c in needed[:MAX_NAMED])
-            notes.append(f"{table.name} keeps what no query reads but writes may fill: {names}")
+            notes.append(
+                f"{table.name} keeps what no query reads but other statements may need: {names}"
+            )
     reason = "no query of the log reads it, no write names it and no contract promises it"
     return Found(tuple(_candidate(context, c, reason) for c in changes[:MAX_DROPS]), tuple(notes))
+
+
+def _unseen(context: CandidateContext) -> str:
+    return f"{context.workload.unseen} texts of the log were too many to be looked at"
 
 
 def _unread(context: CandidateContext, table: Table) -> Iterator[DropColumn | DropTable]:
@@ -48,13 +56,15 @@ def _unread(context: CandidateContext, table: Table) -> Iterator[DropColumn | Dr
     reading = context.workload.reading(table.name)
     promised = {c for t, c in context.promised if t == table.name}
     stored = context.catalog.stored
-    if not reading:
+    beyond = context.workload.beyond(table.name)
+    if not reading and beyond is None:
         if not promised and not stored.reading(table.name, None):
             yield DropTable(table=table.name)
         return
-    if any(p.star for p in reading):
+    if any(p.star for p in reading) or (beyond is not None and beyond.whole):
         return
     used = {u.column for p in reading for u in p.columns if u.table == table.name}
+    used |= set(beyond.columns) if beyond is not None else set()
     for c in table.columns:
         kept = c.name in used or c.name in promised or stored.reading(table.name, c.name)
         if not kept and c.generated is None:
@@ -75,6 +85,7 @@ def _long_enough(context: CandidateContext) -> bool:
 def find_redundant(context: CandidateContext) -> Found:
     """Propose to drop indexes that repeat another, or that no query can use."""
     found: list[Candidate] = []
+    notes: list[str] = []
     for table in context.catalog.tables:
         unique = [c.columns for c in table.constraints if c.kind in ("PRIMARY KEY", "UNIQUE")]
         seen = {_lowered(columns) for columns in unique}
@@ -88,11 +99,15 @@ def find_redundant(context: CandidateContext) -> Found:
             elif len(index.columns) > 1:
                 reason = "the engine scans none of several columns, and every write maintains it"
                 found.append(_candidate(context, change, reason))
-            elif _long_enough(context) and not _usable(context, table, index.columns):
+            elif not _long_enough(context) or _usable(context, table, index.columns):
+                pass
+            elif context.workload.unseen:
+                notes.append(f"{index.name} is not called unused: {_unseen(context)}")
+            else:
                 reason = "no query of the log can use it, and every write maintains it"
                 found.append(_candidate(context, change, reason))
             seen.add(_lowered(index.columns))
-    return Found(tuple(found))
+    return Found(tuple(found), tuple(notes[:MAX_NAMED]))
 
 
 def _lowered(columns: tuple[str, ...]) -> tuple[str, ...]:
@@ -100,17 +115,17 @@ def _lowered(columns: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _usable(context: CandidateContext, table: Table, columns: tuple[str, ...]) -> bool:
-    """DuckDB 2 scans an index for = or a join."""
+    """Whether a query of the log, or a view, may look for values in an index."""
     column = table.column(columns[0])
     if column is None:
         return False
     if context.catalog.stored.reading(table.name, column.name):
         # What is asked of a view becomes a condition on its table.
         return True
-    return any(
-        "=" in use.operators or "join" in use.roles or ">" in use.operators
-        for _, use in context.uses(table.name, column.name)
-    )
+    beyond = context.workload.beyond(table.name)
+    if beyond is not None and column.name in beyond.sought:
+        return True
+    return any(use.sought for _, use in context.uses(table.name, column.name))
 
 
 def find_constraints(context: CandidateContext) -> Found:

@@ -356,6 +356,12 @@ def test_three_hundred_tables_are_looked_at_in_no_time(con: duckdb.DuckDBPyConne
         ("INSERT INTO t VALUES (1, 2) ON CONFLICT DO NOTHING", True),
         ("INSERT INTO t VALUES (1, 2)", True),
         ("MERGE INTO other USING t ON t.a = other.a WHEN MATCHED THEN DELETE", True),
+        ("WITH n AS (SELECT 1) INSERT OR REPLACE INTO t SELECT 1, 2 FROM n", False),
+        ("PREPARE p AS INSERT OR REPLACE INTO t VALUES (?, ?)", False),
+        ("BEGIN; INSERT OR REPLACE INTO t VALUES (1, 2); COMMIT", False),
+        ("INSERT INTO t VALUES (1, 'cut of", False),
+        ("INSERT INTO other VALUES (1, 'cut of", True),
+        ("UPDATE t SET a = 'cut of", True),
     ],
 )
 def test_a_table_that_gets_upserts_gets_no_summary_since_triggers_would_refuse_them(

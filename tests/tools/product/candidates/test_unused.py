@@ -9,6 +9,7 @@ import pytest
 
 from tests.finding import look, targets
 from tools.messages import DropIndex, TableName
+from tools.product.workload import TableUse
 
 T = TableName(name="t")
 
@@ -97,6 +98,73 @@ def test_nothing_is_dropped_where_not_every_write_is_known(con: duckdb.DuckDBPyC
     con.execute("CREATE TABLE t (used INTEGER, a INTEGER)")
     found = look(con, ["SELECT used FROM t"], {"drop_column"}, runs=500, skipped_total=1)
     assert (found.candidates, len(found.notes)) == ((), 1)
+
+
+@pytest.mark.parametrize(
+    ("statement", "dropped"),
+    [
+        ("PREPARE q AS SELECT a FROM t", ["drop_table"]),
+        ("PREPARE q AS SELECT y FROM gone", ["drop_column a"]),
+        ("EXPLAIN ANALYZE SELECT y FROM gone", ["drop_column a"]),
+        ("EXECUTE gone(1)", ["drop_column a"]),
+        ("SELECT * FROM query_table('gone')", ["drop_column a"]),
+        ("INSERT INTO o (y) SELECT y FROM query_table('gone')", ["drop_column a"]),
+        ("SELECT * FROM query('SELECT y FROM gone')", ["drop_column a"]),
+        ("SELECT * FROM query_table('go' || 'ne')", []),
+        ("SELECT * FROM query_table(['gone', 'gone'])", []),
+        ("SELECT * FROM query_table(?)", []),
+        (f"CREATE TABLE o AS SELECT {'1 AS one, ' * 300} y FROM gone", ["drop_column a"]),
+        ("INSERT INTO o (y) SELECT #1 FROM t", ["drop_table"]),
+        ("INSERT INTO o (y) SELECT r FROM t AS r", ["drop_table"]),
+        ("INSERT INTO o (y) SELECT m FROM t AS r(k, m)", ["drop_table"]),
+        ("DELETE FROM o USING t NATURAL JOIN o2", ["drop_table"]),
+        ("INSERT INTO o (y) VALUES ('gone')", ["drop_column a", "drop_table"]),
+        ("INSERT INTO o (y) SELECT used FROM t", ["drop_column a", "drop_table"]),
+    ],
+)
+def test_what_any_statement_of_the_log_names_is_used(
+    statement: str, dropped: list[str], con: duckdb.DuckDBPyConnection
+) -> None:
+    con.execute("CREATE TABLE t (used INTEGER, a INTEGER); CREATE TABLE gone (y INTEGER)")
+    kinds = {"drop_column", "drop_table"}
+    found = look(con, ["SELECT used FROM t"], kinds, runs=500, writes=[statement])
+    assert targets(found) == dropped
+
+
+def test_odd_names_are_found_in_texts(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("CREATE TABLE t (used INTEGER)")
+    con.execute('CREATE TABLE "o""d d" (y INTEGER); CREATE TABLE "Größe" (y INTEGER)')
+    asked: dict[str, Any] = {"kinds": {"drop_table"}, "runs": 500}
+    texts = ['PREPARE q AS SELECT y FROM "O""D d"', "PREPARE q AS SELECT y FROM größe"]
+    assert len(look(con, ["SELECT used FROM t"], **asked, writes=texts[:1]).candidates) == 1
+    assert len(look(con, ["SELECT used FROM t"], **asked, writes=texts).candidates) == 0
+
+
+def test_what_patterns_beyond_the_listed_read_is_used(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("CREATE TABLE t (used INTEGER, a INTEGER, b INTEGER)")
+    con.execute("CREATE TABLE u (x INTEGER); CREATE TABLE v (x INTEGER, y INTEGER)")
+    con.execute("CREATE INDEX ia ON t (a); CREATE INDEX ib ON t (b)")
+    unlisted = (
+        TableUse(table=T, columns=("a",), sought=("a",)),
+        TableUse(table=TableName(name="v"), whole=True),
+    )
+    kinds = {"drop_column", "drop_table", "drop_index"}
+    found = look(con, ["SELECT used FROM t"], kinds, runs=500, unlisted=unlisted)
+    assert targets(found) == ["drop_column b", "drop_index", "drop_table"]
+    dropped = {c.change.kind: c.change for c in found.candidates}
+    assert getattr(dropped["drop_index"], "name", "") == "ib"
+    assert getattr(dropped["drop_table"], "table", None) == TableName(name="u")
+
+
+def test_nothing_is_unused_where_texts_were_not_looked_at(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("CREATE TABLE t (used INTEGER, a INTEGER); CREATE TABLE gone (y INTEGER)")
+    con.execute("CREATE INDEX ia ON t (a); CREATE INDEX again ON t (a)")
+    kinds = {"drop_column", "drop_table", "drop_index"}
+    found = look(con, ["SELECT used FROM t"], kinds, runs=500, unseen=7)
+    assert targets(found) == ["drop_index"]
+    assert "another index" in found.candidates[0].reason
+    assert [n for n in found.notes if "7 texts of the log were too many" in n] == list(found.notes)
+    assert len(found.notes) == 2
 
 
 def test_an_index_that_repeats_another_is_redundant(con: duckdb.DuckDBPyConnection) -> None:
