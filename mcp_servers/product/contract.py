@@ -132,6 +132,8 @@ class Applied(Message):
     applied_at: str
     ended_at: str | None = None
     detail: str = ""
+    approval: str | None = None
+    """The run whose offer was approved, where it is known."""
 
 
 class LiveCheck(Message):
@@ -161,6 +163,8 @@ class ApplyRequest(Message):
     schema_hash: str
     queries: tuple[str, ...] = ()
     """Texts to time on live before and after."""
+    approval: str | None = None
+    """The run whose offer was approved: its repeats are one change, another run's is another."""
 
 
 __all__ = [

@@ -193,11 +193,13 @@ def _add_changing_tools(server: MCPServer, service: ProductService) -> None:
         schema_hash: str,
         ctx: Context,
         queries: tuple[str, ...] = (),
+        approval: Annotated[str | None, Field(min_length=1, max_length=200)] = None,
     ) -> Applied:
-        """Apply one approved change in one transaction; the same proposal twice is applied once."""
+        """Apply one approved change in one transaction; the same approval twice is applied once."""
         request = ApplyRequest(
-            proposal_id=proposal_id, change=change, schema_hash=schema_hash, queries=queries
-        )
+            proposal_id=proposal_id, change=change, schema_hash=schema_hash, queries=queries,
+            approval=approval,
+        )  # fmt: skip
         return await _told(service, "apply_change", ctx, partial(service.apply, request))
 
     @server.tool(annotations=READ)
