@@ -63,6 +63,23 @@ class AlreadyUndone(GraphError):
         self.since = since
 
 
+class NeverMade(GraphError):
+    """There is no change to take back."""
+
+    def __init__(self, proposal_id: str) -> None:
+        super().__init__(f"{proposal_id} was never made; there is nothing to take back.")
+
+
+class OfferedAnew(GraphError):
+    """The proposal was measured again since the person saw it."""
+
+    def __init__(self, proposal_id: str, seen: int, present: int) -> None:
+        super().__init__(
+            f"{proposal_id} was offered anew with other numbers (round {present}; you saw round"
+            f" {seen}); look again. Nothing was recorded."
+        )
+
+
 class AlreadyApproved(GraphError):
     """The same person approved before; others have to."""
 

@@ -174,6 +174,8 @@ class Ledger(RunStore):
         con.execute(
             "INSERT INTO decisions VALUES (?, ?, ?, ?)", (final.proposal_id, offer.round, body, at)
         )
+        if final.verdict == "approve":
+            undos.overtake(con, final.proposal_id, at)
         crash_point("ledger.decide.between")
         con.execute(
             "INSERT INTO outbox (thread_id, proposal_id, round) VALUES (?, ?, ?)",
@@ -280,14 +282,14 @@ class Ledger(RunStore):
     def request_undo(self, proposal_id: str, actor: str) -> None:
         """Write down that a change is to be taken back, so that a crash cannot forget it.
 
-        Raises `UnknownProposal` or `AlreadyUndone`; then nothing is written.
+        Raises `UnknownProposal`, `AlreadyUndone` or `NeverMade`; then nothing is written.
         """
         with self._transaction() as con:
             self.offer_of(proposal_id)
             undos.ask(con, proposal_id, actor, now())
 
     def check_undoable(self, proposal_id: str) -> None:
-        """Raise `AlreadyUndone` when a change was taken back."""
+        """Raise `AlreadyUndone` or `NeverMade` when there is no change to take back."""
         undos.check(self._con, proposal_id)
 
     def drop_undo_request(self, proposal_id: str) -> None:

@@ -115,7 +115,7 @@ class Stewardship:
     async def undo(self, proposal_id: str, actor: str) -> None:
         """Take an applied change back; a crash in between is made good by the next command.
 
-        Raises `AlreadyUndone`; then nothing is written.
+        Raises `AlreadyUndone` or `NeverMade`; then nothing is written.
         """
         self.ledger.request_undo(proposal_id, actor)
         crash_point("steward.undo.requested")
