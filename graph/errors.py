@@ -75,8 +75,8 @@ class OfferedAnew(GraphError):
 
     def __init__(self, proposal_id: str, seen: int, present: int) -> None:
         super().__init__(
-            f"{proposal_id} was offered anew with other numbers (round {present}; you saw round"
-            f" {seen}); look again. Nothing was recorded."
+            f"{proposal_id} was offered anew with other numbers (as round {present}, and the answer"
+            f" is about round {seen}); look again. Nothing was recorded."
         )
 
 

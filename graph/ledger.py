@@ -7,9 +7,10 @@ either the question open or the answer recorded together with its delivery.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from graph import approvals, audit, undos
@@ -18,6 +19,7 @@ from graph.errors import (
     InvalidAnswer,
     KeyReused,
     NotAllowed,
+    OfferedAnew,
     UnknownProposal,
 )
 from graph.offer_rows import ANSWERED, EVERY_ANSWER, OFFERS
@@ -30,6 +32,7 @@ from tools.ideas import idea_key
 from tools.messages import PROPOSAL, Decision, Outcome, Principal, Proposal
 
 LOG = logging.getLogger("pillion.ledger")
+NOTHING: Mapping[str, int | None] = MappingProxyType({})
 __all__ = ["Ledger", "Offer", "Thread", "UndoRequest", "now"]
 
 
@@ -110,17 +113,26 @@ class Ledger(RunStore):
         )  # fmt: skip
         self._write_decision(old, decision)
 
-    def decide(self, decision: Decision) -> Offer:
+    def decide(self, decision: Decision, seen: int | None = None) -> Offer:
         """Record an answer and queue its delivery; the first answer stands.
+
+        `seen` is the round of the offer that it is about, the latest where it is None.
 
         Where policy wants several approvals, one that is not the last leaves the offer open.
         Raises `UnknownProposal`, `AlreadyDecided`, `AlreadyApproved`, `NotAllowed` (an agent
-        may never approve), `PolicyUnusable` or `InvalidAnswer`.
+        may never approve), `OfferedAnew`, `PolicyUnusable` or `InvalidAnswer`.
         """
-        return self.decide_all([decision])[0]
+        return self.decide_all([decision], seen={decision.proposal_id: seen})[0]
 
-    def decide_all(self, decisions: Sequence[Decision], key: str | None = None) -> list[Offer]:
+    def decide_all(
+        self,
+        decisions: Sequence[Decision],
+        key: str | None = None,
+        seen: Mapping[str, int | None] = NOTHING,
+    ) -> list[Offer]:
         """Record answers together or not at all; raises what `decide` raises.
+
+        `seen` are the rounds of the offers that they are about, by proposal.
 
         The same answers again under the same `key` change nothing; other answers under it
         raise `KeyReused`.
@@ -131,6 +143,9 @@ class Ledger(RunStore):
             if key is None or self._is_new(key, decisions):
                 for decision in decisions:
                     offer = self.offer_of(decision.proposal_id)
+                    number = seen.get(decision.proposal_id)
+                    if number not in (None, offer.round):
+                        raise OfferedAnew(decision.proposal_id, number, offer.round)
                     if offer.decision is not None:
                         raise AlreadyDecided(offer.decision)
                     _check_fit(decision, offer.proposal)

@@ -35,6 +35,7 @@ from graph.errors import (
     InvalidAnswer,
     KeyReused,
     NotAllowed,
+    OfferedAnew,
     ProductUnavailable,
     RunFailed,
     UnknownProduct,
@@ -73,6 +74,7 @@ KINDS: dict[type[Exception], tuple[int, str]] = {
     Conflict: (409, "conflict"),
     AlreadyDecided: (409, "already_decided"),
     AlreadyUndone: (409, "already_undone"),
+    OfferedAnew: (409, "offered_anew"),
     NotWaiting: (409, "not_waiting"),
     GraphError: (409, "refused"),
 }
