@@ -31,6 +31,14 @@ class UnknownProposal(GraphError):
         self.proposal_id = proposal_id
 
 
+class UnknownNames(GraphError):
+    """A product has no such tables or columns."""
+
+    def __init__(self, names: list[str], tables: list[str]) -> None:
+        told = ", ".join(map(repr, names))
+        super().__init__(f"No table or column {told}. Tables: {', '.join(tables) or 'none'}.")
+
+
 class UnknownThread(GraphError):
     """No run has that id."""
 
