@@ -141,5 +141,15 @@ class ProductUnavailable(GraphError):
     """The product server ended or cannot be reached."""
 
 
+class RunLost(GraphError):
+    """The saved state of a run is gone, so that it cannot go on."""
+
+    def __init__(self, thread_id: str, product: str) -> None:
+        super().__init__(
+            f"The state of {thread_id} is gone, so it cannot go on; what it offered is closed, and"
+            f" `pillion run {product}` measures it again."
+        )
+
+
 class RunFailed(GraphError):
     """A run met what nobody foresaw; its cause says what."""

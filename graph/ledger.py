@@ -7,21 +7,20 @@ either the question open or the answer recorded together with its delivery.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from graph import approvals, audit, undos
+from graph import approvals, audit, outcomes, undos
 from graph.errors import (
     AlreadyDecided,
-    InvalidAnswer,
     KeyReused,
-    NotAllowed,
     OfferedAnew,
     UnknownProposal,
 )
+from graph.fitting import check_answer, check_fit
 from graph.offer_rows import ANSWERED, EVERY_ANSWER, OFFERS
 from graph.policy import Needed, PolicyFile, PolicyUnusable
 from graph.run_store import RunStore, Thread, now
@@ -106,12 +105,8 @@ class Ledger(RunStore):
         old = self.offer_of(proposal_id)
         if old.decision is not None:
             return
-        decision = Decision(
-            proposal_id=proposal_id, verdict="expire", reason=f"offered anew by run {thread_id}",
-            principal=Principal(kind="agent", name="pillion"), channel="policy",
-            decided_at=datetime.fromisoformat(at),
-        )  # fmt: skip
-        self._write_decision(old, decision)
+        why = f"offered anew by run {thread_id}"
+        self._write_decision(old, _closed(proposal_id, why, datetime.fromisoformat(at)))
 
     def decide(self, decision: Decision, seen: int | None = None) -> Offer:
         """Record an answer and queue its delivery; the first answer stands.
@@ -138,7 +133,7 @@ class Ledger(RunStore):
         raise `KeyReused`.
         """
         for decision in decisions:
-            _check_answer(decision)
+            check_answer(decision)
         with self._transaction():
             if key is None or self._is_new(key, decisions):
                 for decision in decisions:
@@ -148,7 +143,7 @@ class Ledger(RunStore):
                         raise OfferedAnew(decision.proposal_id, number, offer.round)
                     if offer.decision is not None:
                         raise AlreadyDecided(offer.decision)
-                    _check_fit(decision, offer.proposal)
+                    check_fit(decision, offer.proposal)
                     if self._enough(offer, decision):
                         self._write_decision(offer, decision)
         return [self.offer_of(d.proposal_id) for d in decisions]
@@ -276,23 +271,35 @@ class Ledger(RunStore):
 
     def record_outcome(self, outcome: Outcome, actor: str) -> None:
         """Record what became of a proposal; the same outcome twice is one row."""
-        at, body = now().isoformat(), outcome.model_dump_json()
         with self._transaction() as con:
             number = self.offer_of(outcome.proposal_id).round
-            con.execute(
-                "INSERT OR IGNORE INTO outcomes VALUES (?, ?, ?, ?, ?)",
-                (outcome.proposal_id, number, outcome.status, body, at),
-            )
-            if con.execute("SELECT changes()").fetchone()[0]:
-                audit.append(
-                    con, at, actor, f"change.{outcome.status}", outcome.proposal_id,
-                    detail=outcome.detail, round=number, sha256=audit.digest(body),
-                )  # fmt: skip
+            outcomes.write(con, outcome, number, actor, now().isoformat())
             con.execute(
                 "DELETE FROM undo_requests"
                 " WHERE proposal_id = ? AND ? IN ('undone', 'rolled_back')",
                 (outcome.proposal_id, outcome.status),
             )
+
+    def unsettled(self, thread_id: str) -> list[Offer]:
+        """Return the approved offers of a run that nothing has come of yet."""
+        offers = (o for o in self.offers(thread_id=thread_id) if o.decision and not o.outcomes)
+        return [o for o in offers if o.decision and o.decision.verdict == "approve"]
+
+    def give_up(self, thread_id: str, made: Collection[str]) -> None:
+        """End a run whose state is gone; `made` are the changes that it made all the same."""
+        at = now()
+        with self._transaction() as con:
+            for offer in self.unsettled(thread_id):
+                key = offer.proposal.id
+                outcome = outcomes.of_a_lost_run(key, key in made)
+                outcomes.write(con, outcome, offer.round, "pillion", at.isoformat())
+            for offer in self.offers(thread_id=thread_id, waiting=True):
+                self._write_decision(offer, _closed(offer.proposal.id, outcomes.GONE, at))
+            con.execute(
+                "UPDATE outbox SET delivered_at = ? WHERE thread_id = ? AND delivered_at IS NULL",
+                (at.isoformat(), thread_id),
+            )
+            self._write_status(con, thread_id, "failed", at.isoformat())
 
     def request_undo(self, proposal_id: str, actor: str) -> None:
         """Write down that a change is to be taken back, so that a crash cannot forget it.
@@ -376,22 +383,9 @@ class Ledger(RunStore):
             self._con.execute("ROLLBACK")
 
 
-def _check_answer(decision: Decision) -> None:
-    # A rejection is remembered as a person's word, so an agent may not give one either.
-    if decision.principal.kind == "agent" and decision.verdict != "expire":
-        raise NotAllowed("An agent may never answer a proposal; a person has to.")
-    if (decision.verdict == "edit") != (decision.edited is not None):
-        raise InvalidAnswer("An edit, and only an edit, needs the edited change.")
-
-
-def _check_fit(decision: Decision, proposal: Proposal) -> None:
-    until = f"{proposal.expires_at:%Y-%m-%d %H:%M} UTC"
-    expired = proposal.expires_at <= decision.decided_at
-    if decision.verdict == "expire" and not expired:
-        raise InvalidAnswer(f"{proposal.id} is open until {until}.")
-    if decision.verdict != "expire" and expired:
-        raise InvalidAnswer(
-            f"{proposal.id} expired at {until}; run `pillion run` to measure it again."
-        )
-    if decision.edited == proposal.change:
-        raise InvalidAnswer("The edit changes nothing; approve the proposal instead.")
+def _closed(proposal_id: str, why: str, at: datetime) -> Decision:
+    """Return the answer to an offer that nobody has to answer any more."""
+    return Decision(
+        proposal_id=proposal_id, verdict="expire", reason=why, channel="policy", decided_at=at,
+        principal=Principal(kind="agent", name="pillion"),
+    )  # fmt: skip

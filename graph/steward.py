@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from graph.errors import AlreadyDecided, Busy, GraphError
+from graph.errors import AlreadyDecided, Busy, GraphError, RunLost
 from graph.ledger import Ledger, UndoRequest, now
 from graph.settings import Settings
 from mcp_servers.product.errors import NotNow, ToolFailed
@@ -144,7 +144,8 @@ class Stewardship:
         except GraphError as exc:
             if what == wanted:
                 raise
-            self.on_event({"kind": "note", "text": f"{what} has to wait: {exc}"})
+            text = str(exc) if isinstance(exc, RunLost) else f"{what} has to wait: {exc}"
+            self.on_event({"kind": "note", "text": text})
 
     async def take_back(self, request: UndoRequest) -> None:
         """Carry out what was asked for; a refusal by the product ends the request and raises.

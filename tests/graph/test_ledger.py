@@ -183,6 +183,22 @@ def test_an_answer_to_an_offer_that_was_made_anew_is_refused(ledger: Ledger) -> 
     assert ledger.decide(said[1], 2).decision is not None
 
 
+def test_what_a_lost_run_made_is_told_as_in_place_and_twice_given_up_is_once(
+    ledger: Ledger,
+) -> None:
+    ledger.decide(make_decision("p1", decided_at=now()))
+    ledger.give_up("t1", {"p1"})
+    before = ledger.audit_rows()
+    assert [o.status for o in ledger.offer_of("p1").outcomes] == ["unproven"]
+    ledger.request_undo("p1", "person:ada")
+    ledger.drop_undo_request("p1")
+    ledger.give_up("t1", ())
+    assert ledger.audit_rows()[: len(before)] == before
+    assert [o.status for o in ledger.offer_of("p1").outcomes] == ["unproven"]
+    assert ledger.offers(waiting=True) == []
+    assert ledger.verify().ok
+
+
 def refusal_of(ledger: Ledger, product: str) -> Refusal:
     return ledger.refusals(product)[idea_key(ledger.proposal("p1").change)]
 
