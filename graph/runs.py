@@ -81,13 +81,13 @@ class Runs:
     async def answer(self, thread_id: str, decisions: list[Decision]) -> None:
         """Hand recorded answers to a waiting run; what it has already is left out.
 
-        Raises `RunLost`, and ends the run, where its state is gone.
+        Raises `RunLost`, and ends the run, where its state is gone and they need it.
         """
         product = self.ledger.thread(thread_id).product
         snapshot = await self.graph.aget_state(_config(thread_id))
         if not snapshot.values:
-            await self._give_up(thread_id, product)
-            raise RunLost(thread_id, product)
+            await self._without_state(thread_id, product, decisions)
+            return
         if snapshot.next and not snapshot.interrupts:
             # A crash left this run between two steps: bring it to its question first.
             await self.resume(thread_id, product)
@@ -104,6 +104,14 @@ class Runs:
         }
         crash_point("steward.before_resume")
         await self._advance(thread_id, product, Command(resume=answer), None)
+
+    async def _without_state(self, thread_id: str, product: str, decisions: list[Decision]) -> None:
+        """Take the answers that ask for no more than to be remembered; others end the run."""
+        lost = any(d.verdict in ("approve", "edit") for d in decisions)
+        if lost or not self.ledger.offers(thread_id=thread_id, waiting=True):
+            await self._give_up(thread_id, product)
+        if lost:
+            raise RunLost(thread_id, product)
 
     async def _give_up(self, thread_id: str, product: str) -> None:
         """End a run without a state; what it made before that was lost stays told as made."""
