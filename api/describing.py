@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from open_data_contract_standard.model import OpenDataContractStandard
 
+from graph.errors import UnknownNames
 from mcp_servers.product.client import ProductClient
 from mcp_servers.product.contract import ProductDescription
 from tools.messages import Message, TableName
@@ -76,12 +77,14 @@ async def undescribed(client: ProductClient, only: Sequence[str] = ()) -> Undesc
     """Return what a product's contract leaves open, of some tables or columns or of all.
 
     `only` names them as `TABLE` or `TABLE.COLUMN`. Data is read of tables with something to tell;
-    of names that tables share the catalog tells enough. Raises what the product's server says.
+    of names that tables share the catalog tells enough. Raises what the product's server says, and
+    `UnknownNames`.
     """
     described = await client.describe_product()
     path = Path(described.contract)
     contract = load_contract(path)
     asked = {name.lower() for name in only}
+    _check_known(only, described, contract)
     wanted = [b for b in blanks(contract) if not asked or _named(b) & asked]
     tables = {str(t.name).lower(): t.name for t in described.tables}
     read = [name for name in dict.fromkeys(b.table for b in wanted) if name in tables]
@@ -101,6 +104,21 @@ def drafted(found: Undescribed, tell: Callable[[Facts], Words]) -> Drafts:
     )
     terms = (TermDraft(name=name, words=tell(facts)) for name, facts in found.terms.items())
     return Drafts(contract=str(found.contract), drafts=tuple(drafts), terms=tuple(terms))
+
+
+def _check_known(
+    only: Sequence[str], described: ProductDescription, contract: OpenDataContractStandard
+) -> None:
+    """Raise `UnknownNames` where neither the database nor the contract has what is asked for."""
+    parts = {str(t.name).lower(): {c.name.lower() for c in t.columns} for t in described.tables}
+    for promise in contract.schema_ or ():
+        table, properties = table_name(promise), promise.properties or ()
+        inside = parts.get(table, set()) | {column_name(p).lower() for p in properties}
+        parts |= {table: inside, (promise.name or table).lower(): inside}
+    known = set(parts) | {f"{table}.{name}" for table, names in parts.items() for name in names}
+    unknown = [name for name in only if name.lower() not in known]
+    if unknown:
+        raise UnknownNames(unknown, [str(t.name) for t in described.tables])
 
 
 def _terms(

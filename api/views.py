@@ -20,6 +20,7 @@ def offer_view(offer: Offer) -> dict[str, Any]:
         "id": p.id,
         "product": p.product,
         "thread": offer.thread_id,
+        "round": offer.round,
         "kind": p.change.kind,
         "target": change_target(p.change),
         "summary": p.summary,

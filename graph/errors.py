@@ -31,6 +31,14 @@ class UnknownProposal(GraphError):
         self.proposal_id = proposal_id
 
 
+class UnknownNames(GraphError):
+    """A product has no such tables or columns."""
+
+    def __init__(self, names: list[str], tables: list[str]) -> None:
+        told = ", ".join(map(repr, names))
+        super().__init__(f"No table or column {told}. Tables: {', '.join(tables) or 'none'}.")
+
+
 class UnknownThread(GraphError):
     """No run has that id."""
 
@@ -61,6 +69,23 @@ class AlreadyUndone(GraphError):
         self.proposal_id = proposal_id
         self.how = how
         self.since = since
+
+
+class NeverMade(GraphError):
+    """There is no change to take back."""
+
+    def __init__(self, proposal_id: str) -> None:
+        super().__init__(f"{proposal_id} was never made; there is nothing to take back.")
+
+
+class OfferedAnew(GraphError):
+    """The proposal was measured again since the person saw it."""
+
+    def __init__(self, proposal_id: str, seen: int, present: int) -> None:
+        super().__init__(
+            f"{proposal_id} was offered anew with other numbers (as round {present}, and the answer"
+            f" is about round {seen}); look again. Nothing was recorded."
+        )
 
 
 class AlreadyApproved(GraphError):
@@ -114,6 +139,16 @@ class NothingToLookAt(GraphError):
 
 class ProductUnavailable(GraphError):
     """The product server ended or cannot be reached."""
+
+
+class RunLost(GraphError):
+    """The saved state of a run is gone, so that it cannot go on."""
+
+    def __init__(self, thread_id: str, product: str) -> None:
+        super().__init__(
+            f"The state of {thread_id} is gone, so it cannot go on; what it offered is closed, and"
+            f" `pillion run {product}` measures it again."
+        )
 
 
 class RunFailed(GraphError):

@@ -7,19 +7,20 @@ either the question open or the answer recorded together with its delivery.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
-from graph import approvals, audit, undos
+from graph import approvals, audit, outcomes, undos
 from graph.errors import (
     AlreadyDecided,
-    InvalidAnswer,
     KeyReused,
-    NotAllowed,
+    OfferedAnew,
     UnknownProposal,
 )
+from graph.fitting import check_answer, check_fit
 from graph.offer_rows import ANSWERED, EVERY_ANSWER, OFFERS
 from graph.policy import Needed, PolicyFile, PolicyUnusable
 from graph.run_store import RunStore, Thread, now
@@ -30,6 +31,7 @@ from tools.ideas import idea_key
 from tools.messages import PROPOSAL, Decision, Outcome, Principal, Proposal
 
 LOG = logging.getLogger("pillion.ledger")
+NOTHING: Mapping[str, int | None] = MappingProxyType({})
 __all__ = ["Ledger", "Offer", "Thread", "UndoRequest", "now"]
 
 
@@ -103,37 +105,45 @@ class Ledger(RunStore):
         old = self.offer_of(proposal_id)
         if old.decision is not None:
             return
-        decision = Decision(
-            proposal_id=proposal_id, verdict="expire", reason=f"offered anew by run {thread_id}",
-            principal=Principal(kind="agent", name="pillion"), channel="policy",
-            decided_at=datetime.fromisoformat(at),
-        )  # fmt: skip
-        self._write_decision(old, decision)
+        why = f"offered anew by run {thread_id}"
+        self._write_decision(old, _closed(proposal_id, why, datetime.fromisoformat(at)))
 
-    def decide(self, decision: Decision) -> Offer:
+    def decide(self, decision: Decision, seen: int | None = None) -> Offer:
         """Record an answer and queue its delivery; the first answer stands.
+
+        `seen` is the round of the offer that it is about, the latest where it is None.
 
         Where policy wants several approvals, one that is not the last leaves the offer open.
         Raises `UnknownProposal`, `AlreadyDecided`, `AlreadyApproved`, `NotAllowed` (an agent
-        may never approve), `PolicyUnusable` or `InvalidAnswer`.
+        may never approve), `OfferedAnew`, `PolicyUnusable` or `InvalidAnswer`.
         """
-        return self.decide_all([decision])[0]
+        return self.decide_all([decision], seen={decision.proposal_id: seen})[0]
 
-    def decide_all(self, decisions: Sequence[Decision], key: str | None = None) -> list[Offer]:
+    def decide_all(
+        self,
+        decisions: Sequence[Decision],
+        key: str | None = None,
+        seen: Mapping[str, int | None] = NOTHING,
+    ) -> list[Offer]:
         """Record answers together or not at all; raises what `decide` raises.
+
+        `seen` are the rounds of the offers that they are about, by proposal.
 
         The same answers again under the same `key` change nothing; other answers under it
         raise `KeyReused`.
         """
         for decision in decisions:
-            _check_answer(decision)
+            check_answer(decision)
         with self._transaction():
             if key is None or self._is_new(key, decisions):
                 for decision in decisions:
                     offer = self.offer_of(decision.proposal_id)
+                    number = seen.get(decision.proposal_id)
+                    if number not in (None, offer.round):
+                        raise OfferedAnew(decision.proposal_id, number, offer.round)
                     if offer.decision is not None:
                         raise AlreadyDecided(offer.decision)
-                    _check_fit(decision, offer.proposal)
+                    check_fit(decision, offer.proposal)
                     if self._enough(offer, decision):
                         self._write_decision(offer, decision)
         return [self.offer_of(d.proposal_id) for d in decisions]
@@ -174,6 +184,8 @@ class Ledger(RunStore):
         con.execute(
             "INSERT INTO decisions VALUES (?, ?, ?, ?)", (final.proposal_id, offer.round, body, at)
         )
+        if final.verdict == "approve":
+            undos.overtake(con, final.proposal_id, at)
         crash_point("ledger.decide.between")
         con.execute(
             "INSERT INTO outbox (thread_id, proposal_id, round) VALUES (?, ?, ?)",
@@ -259,35 +271,47 @@ class Ledger(RunStore):
 
     def record_outcome(self, outcome: Outcome, actor: str) -> None:
         """Record what became of a proposal; the same outcome twice is one row."""
-        at, body = now().isoformat(), outcome.model_dump_json()
         with self._transaction() as con:
             number = self.offer_of(outcome.proposal_id).round
-            con.execute(
-                "INSERT OR IGNORE INTO outcomes VALUES (?, ?, ?, ?, ?)",
-                (outcome.proposal_id, number, outcome.status, body, at),
-            )
-            if con.execute("SELECT changes()").fetchone()[0]:
-                audit.append(
-                    con, at, actor, f"change.{outcome.status}", outcome.proposal_id,
-                    detail=outcome.detail, round=number, sha256=audit.digest(body),
-                )  # fmt: skip
+            outcomes.write(con, outcome, number, actor, now().isoformat())
             con.execute(
                 "DELETE FROM undo_requests"
                 " WHERE proposal_id = ? AND ? IN ('undone', 'rolled_back')",
                 (outcome.proposal_id, outcome.status),
             )
 
+    def unsettled(self, thread_id: str) -> list[Offer]:
+        """Return the approved offers of a run that nothing has come of yet."""
+        offers = (o for o in self.offers(thread_id=thread_id) if o.decision and not o.outcomes)
+        return [o for o in offers if o.decision and o.decision.verdict == "approve"]
+
+    def give_up(self, thread_id: str, made: Collection[str]) -> None:
+        """End a run whose state is gone; `made` are the changes that it made all the same."""
+        at = now()
+        with self._transaction() as con:
+            for offer in self.unsettled(thread_id):
+                key = offer.proposal.id
+                outcome = outcomes.of_a_lost_run(key, key in made)
+                outcomes.write(con, outcome, offer.round, "pillion", at.isoformat())
+            for offer in self.offers(thread_id=thread_id, waiting=True):
+                self._write_decision(offer, _closed(offer.proposal.id, outcomes.GONE, at))
+            con.execute(
+                "UPDATE outbox SET delivered_at = ? WHERE thread_id = ? AND delivered_at IS NULL",
+                (at.isoformat(), thread_id),
+            )
+            self._write_status(con, thread_id, "failed", at.isoformat())
+
     def request_undo(self, proposal_id: str, actor: str) -> None:
         """Write down that a change is to be taken back, so that a crash cannot forget it.
 
-        Raises `UnknownProposal` or `AlreadyUndone`; then nothing is written.
+        Raises `UnknownProposal`, `AlreadyUndone` or `NeverMade`; then nothing is written.
         """
         with self._transaction() as con:
             self.offer_of(proposal_id)
             undos.ask(con, proposal_id, actor, now())
 
     def check_undoable(self, proposal_id: str) -> None:
-        """Raise `AlreadyUndone` when a change was taken back."""
+        """Raise `AlreadyUndone` or `NeverMade` when there is no change to take back."""
         undos.check(self._con, proposal_id)
 
     def drop_undo_request(self, proposal_id: str) -> None:
@@ -359,22 +383,9 @@ class Ledger(RunStore):
             self._con.execute("ROLLBACK")
 
 
-def _check_answer(decision: Decision) -> None:
-    # A rejection is remembered as a person's word, so an agent may not give one either.
-    if decision.principal.kind == "agent" and decision.verdict != "expire":
-        raise NotAllowed("An agent may never answer a proposal; a person has to.")
-    if (decision.verdict == "edit") != (decision.edited is not None):
-        raise InvalidAnswer("An edit, and only an edit, needs the edited change.")
-
-
-def _check_fit(decision: Decision, proposal: Proposal) -> None:
-    until = f"{proposal.expires_at:%Y-%m-%d %H:%M} UTC"
-    expired = proposal.expires_at <= decision.decided_at
-    if decision.verdict == "expire" and not expired:
-        raise InvalidAnswer(f"{proposal.id} is open until {until}.")
-    if decision.verdict != "expire" and expired:
-        raise InvalidAnswer(
-            f"{proposal.id} expired at {until}; run `pillion run` to measure it again."
-        )
-    if decision.edited == proposal.change:
-        raise InvalidAnswer("The edit changes nothing; approve the proposal instead.")
+def _closed(proposal_id: str, why: str, at: datetime) -> Decision:
+    """Return the answer to an offer that nobody has to answer any more."""
+    return Decision(
+        proposal_id=proposal_id, verdict="expire", reason=why, channel="policy", decided_at=at,
+        principal=Principal(kind="agent", name="pillion"),
+    )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,14 +70,16 @@ class RunStore(SqliteFile):
 
     def set_thread(self, thread_id: str, status: str) -> None:
         """Record where a run stands."""
-        at = now().isoformat()
         with self._transaction() as con:
-            con.execute(
-                "UPDATE threads SET status = ?, updated_at = ? WHERE id = ? AND status <> ?",
-                (status, at, thread_id, status),
-            )
-            if con.execute("SELECT changes()").fetchone()[0]:
-                audit.append(con, at, "pillion", f"run.{status}", thread_id)
+            self._write_status(con, thread_id, status, now().isoformat())
+
+    def _write_status(self, con: sqlite3.Connection, thread_id: str, status: str, at: str) -> None:
+        con.execute(
+            "UPDATE threads SET status = ?, updated_at = ? WHERE id = ? AND status <> ?",
+            (status, at, thread_id, status),
+        )
+        if con.execute("SELECT changes()").fetchone()[0]:
+            audit.append(con, at, "pillion", f"run.{status}", thread_id)
 
     def threads(self, product: str | None = None, status: str | None = None) -> list[Thread]:
         """Return runs, newest first."""

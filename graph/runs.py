@@ -13,7 +13,7 @@ from langgraph.types import Command
 
 from graph.build import Steward, build_graph
 from graph.checkpoints import open_checkpoints
-from graph.errors import GraphError, ProductUnavailable, RunFailed
+from graph.errors import GraphError, ProductUnavailable, RunFailed, RunLost
 from graph.judging import ServingJudge
 from graph.learning import store_of
 from graph.ledger import Ledger
@@ -30,6 +30,7 @@ from tools.failpoints import crash_point
 from tools.messages import AgentName, Decision
 
 RECURSION_LIMIT = 1000
+ANSWER_KEPT = "The answer is kept: the next command, or the service, looks again."
 Drive = Callable[[Any, Any, Any, Any], Awaitable[None]]
 """Runs a graph, from what it is given, a config and a context, to its question or its end."""
 
@@ -78,14 +79,20 @@ class Runs:
         await self._advance(thread_id, product, given, budget_seconds)
 
     async def answer(self, thread_id: str, decisions: list[Decision]) -> None:
-        """Hand recorded answers to a waiting run; what it has already is left out."""
+        """Hand recorded answers to a waiting run; what it has already is left out.
+
+        Raises `RunLost`, and ends the run, where its state is gone and they need it.
+        """
         product = self.ledger.thread(thread_id).product
         snapshot = await self.graph.aget_state(_config(thread_id))
+        if not snapshot.values:
+            await self._without_state(thread_id, product, decisions)
+            return
         if snapshot.next and not snapshot.interrupts:
             # A crash left this run between two steps: bring it to its question first.
             await self.resume(thread_id, product)
             snapshot = await self.graph.aget_state(_config(thread_id))
-        settled = snapshot.values.get("settled", {}) if snapshot.values else {}
+        settled = snapshot.values.get("settled", {})
         fresh = [d for d in decisions if d.proposal_id not in settled]
         if not (fresh and snapshot.interrupts):
             return
@@ -97,6 +104,27 @@ class Runs:
         }
         crash_point("steward.before_resume")
         await self._advance(thread_id, product, Command(resume=answer), None)
+
+    async def _without_state(self, thread_id: str, product: str, decisions: list[Decision]) -> None:
+        """Take the answers that ask for no more than to be remembered; others end the run."""
+        lost = any(d.verdict in ("approve", "edit") for d in decisions)
+        if lost or not self.ledger.offers(thread_id=thread_id, waiting=True):
+            await self._give_up(thread_id, product)
+        if lost:
+            raise RunLost(thread_id, product)
+
+    async def _give_up(self, thread_id: str, product: str) -> None:
+        """End a run without a state; what it made before that was lost stays told as made."""
+        made: set[str] = set()
+        if self.ledger.unsettled(thread_id):
+            async with self.product(product) as client:
+                try:
+                    changes = (await client.list_changes()).changes
+                except ToolFailed as exc:
+                    raise GraphError(f"{exc.message} {ANSWER_KEPT}") from exc
+            standing = [c for c in changes if c.status == "applied"]
+            made = {c.proposal_id for c in standing if c.approval == thread_id}
+        self.ledger.give_up(thread_id, made)
 
     @asynccontextmanager
     async def product(self, name: str) -> AsyncIterator[ProductClient]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from graph.errors import AlreadyDecided, Busy, GraphError
+from graph.errors import AlreadyDecided, Busy, GraphError, RunLost
 from graph.ledger import Ledger, UndoRequest, now
 from graph.settings import Settings
 from mcp_servers.product.errors import NotNow, ToolFailed
@@ -115,7 +115,7 @@ class Stewardship:
     async def undo(self, proposal_id: str, actor: str) -> None:
         """Take an applied change back; a crash in between is made good by the next command.
 
-        Raises `AlreadyUndone`; then nothing is written.
+        Raises `AlreadyUndone` or `NeverMade`; then nothing is written.
         """
         self.ledger.request_undo(proposal_id, actor)
         crash_point("steward.undo.requested")
@@ -144,7 +144,8 @@ class Stewardship:
         except GraphError as exc:
             if what == wanted:
                 raise
-            self.on_event({"kind": "note", "text": f"{what} has to wait: {exc}"})
+            text = str(exc) if isinstance(exc, RunLost) else f"{what} has to wait: {exc}"
+            self.on_event({"kind": "note", "text": text})
 
     async def take_back(self, request: UndoRequest) -> None:
         """Carry out what was asked for; a refusal by the product ends the request and raises.

@@ -27,14 +27,16 @@ async def apply(state: State, runtime: Runtime[Context]) -> Update:
     if proposal_id is None:
         return {}
     runtime.stream_writer({"kind": "progress", "node": "apply", "message": proposal_id})
-    outcome = await _apply_one(context, proposal_id, telling(runtime, "apply"))
+    outcome = await _apply_one(context, state["thread_id"], proposal_id, telling(runtime, "apply"))
     context.records.record_outcome(outcome, "agent:apply")
     if outcome.status == "applied":
         return {"handled": (proposal_id,), "applied": (proposal_id,)}
     return {"handled": (proposal_id,)}
 
 
-async def _apply_one(context: Context, proposal_id: str, progress: Progress) -> Outcome:
+async def _apply_one(
+    context: Context, thread_id: str, proposal_id: str, progress: Progress
+) -> Outcome:
     proposal = context.records.proposal(proposal_id)
     slowest = sorted(proposal.evidence.queries, key=lambda q: q.share, reverse=True)
     request = ApplyRequest(
@@ -43,6 +45,7 @@ async def _apply_one(context: Context, proposal_id: str, progress: Progress) -> 
         schema_hash=proposal.schema_hash,
         queries=tuple(q.sql for q in slowest if q.error is None),
         weights=tuple(map(_weight, slowest)),
+        approval=thread_id,
     )
     try:
         applied = await context.client.apply_change(request, progress)

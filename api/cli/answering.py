@@ -35,6 +35,7 @@ from graph.errors import (
     Busy,
     InvalidAnswer,
     NotAllowed,
+    OfferedAnew,
 )
 from graph.ledger import Ledger, Offer, now
 from graph.policy import PolicyUnusable
@@ -81,6 +82,10 @@ def decide(
     change: Annotated[
         str | None, typer.Option(help="With edit: the fields of the change to replace, as JSON.")
     ] = None,
+    seen: Annotated[
+        int | None,
+        typer.Option("--round", min=1, help="Of the offer you saw; a newer one is refused."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Answer one proposal; an approved change is applied, verified and reported at once.
@@ -92,10 +97,14 @@ def decide(
         tell(f"{verdict!r} is no answer; give {', '.join(ANSWERS)}.", to=err)
         raise typer.Exit(2)
 
+    if change is not None and verdict != "edit":
+        tell(f"--change goes with edit, not {verdict}; nothing was recorded.", to=err)
+        raise typer.Exit(2)
+
     def record(queue: Queue) -> str:
         offer = queue.ledger.offer_of(proposal)
         edited = merge_change(offer.proposal.change, change) if verdict == "edit" else None
-        answer(queue, proposal, verdict, reason, edited)
+        queue.ledger.decide(_decision(queue, proposal, verdict, reason, edited), seen)
         return offer.thread_id
 
     async def work(queue: Queue) -> Answered:
@@ -165,21 +174,16 @@ def merge_change(change: Change, text: str | None) -> Change:
     return edited_change(change, fields)
 
 
-def answer(
-    queue: Queue, proposal: str, verdict: str, reason: str, edited: Change | None = None
-) -> None:
-    """Record one answer of the person at this terminal."""
-    queue.ledger.decide(_decision(queue, proposal, verdict, reason, edited))
-
-
 def approve_all(queue: Queue, thread_id: str) -> list[str]:
     """Approve what waits of a run, all or nothing; returns the ids.
 
     That is how a person answers who said --yes.
     """
-    waiting = [o.proposal.id for o in queue.ledger.offers(thread_id=thread_id, waiting=True)]
-    queue.ledger.decide_all([_decision(queue, p, "approve", "--yes") for p in waiting])
-    return waiting
+    offers = queue.ledger.offers(thread_id=thread_id, waiting=True)
+    waiting = {o.proposal.id: o.round for o in offers}
+    said = [_decision(queue, p, "approve", "--yes") for p in waiting]
+    queue.ledger.decide_all(said, seen=waiting)
+    return list(waiting)
 
 
 def _decision(
@@ -267,7 +271,7 @@ def _ask(settings: Settings, offer: Offer) -> bool:
         try:
             _take(settings, offer, choice)
             return True
-        except (AlreadyDecided, AlreadyApproved, NotAllowed, PolicyUnusable) as exc:
+        except (AlreadyDecided, AlreadyApproved, NotAllowed, OfferedAnew, PolicyUnusable) as exc:
             tell(exc)
             return False
         except InvalidAnswer as exc:
@@ -283,6 +287,8 @@ def _take(settings: Settings, offer: Offer, choice: str) -> None:
     verdict = {"a": "approve", "r": "reject", "e": "edit"}[choice]
 
     def record(ledger: Ledger) -> None:
-        answer(Beside(settings, ledger), offer.proposal.id, verdict, reason, edited)
+        queue = Beside(settings, ledger)
+        given = _decision(queue, offer.proposal.id, verdict, reason, edited)
+        ledger.decide(given, offer.round)
 
     with_ledger(record, settings)

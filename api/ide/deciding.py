@@ -61,6 +61,8 @@ async def decide(
         if said is None:
             return Decided(proposal=line_of(offer), recorded=False, said=LATER)
         asked = said
+    # What the person was shown or told of is this offer.
+    asked = asked.model_copy(update={"round": offer.round})
     answer(call.service, call.caller, proposal_id, asked, "mcp", idempotency_key)
     await settled(call, offer.thread_id, wait_seconds)
     return _decided(call.service.ledger.offer_of(proposal_id))

@@ -22,7 +22,7 @@ from api.service.desk import (
     known_offers,
     stage_of,
 )
-from graph.errors import AlreadyApproved, AlreadyDecided, InvalidAnswer, NotAllowed
+from graph.errors import AlreadyApproved, AlreadyDecided, InvalidAnswer, NotAllowed, OfferedAnew
 from graph.ledger import Offer
 from graph.policy import PolicyUnusable
 from tools.messages import Message
@@ -96,7 +96,7 @@ def _recorded(call: Call, offer: Offer, shown: int, reply: Reply) -> str:
         return LATER
     if offer.round != shown:
         return "was measured anew while the question was open; ask again"
-    asked = DecisionAsked(verdict=cast(Given, reply.answer), reason=reply.reason)
+    asked = DecisionAsked(verdict=cast(Given, reply.answer), reason=reply.reason, round=shown)
     try:
         now = answer(call.service, call.caller, offer.proposal.id, asked, "mcp")
     except AlreadyDecided as exc:
@@ -105,7 +105,7 @@ def _recorded(call: Call, offer: Offer, shown: int, reply: Reply) -> str:
             return f"was already answered: {standing(exc.standing)}"
         # The same answer again is what a lost connection leaves.
         return f"recorded: {reply.answer}"
-    except (AlreadyApproved, InvalidAnswer, NotAllowed, PolicyUnusable) as exc:
+    except (AlreadyApproved, InvalidAnswer, NotAllowed, OfferedAnew, PolicyUnusable) as exc:
         return f"not recorded: {exc}"
     return f"recorded: {reply.answer}" if now.decision else WAITS_FOR_OTHERS
 

@@ -32,6 +32,7 @@ from graph.errors import (
     AlreadyDecided,
     GraphError,
     NotAllowed,
+    OfferedAnew,
     ProductUnavailable,
     RunFailed,
     UnknownThread,
@@ -52,6 +53,7 @@ CODES: dict[type[Exception], str] = {
     UnknownThread: "no_such_run",
     NotWaiting: "no_such_interrupt",
     AlreadyDecided: "no_such_interrupt",
+    OfferedAnew: "no_such_interrupt",
     NotAllowed: "permission_denied",
     GraphError: "invalid_argument",
 }

@@ -53,6 +53,8 @@ class DecisionAsked(BaseModel):
     verdict: Given
     reason: str = Field(default="", max_length=10_000)
     change: dict[str, Any] | None = None
+    round: int | None = Field(default=None, ge=1)
+    """That of the offer which the person saw; one that was measured anew since is refused."""
 
 
 class Wanted(NamedTuple):
@@ -153,7 +155,7 @@ def answer(
     given = GivenAnswer(type=asked.verdict, reason=asked.reason, change=asked.change)
     decision = build_decision(service.ledger, proposal_id, given, caller.principal, channel)
     own_key = f"{caller.principal.name}:{key}" if key is not None else None
-    (offer,) = service.ledger.decide_all([decision], own_key)
+    (offer,) = service.ledger.decide_all([decision], own_key, {proposal_id: asked.round})
     service.conductor.wake()
     return offer
 

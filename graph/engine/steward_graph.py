@@ -132,12 +132,12 @@ class StewardGraph:
             for p in (open_questions(cast(State, snapshot.values)) if snapshot.values else ())
             if self.ledger.decision(thread_id, p) is None
         ]
-        offered = {o.proposal.id for o in self.ledger.offers(thread_id=thread_id)}
+        offered = {o.proposal.id: o.round for o in self.ledger.offers(thread_id=thread_id)}
         decisions = build_decisions(self.ledger, answers, asked, caller, "http")
         foreign = [d.proposal_id for d in decisions if d.proposal_id not in offered]
         if foreign:
             raise InvalidAnswer(f"{foreign[0]} is no proposal of this thread.")
-        self.ledger.decide_all(decisions)
+        self.ledger.decide_all(decisions, seen=offered)
 
     async def execute(self, run: RunRow, drive: Drive) -> None:
         """Start, continue or answer the thread's run, whichever the ledger calls for."""

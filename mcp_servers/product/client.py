@@ -1,6 +1,6 @@
 """A client of the product server that survives the server's death.
 
-Every tool is idempotent (applying is keyed by proposal, measuring by its job), so a call
+Every tool is idempotent (applying is keyed by approval, measuring by its job), so a call
 whose server died is repeated once on a new server.
 """
 
@@ -191,12 +191,19 @@ class ProductClient:
     async def apply_change(
         self, request: ApplyRequest, progress: Progress | None = None
     ) -> Applied:
-        """Apply one approved change; the same proposal twice is applied once."""
+        """Apply one approved change; the same approval twice is applied once."""
         body = request.model_dump(mode="json")
         try:
             return await self._call("apply_change", Applied, body, progress)
         except ToolFailed as failure:
-            return await self._committed(request.proposal_id, ("applied",), failure)
+            return await self._committed(
+                failure,
+                lambda made: (
+                    made.proposal_id == request.proposal_id
+                    and made.status == "applied"
+                    and request.approval in (None, made.approval)
+                ),
+            )
 
     async def verify_change(
         self, proposal_id: str, progress: Progress | None = None, *, floor: float = 1.0
@@ -215,12 +222,11 @@ class ProductClient:
         try:
             return await self._call("undo_change", Applied, arguments, progress)
         except ToolFailed as failure:
-            ended = ("undone", "rolled_back")
-            return await self._committed(proposal_id, ended, failure)
+            return await self._committed(
+                failure, lambda made: made.proposal_id == proposal_id and made.status != "applied"
+            )
 
-    async def _committed(
-        self, proposal_id: str, statuses: tuple[str, ...], failure: ToolFailed
-    ) -> Applied:
+    async def _committed(self, failure: ToolFailed, is_it: Callable[[Applied], bool]) -> Applied:
         """Return the change if it was committed all the same, else raise what the tool said.
 
         An engine that gives up after its commit, as in a checkpoint, fails a call that is done.
@@ -228,7 +234,7 @@ class ProductClient:
         if failure.code in PASSING:
             raise failure
         for made in (await self.list_changes()).changes:
-            if made.proposal_id == proposal_id and made.status in statuses:
+            if is_it(made):
                 return made
         raise failure
 

@@ -133,6 +133,8 @@ class Applied(Message):
     applied_at: str
     ended_at: str | None = None
     detail: str = ""
+    approval: str | None = None
+    """The run whose offer was approved, where it is known."""
 
 
 class LiveCheck(Message):
@@ -164,6 +166,8 @@ class ApplyRequest(Message):
     """Texts to time on live before and after."""
     weights: tuple[QueryWeight, ...] = ()
     """How often they counted when the change was measured."""
+    approval: str | None = None
+    """The run whose offer was approved: its repeats are one change, another run's is another."""
 
 
 __all__ = [

@@ -188,18 +188,19 @@ def _add_measuring_tools(server: MCPServer, service: ProductService) -> None:
 
 def _add_changing_tools(server: MCPServer, service: ProductService) -> None:
     @server.tool(annotations=WRITE)
-    async def apply_change(
+    async def apply_change(  # noqa: PLR0913  each is an argument of the tool
         proposal_id: Annotated[str, Field(min_length=1, max_length=100)],
         change: Change,
         schema_hash: str,
         ctx: Context,
         queries: tuple[str, ...] = (),
         weights: tuple[QueryWeight, ...] = (),
+        approval: Annotated[str | None, Field(min_length=1, max_length=200)] = None,
     ) -> Applied:
-        """Apply one approved change in one transaction; the same proposal twice is applied once."""
+        """Apply one approved change in one transaction; the same approval twice is applied once."""
         request = ApplyRequest(
             proposal_id=proposal_id, change=change, schema_hash=schema_hash, queries=queries,
-            weights=weights,
+            weights=weights, approval=approval,
         )  # fmt: skip
         return await _told(service, "apply_change", ctx, partial(service.apply, request))
 

@@ -257,7 +257,7 @@ class ProductService:
         """Apply one approved change in one transaction; a repeat finds its ledger row."""
         steps = Steps(on_event)
         with self._writing:
-            row = self._standing(request.proposal_id)
+            row = self._standing(request.proposal_id, request.approval)
             if row is None:
                 with self._room(request.change):
                     self._proof.time_before(request, steps, later=4)
@@ -265,12 +265,13 @@ class ProductService:
             self.owner.refresh_rewrites()
         return _applied(row)
 
-    def _standing(self, proposal_id: str) -> executor.AppliedChange | None:
+    def _standing(
+        self, proposal_id: str, approval: str | None = None
+    ) -> executor.AppliedChange | None:
         with self.owner.cursor() as con:
             rows = executor.list_changes(con)
-        return next(
-            (r for r in rows if r.proposal_id == proposal_id and r.status == "applied"), None
-        )
+        found = (r for r in rows if r.proposal_id == proposal_id and r.made_for(approval))
+        return next(found, None)
 
     def _room(self, change: Change) -> AbstractContextManager[None]:
         table = self.owner.table(change.table)
@@ -304,9 +305,9 @@ class ProductService:
 
             steps.begin(f"making the change: {described(request.change)}", later=2)
             return executor.apply(
-                con, request.proposal_id, request.change,
-                expected_schema_hash=expected, judge=partial(self._still_fits, request.change),
-                check=check,
+                con, request.proposal_id, request.change, approval=request.approval,
+                expected_schema_hash=expected,
+                looks=executor.Looks(partial(self._still_fits, request.change), check),
             )  # fmt: skip
 
     def _still_fits(self, change: Change, con: Any, catalog: Catalog) -> None:
@@ -393,6 +394,7 @@ def _applied(row: executor.AppliedChange) -> Applied:
                 "applied_at": str(row.applied_at),
                 "ended_at": str(row.undone_at) if row.undone_at else None,
                 "detail": row.detail,
+                "approval": row.approval,
             }
         )
     )

@@ -18,6 +18,7 @@ from graph.errors import (
     AlreadyDecided,
     InvalidAnswer,
     NotAllowed,
+    OfferedAnew,
     StateTooNew,
     UnknownProposal,
     UnknownThread,
@@ -168,6 +169,34 @@ def test_an_idea_offered_again_later_can_be_answered_again(ledger: Ledger) -> No
     assert ledger.offer_of("p1").round == 2
     ledger.decide(make_decision(proposal_id="p1", verdict="approve", decided_at=now()))
     assert ledger.offer_of("p1").decision is not None
+
+
+def test_an_answer_to_an_offer_that_was_made_anew_is_refused(ledger: Ledger) -> None:
+    ledger.offer("t2", [open_proposal("p1")], "agent:rank")
+    before = len(ledger.audit_rows())
+    with pytest.raises(OfferedAnew, match="as round 2, and the answer is about round 1"):
+        ledger.decide(make_decision("p1", decided_at=now()), 1)
+    said = [make_decision(p, decided_at=now()) for p in ("p2", "p1")]
+    with pytest.raises(OfferedAnew):
+        ledger.decide_all(said, seen={"p1": 1})
+    assert (len(ledger.audit_rows()), list(ledger.undelivered())) == (before, ["t1"])
+    assert ledger.decide(said[1], 2).decision is not None
+
+
+def test_what_a_lost_run_made_is_told_as_in_place_and_twice_given_up_is_once(
+    ledger: Ledger,
+) -> None:
+    ledger.decide(make_decision("p1", decided_at=now()))
+    ledger.give_up("t1", {"p1"})
+    before = ledger.audit_rows()
+    assert [o.status for o in ledger.offer_of("p1").outcomes] == ["unproven"]
+    ledger.request_undo("p1", "person:ada")
+    ledger.drop_undo_request("p1")
+    ledger.give_up("t1", ())
+    assert ledger.audit_rows()[: len(before)] == before
+    assert [o.status for o in ledger.offer_of("p1").outcomes] == ["unproven"]
+    assert ledger.offers(waiting=True) == []
+    assert ledger.verify().ok
 
 
 def refusal_of(ledger: Ledger, product: str) -> Refusal:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langgraph.checkpoint.base import BaseCheckpointSaver
 
-from graph.errors import RunFailed
+from graph.errors import RunFailed, RunLost
 from graph.ledger import now
 from graph.settings import Settings
 from graph.steward import Stewardship, open_steward
@@ -172,3 +173,28 @@ async def test_an_answer_to_a_run_in_trouble_waits_and_holds_up_no_other_command
     await steward.recover()
     applied, proved = (o.status for o in steward.ledger.offer_of(proposal_id).outcomes)
     assert applied == "applied" and proved in KEPT
+
+
+@pytest.mark.parametrize("service", [COSTS], indirect=True)
+async def test_an_answer_to_a_run_whose_state_is_gone_says_so_and_ends_it(
+    steward: Stewardship,
+) -> None:
+    thread = await steward.run("sales", ("schema",))
+    rejected, first, *others = [o.proposal.id for o in steward.ledger.offers(waiting=True)]
+    saver = (await steward.runs()).graph.checkpointer
+    assert isinstance(saver, BaseCheckpointSaver)
+    await saver.adelete_thread(thread)
+    await answer(steward, rejected, "reject")
+    assert [o.proposal.id for o in steward.ledger.offers(waiting=True)] == [first, *others]
+    steward.ledger.decide(make_decision(first, decided_at=now()))
+    with pytest.raises(RunLost, match="`pillion run sales` measures it again"):
+        await steward.deliver(thread)
+    (outcome,) = steward.ledger.offer_of(first).outcomes
+    assert (outcome.status, "the state of its run is gone" in outcome.detail) == ("failed", True)
+    closed = [steward.ledger.offer_of(p).decision for p in others]
+    assert {d and d.verdict for d in closed} <= {"expire"}
+    assert steward.ledger.thread(thread).status == "failed"
+    assert steward.ledger.undelivered() == {}
+    await steward.run("sales", ("schema",))
+    assert first in [o.proposal.id for o in steward.ledger.offers(waiting=True)]
+    assert steward.ledger.verify().ok

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from graph import ledger as ledgers
-from graph.errors import AlreadyUndone, UnknownProposal
+from graph.errors import AlreadyUndone, NeverMade, UnknownProposal
 from graph.ledger import Ledger, now
 from graph.undos import UndoRequest
-from tests.ledgers import make_ledger
+from tests.factories import make_decision
+from tests.ledgers import make_ledger, open_proposal
 from tools.messages import Outcome, OutcomeStatus
 
 ASKED = UndoRequest("p1", "person:ada")
@@ -52,7 +53,44 @@ def test_what_was_taken_back_is_not_asked_for_again(
         ledger.check_undoable("p1")
     assert caught.value.since.isoformat() == before[-1].at
     assert (ledger.audit_rows(), ledger.undo_requests()) == (before, [])
-    ledger.check_undoable("p2")
+
+
+def test_what_was_never_made_is_not_kept(ledger: Ledger) -> None:
+    for statuses in ((), ("failed", "expired")):
+        became(ledger, *statuses)
+        with pytest.raises(NeverMade, match="p1 was never made"):
+            ledger.request_undo("p1", "person:ada")
+        with pytest.raises(NeverMade):
+            ledger.check_undoable("p1")
+    assert ledger.undo_requests() == []
+
+
+def test_an_approval_on_its_way_may_be_taken_back(ledger: Ledger) -> None:
+    ledger.decide(make_decision("p1", decided_at=now()))
+    ledger.request_undo("p1", "person:ada")
+    assert ledger.undo_requests() == [ASKED]
+    ledger.decide(make_decision("p2", verdict="reject", decided_at=now()))
+    with pytest.raises(NeverMade):
+        ledger.request_undo("p2", "person:ada")
+
+
+def test_a_change_whose_next_offer_came_to_nothing_may_be_taken_back(ledger: Ledger) -> None:
+    became(ledger, "applied", "verified")
+    ledger.offer("t2", [open_proposal("p1")], "agent:rank")
+    became(ledger, "failed")
+    ledger.request_undo("p1", "person:ada")
+    assert ledger.undo_requests() == [ASKED]
+
+
+def test_a_later_approval_forgets_the_request(ledger: Ledger) -> None:
+    became(ledger, "applied")
+    ledger.request_undo("p1", "person:ada")
+    ledger.offer("t2", [open_proposal("p1")], "agent:rank")
+    assert ledger.undo_requests() == [ASKED]
+    ledger.decide(make_decision("p1", decided_at=now()))
+    assert ledger.undo_requests() == []
+    assert [r.action for r in ledger.audit_rows()].count("undo.overtaken") == 1
+    assert ledger.verify().ok
 
 
 def test_a_request_whose_process_died_is_still_there_when_the_product_did_it(

@@ -110,6 +110,7 @@ async def test_the_queries_to_time_are_those_that_ran_heaviest_first() -> None:
     await apply(make_state({IDS[0]: "approve"}), make_runtime(product, records))
     (request,) = product.requests
     assert request.queries == ("SELECT 2", "SELECT 1")
+    assert request.approval == "t1"
     assert (request.schema_hash, request.change) == ("5ca1ab1e", PROPOSALS[0].change)
 
 

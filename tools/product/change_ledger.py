@@ -21,6 +21,8 @@ _SCHEMA = (
     " target VARCHAR, change VARCHAR, before VARCHAR, after VARCHAR,"
     " status VARCHAR, detail VARCHAR, applied_at TIMESTAMPTZ, undone_at TIMESTAMPTZ,"
     " schema_before VARCHAR, schema_after VARCHAR)",
+    # Older databases have the table without it.
+    "ALTER TABLE pillion.changes ADD COLUMN IF NOT EXISTS approval VARCHAR",
     "CREATE TABLE IF NOT EXISTS pillion.rewrites (proposal_id VARCHAR, kind VARCHAR, body VARCHAR)",
 )
 _COLUMNS = (
@@ -46,6 +48,12 @@ class AppliedChange(NamedTuple):
     undone_at: str | None
     schema_before: str
     schema_after: str
+    approval: str | None = None
+    """Which approval it was made for; None where nobody said."""
+
+    def made_for(self, approval: str | None) -> bool:
+        """Whether it stands and was made for that approval, or for any where it is None."""
+        return self.status == "applied" and approval in (None, self.approval)
 
 
 class ActiveRewrite(NamedTuple):
@@ -61,8 +69,8 @@ def list_changes(con: duckdb.DuckDBPyConnection) -> list[AppliedChange]:
     """Return every change made here, oldest first."""
     if not _has_ledger(con):
         return []
-    rows = con.execute(f"SELECT {_COLUMNS} FROM pillion.changes ORDER BY rowid").fetchall()
-    return [AppliedChange(*row) for row in rows]
+    sql = f"SELECT {_columns(con)} FROM pillion.changes ORDER BY rowid"
+    return [AppliedChange(*row) for row in con.execute(sql).fetchall()]
 
 
 def dispatch_rewrites(con: duckdb.DuckDBPyConnection) -> tuple[ActiveRewrite, ...]:
@@ -104,13 +112,22 @@ def prepare(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def record(
-    con: duckdb.DuckDBPyConnection, proposal_id: str, change: Change, before: Table, present: str
+    con: duckdb.DuckDBPyConnection,
+    proposal_id: str,
+    change: Change,
+    was: tuple[Table, str],
+    approval: str | None,
 ) -> None:
-    """Write that a change was made; `before` is its table and `present` its hash before that."""
+    """Write that a change was made, in place of any earlier row of it.
+
+    `was` is its table and that one's hash before it.
+    """
+    before, present = was
     catalog = read_catalog(con)
     after = catalog.table(change.table)
     target = change_target(change)
     con.execute("DELETE FROM pillion.changes WHERE proposal_id = ?", [proposal_id])
+    con.execute("DELETE FROM pillion.rewrites WHERE proposal_id = ?", [proposal_id])
     if isinstance(change, RewriteQuery | CreateSummary):
         con.execute(
             "INSERT INTO pillion.rewrites VALUES (?, ?, ?)",
@@ -118,11 +135,12 @@ def record(
         )
     con.execute(
         "INSERT INTO pillion.changes VALUES"
-        " (?, ?, ?, ?, ?, ?, 'applied', ?, now(), NULL, ?, ?)",
+        " (?, ?, ?, ?, ?, ?, 'applied', ?, now(), NULL, ?, ?, ?)",
         [
             proposal_id, change.kind, target, json.dumps(CHANGE.dump_python(change, mode="json")),
             before.model_dump_json(), after.model_dump_json() if after else None,
             f"{change.kind} of {target} applied", present, schema_hash(catalog, [change.table]),
+            approval,
         ],
     )  # fmt: skip
 
@@ -145,9 +163,19 @@ def _has_ledger(con: duckdb.DuckDBPyConnection) -> bool:
     return bool(con.execute(sql).fetchall()[0][0])
 
 
+def _columns(con: duckdb.DuckDBPyConnection) -> str:
+    """Return what is read of a row; a ledger that nothing was written to since has no approvals."""
+    sql = (
+        "SELECT count(*) FROM duckdb_columns() WHERE database_name = current_database()"
+        " AND schema_name = 'pillion' AND table_name = 'changes' AND column_name = 'approval'"
+    )
+    known = bool(con.execute(sql).fetchall()[0][0])
+    return f"{_COLUMNS}, {'approval' if known else 'NULL'}"
+
+
 def find_change(con: duckdb.DuckDBPyConnection, proposal_id: str) -> AppliedChange | None:
     """Return the row of a proposal, if it was ever applied here."""
-    sql = f"SELECT {_COLUMNS} FROM pillion.changes WHERE proposal_id = ?"
+    sql = f"SELECT {_columns(con)} FROM pillion.changes WHERE proposal_id = ?"
     rows = con.execute(sql, [proposal_id]).fetchall()
     return AppliedChange(*rows[0]) if rows else None
 

@@ -16,13 +16,13 @@ from tools.messages import (
     RewriteQuery,
     SortTable,
 )
-from tools.product import column_changes, table_changes
+from tools.product import column_changes, summaries, table_changes
 from tools.product.catalog import Catalog, Table
-from tools.product.change_plan import ChangePlan, Then, table_of
+from tools.product.change_plan import ChangePlan, Then, kept_name, table_of
 from tools.product.change_sql import check_sql
 from tools.product.structure import mentions, refuse_unseen
 
-__all__ = ["ChangePlan", "plan", "plan_undo", "stands_on"]
+__all__ = ["ChangePlan", "leftovers", "plan", "plan_undo", "stands_on"]
 
 
 def plan(change: Change, catalog: Catalog, *, proposal_id: str) -> ChangePlan:
@@ -39,6 +39,18 @@ def plan_undo(
 ) -> tuple[str, ...]:
     """Return how to take a change back now that led from `before` to `after` (None: no table)."""
     return _UNDO[change.kind](change, Then(before, after or before), catalog, proposal_id)
+
+
+def leftovers(change: Change, catalog: Catalog, *, proposal_id: str) -> tuple[str, ...]:
+    """Return how to remove what is left of a change whose table somebody replaced since.
+
+    With the table went the change, but not what its undo had kept.
+    """
+    table = catalog.table(change.table)
+    if isinstance(change, CreateSummary):
+        return summaries.drop(change, [t.name for t in table.triggers] if table else [])
+    kept = (kept_name(kind, proposal_id) for kind in ("order", "column", "table"))
+    return tuple(f"DROP TABLE IF EXISTS {name.sql}" for name in kept)
 
 
 def stands_on(later: Change, earlier: Change) -> bool:

@@ -23,7 +23,7 @@ from tools.product.change_ledger import (
     prepare,
     record,
 )
-from tools.product.changes import plan, plan_undo, stands_on
+from tools.product.changes import leftovers, plan, plan_undo, stands_on
 from tools.product.disk_space import checkpoint, ran_out
 from tools.product.errors import DiskFull, ProductError, Refused, SchemaDrift, UndoConflict
 from tools.product.stored_queries import Stored, View
@@ -31,13 +31,32 @@ from tools.product.summary_refusals import refused_rows
 from tools.product.undo_checks import CONFLICT
 
 __all__ = [
+    "TRIAL",
     "ActiveRewrite",
     "AppliedChange",
+    "Looks",
     "apply",
     "dispatch_rewrites",
     "list_changes",
     "undo",
 ]
+
+
+TRIAL = "trial"
+"""The approval of a change on a copy: what the ledger says of live is no reason not to make it."""
+
+
+class Looks(NamedTuple):
+    """Who looks at the database right before a change and right after it, in its transaction.
+
+    Either may raise `SchemaDrift` or `Refused`.
+    """
+
+    before: Callable[[duckdb.DuckDBPyConnection, Catalog], None] = lambda con, catalog: None
+    after: Callable[[duckdb.DuckDBPyConnection], None] = lambda con: None
+
+
+UNSEEN = Looks()
 
 
 class _Probe(NamedTuple):
@@ -52,34 +71,36 @@ def apply(
     proposal_id: str,
     change: Change,
     *,
+    approval: str | None = None,
     expected_schema_hash: str | None = None,
-    judge: Callable[[duckdb.DuckDBPyConnection, Catalog], None] = lambda con, catalog: None,
-    check: Callable[[duckdb.DuckDBPyConnection], None] = lambda con: None,
+    looks: Looks = UNSEEN,
 ) -> AppliedChange:
-    """Make a change once: a repeat returns the row of the first time.
+    """Make a change once for an approval: a repeat returns the row of the first time.
 
-    In the same transaction `judge` looks at the database as it is before the change, and `check`
-    at the changed one; either may raise `SchemaDrift` or `Refused`.
+    Where another approval of the same change stands in the ledger, its table was replaced since:
+    the new row takes the place of that one. Without an approval any row counts as a repeat's.
     Raises `SchemaDrift`, `Refused` or `DiskFull`; then nothing has changed.
     """
     with _transaction(con, change, "apply"):
         done = find_change(con, proposal_id)
-        if done is not None and done.status == "applied":
+        if done is not None and done.made_for(approval):
             return done
+        if done is not None and done.status == "applied":
+            _supersede(con, done)
         catalog = read_catalog(con)
         before = catalog.table(change.table)
         present = schema_hash(catalog, [change.table])
         if before is None or expected_schema_hash not in (None, present):
             raise SchemaDrift(f"{change.table} is not as it was when this was measured.")
-        judge(con, catalog)
+        looks.before(con, catalog)
         _check_writes(change, before)
         working = _working(con, catalog)
         crash_point("apply.before_change")
         _run(con, plan(change, catalog, proposal_id=proposal_id).forward, "apply")
         _check_working(con, working)
-        check(con)
+        looks.after(con)
         crash_point("apply.before_ledger")
-        record(con, proposal_id, change, before, present)
+        record(con, proposal_id, change, (before, present), approval)
         crash_point("apply.before_commit")
     crash_point("apply.after_commit")
     checkpoint(con)
@@ -138,6 +159,12 @@ def _run(con: duckdb.DuckDBPyConnection, statements: Iterable[str], name: str) -
     for statement in statements:
         con.execute(statement)
         crash_point(f"{name}.between_statements")
+
+
+def _supersede(con: duckdb.DuckDBPyConnection, row: AppliedChange) -> None:
+    """Remove what is left of an earlier approval's change; a failure later brings it back."""
+    change: Change = CHANGE.validate_json(row.change)
+    _run(con, leftovers(change, read_catalog(con), proposal_id=row.proposal_id), "apply")
 
 
 def _undo_statements(row: AppliedChange, change: Change, catalog: Catalog) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from tools.messages import (
 from tools.product.baselines import measure_baselines
 from tools.product.bench import Bench, Query, affected, clean, text_after
 from tools.product.errors import ProductError
-from tools.product.executor import apply
+from tools.product.executor import TRIAL, apply
 from tools.product.journal import Entry, Finished, Journal
 from tools.product.measure import FETCHED_BY_ROW, Pairing, query_ratio, run_round, total_ratio
 from tools.product.measurement import MeasureResult, QueryBaseline
@@ -144,7 +144,7 @@ def _repeated(bench: Bench, finished: Finished) -> Finished | None:
     path = bench.copy()
     try:
         with bench.open(path) as con:
-            apply(con, finished.trial.candidate.id, finished.trial.candidate.change)
+            apply(con, finished.trial.candidate.id, finished.trial.candidate.change, approval=TRIAL)
             con.execute("CHECKPOINT")
     except (duckdb.Error, ProductError):
         bench.discard(path)

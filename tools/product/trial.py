@@ -26,7 +26,7 @@ from tools.numbers import counted
 from tools.product.bench import Bench, affected, text_after
 from tools.product.dispatch import alike
 from tools.product.errors import ProductError, Refused
-from tools.product.executor import apply
+from tools.product.executor import TRIAL, apply
 from tools.product.expectation import Asked, expected, steady
 from tools.product.journal import Finished
 from tools.product.measure import (
@@ -114,7 +114,7 @@ def _applied(
 ) -> Attempt:
     started = time.monotonic()
     with bench.watchdog.limit(con, max(bench.remaining, LEAST_SECONDS), bench.work):
-        apply(con, candidate.id, candidate.change)
+        apply(con, candidate.id, candidate.change, approval=TRIAL)
         con.execute("CHECKPOINT")
     elapsed = time.monotonic() - started
     return Attempt(candidate, path, con, elapsed * 1000, bench.spent + seconds)

@@ -33,7 +33,7 @@ from tests.commands import (
 )
 from tests.disks import fill, small_disk
 from tests.factories import make_change
-from tests.ledgers import KEPT, make_ledger, says_kept
+from tests.ledgers import KEPT, make_ledger, open_proposal, says_kept
 from tests.ports import free_port
 from tools.product.executor import list_changes
 
@@ -132,6 +132,7 @@ def test_an_edit_that_is_none_is_refused_with_what_is_wrong(text: str | None, wo
     [
         (["decide", "p0", "approve"], 1, "No proposal 'p0'. `pillion status` lists"),
         (["decide", "p0", "perhaps"], 2, "'perhaps' is no answer; give approve, edit, reject"),
+        (["decide", "p0", "reject", "--change", "{}"], 2, "--change goes with edit, not reject"),
         (["decide", "p0", "expire"], 2, "'expire' is no answer"),
         (["undo", "p0"], 1, "No proposal 'p0'"),
         (["review", "nope"], 1, "No product 'nope'. Known products: sales"),
@@ -167,8 +168,10 @@ def test_what_was_taken_back_is_taken_back_once(asked: Path) -> None:
 
 def test_undo_of_what_was_never_applied_is_refused(asked: Path) -> None:
     before = (asked / DATABASE).read_bytes()
-    said = refusal(invoke(asked, "undo", type_change(asked)))
-    assert "applied" in said
+    with duckdb.connect(str(asked / DATABASE)):
+        said = refusal(invoke(asked, "undo", type_change(asked)))
+    assert "was never made; there is nothing to take back" in said
+    assert document(asked, "status")["to_undo"] == []
     assert (asked / DATABASE).read_bytes() == before
 
 
@@ -302,6 +305,24 @@ def test_an_answer_given_in_a_review_outlasts_a_command_that_begins_meanwhile(
         decisions = [o.decision for o in ledger.offers()]
         assert [d and d.reason for d in decisions] == ["not now", None]
         assert list(ledger.undelivered()) == ["t1"]
+
+
+def test_an_answer_to_numbers_that_are_others_by_now_is_not_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    with closing(make_ledger(home / "ledger.db", "p1")) as ledger:
+        ledger.set_thread("t1", "waiting")
+
+        def ask(*question: object, **options: object) -> str:
+            ledger.offer("t2", [open_proposal("p1")], "agent:rank")
+            return "a"
+
+        monkeypatch.setattr(answering.Prompt, "ask", ask)
+        assert "p1 was offered anew with other numbers" in invoke(home, "review").stdout
+        said = refusal(invoke(home, "decide", "p1", "approve", "--round", "1"))
+        assert "as round 2, and the answer is about round 1" in said
+        assert ledger.offer_of("p1").decision is None
 
 
 def review_in_a_terminal(home: Path, answers: list[tuple[str, str]]) -> tuple[int, str]:

@@ -78,6 +78,9 @@ def test_what_a_person_accepts_is_in_the_contract_and_the_trail(
     path.write_text("# ours\n" + path.read_text())
     one = document(home, "describe", "sales", "--only", "sales.region", "--write")
     assert (one["written"], [d["column"] for d in one["drafts"]]) == (1, ["region"])
+    unknown = ("--only", "sales.nope", "--only", "SALES.Region", "--only", "nope")
+    said = refusal(invoke(home, "describe", "sales", *unknown, "--write"))
+    assert said == "No table or column 'sales.nope', 'nope'. Tables: sales.\n"
     rest = document(home, "describe", "sales", "--write")
     assert rest["written"] == len(rest["drafts"]) > 2
     text = path.read_text()

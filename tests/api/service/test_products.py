@@ -37,6 +37,8 @@ async def test_drafts_are_told_of_what_is_not_described(
         (draft,) = found.drafts
         assert (draft.table, draft.column, draft.words.by) == ("sales", "region", "template")
         assert (await http.get("/v1/products/other/drafts")).status_code == 404
+        unknown = await http.get("/v1/products/sales/drafts", params={"only": "sales.nope"})
+        assert (unknown.status_code, unknown.json()["title"]) == (404, "unknown_names")
         contract = Path(found.contract)
         described = ProductClient.describe_product
 

@@ -94,6 +94,19 @@ async def test_the_first_answer_stands_and_the_others_are_told_so(
     assert service.ledger.verify().ok
 
 
+async def test_an_answer_to_other_numbers_is_refused(
+    http: httpx.AsyncClient, service: Service, offered: list[str]
+) -> None:
+    where = f"/v1/proposals/{offered[0]}"
+    seen = (await http.get(where)).json()["round"]
+    service.ledger.offer("flights-2", [service.ledger.proposal(offered[0])], "agent:rank")
+    refused = await http.post(f"{where}/decision", json={"verdict": "reject", "round": seen})
+    assert problem_of(refused) == (409, "offered_anew")
+    assert (await http.get(where)).json()["status"] == "waiting"
+    again = await http.post(f"{where}/decision", json={"verdict": "reject", "round": seen + 1})
+    assert again.status_code == 201
+
+
 async def test_the_same_key_is_the_same_answer(http: httpx.AsyncClient, offered: list[str]) -> None:
     where = f"/v1/proposals/{offered[0]}/decision"
     key = {"idempotency-key": "k1"}

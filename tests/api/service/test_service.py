@@ -48,7 +48,7 @@ async def test_what_the_command_line_left_is_there_at_the_next_start(tmp_path: P
     async with open_service(settings, ServiceSettings()) as service:
         thread = service.engine.records.thread_row("flights-1")
         assert thread.metadata == ABOUT
-        service.ledger.decide(make_decision(proposal, decided_at=now()))
+        service.ledger.decide(make_decision(proposal, verdict="reject", decided_at=now()))
     async with open_service(settings, ServiceSettings()) as service:
         runs = service.engine.records.runs_of
         await until(lambda: [r.status for r in runs("flights-1")] == ["success"])
@@ -61,7 +61,7 @@ async def test_an_answer_of_the_command_line_is_delivered_by_the_service(
     proposal = offer(service, "flights-1")
     await asyncio.sleep(0.2)
     async with open_beside(service.settings) as queue:
-        queue.ledger.decide(make_decision(proposal, decided_at=now()))
+        queue.ledger.decide(make_decision(proposal, verdict="reject", decided_at=now()))
         async with asyncio.timeout(30):
             await queue.deliver("flights-1")
         assert queue.ledger.undelivered() == {}

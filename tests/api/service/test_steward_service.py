@@ -80,7 +80,7 @@ async def test_a_product_is_improved_over_http(
         said = refusal(await terminal(invoke, home, "undo", first), 3)
         assert f"{first} was undone already, at 20" in said
         said = refusal(await terminal(invoke, home, "undo", second))
-        assert f"No change {second} was applied" in said
+        assert f"{second} was never made" in said
         assert http.post(f"/v1/proposals/{second}/undo").status_code == 409
         changes = http.get("/v1/products/sales/changes").json()
         assert [c["status"] for c in changes] == ["undone"]

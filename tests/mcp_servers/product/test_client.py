@@ -112,6 +112,9 @@ async def test_a_call_that_fails_after_its_commit_is_done_all_the_same(
                 schema_hash=schema_hash(service.owner.catalog(), [INDEX.table]),
             )
             assert (await client.apply_change(request)).status == "applied"
+            another = request.model_copy(update={"approval": "run 2", "schema_hash": "of before"})
+            with pytest.raises(ToolFailed, match="changed by someone else"):
+                await client.apply_change(another)
             assert (await client.undo_change("p1")).status == "undone"
             with pytest.raises(ToolFailed, match="No change p2"):
                 await client.undo_change("p2")

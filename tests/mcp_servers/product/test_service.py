@@ -28,6 +28,7 @@ from tools.messages import (
     DropTable,
     RewriteQuery,
     TableName,
+    change_id,
 )  # fmt: skip
 from tools.product.candidates.rules import apply_rule
 from tools.product.contract import load_contract, save_contract
@@ -49,6 +50,7 @@ RETYPE = ChangeType(
     table=SALES, column="amount", from_type="VARCHAR", to_type="INTEGER",
     forward='CAST("amount" AS INTEGER)', backward='CAST("amount" AS VARCHAR)',
 )  # fmt: skip
+KEY = change_id("sales", RETYPE)
 
 
 @pytest.fixture
@@ -278,3 +280,44 @@ def test_every_error_has_a_code_and_one_line(error: Exception, kind: str, said: 
     told = coded(error)
     assert (told.code, len(str(told).splitlines())) == (kind, 1)
     assert said in str(told)
+
+
+def reload(service: ProductService) -> None:
+    rows = "SELECT * REPLACE (amount::VARCHAR AS amount) FROM sales"
+    with service.owner.lock, service.owner.cursor() as con:
+        con.execute(f"CREATE OR REPLACE TABLE sales AS {rows}")
+
+
+def amount_type(service: ProductService) -> str:
+    table = service.owner.table(SALES)
+    assert table is not None
+    return next(c.type for c in table.columns if c.name == "amount")
+
+
+@pytest.fixture
+def loaded(service: ProductService) -> ProductService:
+    """A product whose owner has loaded its table anew since a change of it."""
+    service.apply(asked(service, RETYPE, KEY).model_copy(update={"approval": "run 1"}))
+    reload(service)
+    return service
+
+
+def test_a_change_that_a_reload_took_away_is_made_by_the_next_approval(
+    loaded: ProductService,
+) -> None:
+    request = asked(loaded, RETYPE, KEY)
+    replayed = loaded.apply(request.model_copy(update={"approval": "run 1"}))
+    assert (replayed.approval, amount_type(loaded)) == ("run 1", "VARCHAR")
+    made = loaded.apply(request.model_copy(update={"approval": "run 2"}))
+    assert (made.approval, amount_type(loaded)) == ("run 2", "INTEGER")
+    assert loaded.changes() == (made,)
+    assert loaded.undo(KEY, rolled_back=False).status == "undone"
+    assert amount_type(loaded) == "VARCHAR"
+
+
+def test_what_the_ledger_says_of_live_is_no_reason_not_to_try_a_change(
+    loaded: ProductService,
+) -> None:
+    found = loaded.rehearse(RETYPE)
+    assert found.ok, found.detail
+    assert amount_type(loaded) == "VARCHAR"

@@ -302,3 +302,43 @@ def test_a_second_summary_of_a_table_is_refused_for_the_engine_could_write_no_mo
     second = first.model_copy(update={"summary": TableName(name="another")})
     with pytest.raises(Refused, match="has a trigger already"):
         executor.apply(con, "p2", second)
+
+
+@pytest.mark.parametrize("name", ["create_index", "sort_table", "change_type", "drop_column"])
+def test_another_approval_makes_a_change_again_after_a_reload(
+    con: duckdb.DuckDBPyConnection, name: str
+) -> None:
+    con.execute(f"CREATE TABLE loads AS SELECT * FROM {T.sql}")
+    first = executor.apply(con, "p1", CHANGES[name], approval="run 1")
+    con.execute(f"CREATE OR REPLACE TABLE {T.sql} AS SELECT * FROM loads")
+    loaded, before = structure(con), rows_of(con)
+    assert executor.apply(con, "p1", CHANGES[name], approval="run 1") == first
+    assert structure(con) == loaded
+
+    again = executor.apply(con, "p1", CHANGES[name], approval="run 2")
+    assert (again.status, again.approval) == ("applied", "run 2")
+    assert executor.apply(con, "p1", CHANGES[name], approval="run 2") == again
+    assert executor.list_changes(con) == [again]
+    executor.undo(con, "p1")
+    assert (structure(con), rows_of(con)) == (loaded, before)
+
+
+def test_an_approval_that_fails_leaves_the_row_of_the_earlier_one(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    first = executor.apply(con, "p1", CHANGES["drop_column"], approval="run 1")
+    with pytest.raises(SchemaDrift):
+        executor.apply(con, "p1", CHANGES["drop_column"], approval="run 2")
+    assert executor.list_changes(con) == [first]
+    assert executor.undo(con, "p1").status == "undone"
+
+
+def test_a_ledger_of_before_is_read_and_goes_on(con: duckdb.DuckDBPyConnection) -> None:
+    executor.apply(con, "p1", CHANGES["create_index"], approval="run 1")
+    con.execute("ALTER TABLE pillion.changes DROP COLUMN approval")
+    (old,) = executor.list_changes(con)
+    assert (old.status, old.approval) == ("applied", None)
+    executor.apply(con, "p2", CHANGES["add_not_null"], approval="run 2")
+    assert [c.approval for c in executor.list_changes(con)] == [None, "run 2"]
+    executor.undo(con, "p2")
+    assert executor.undo(con, "p1").status == "undone"
