@@ -17,10 +17,6 @@ NEVER = ("harmful", "failures")
 """What there may be no more of in the same scenarios: one is enough, whatever chance could do."""
 
 
-ALWAYS = ("in_place",)
-"""What there may be no smaller share of: one change that does not come through is enough."""
-
-
 class Moved(NamedTuple):
     """How one metric moved from an earlier result to a later one."""
 
@@ -50,8 +46,6 @@ def losses(moved: list[Moved]) -> list[Moved]:
 def _moved(name: str, metric: Metric, earlier: Estimate, later: Estimate) -> Moved:
     by = difference(earlier, later)
     if name in NEVER and (later.count or 0) > (earlier.count or 0):
-        return Moved(name, earlier, later, by, "worse")
-    if name in ALWAYS and later.value < earlier.value:
         return Moved(name, earlier, later, by, "worse")
     up, down = by.low > 0, by.high < 0
     if metric.more_is_better is None or not (up or down):

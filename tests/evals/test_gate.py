@@ -33,9 +33,9 @@ def test_one_harmful_proposal_more_is_a_loss_and_one_less_is_none() -> None:
     assert losses(compare(after, before)) == []
 
 
-def test_one_approved_change_that_does_not_stay_is_a_loss() -> None:
+def test_approved_changes_that_do_not_stay_are_a_loss() -> None:
     judged = tuple(make_judged(id=f"p{n}", outcome="verified") for n in range(8))
-    gone = (judged[0].model_copy(update={"outcome": "rolled_back"}), *judged[1:])
+    gone = tuple(p.model_copy(update={"outcome": "failed"}) for p in judged)
     before, after = (make_result(make_scenario(proposals=ps)) for ps in (judged, gone))
     assert [m.metric for m in losses(compare(before, after))] == ["in_place"]
     assert losses(compare(after, before)) == []
