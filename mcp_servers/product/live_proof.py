@@ -14,7 +14,7 @@ import duckdb
 
 from mcp_servers.product.contract import ApplyRequest, LiveCheck
 from tools.failpoints import crash_point
-from tools.product.counterproof import Pace, Turns, by_turns, copy_without
+from tools.product.counterproof import Copies, Pace, Turns, by_turns, two_copies
 from tools.product.errors import ProductError
 from tools.product.live import LiveSamples, Timings
 from tools.product.live_look import Look, never_in_time
@@ -25,7 +25,8 @@ from tools.product.steps import Steps
 LIVE_QUERIES = 12
 LIVE_REPETITIONS = 7
 LIVE_SECONDS = 12.0
-TURNS = 9
+TURNS = 10
+"""As many where one side goes first as where the other does."""
 MORE_TURNS = 2
 """How often as many turns follow where the first could not tell."""
 LOG = logging.getLogger(__name__)
@@ -63,8 +64,8 @@ class LiveProof:
         """Time a change's queries again and compare with the times before it.
 
         What looks slower, may be slower than `floor`, or is answered no more, is timed by turns
-        with a copy without the change: the machine may have got slower since, or the data be
-        others, and that is not the change's fault.
+        on two copies, with and without the change: the machine may have got slower since, or the
+        data be others, and that is not the change's fault.
         """
         kept = LiveSamples.load(self._path(proposal_id))
         before = {t: ms for t, ms in kept.samples.items() if ms}
@@ -100,24 +101,24 @@ class LiveProof:
     def _counterproof(
         self, proposal_id: str, before: _Baseline, floor: float, steps: Steps
     ) -> Look | None:
-        """Time by turns with a copy without the change; None where none can be made."""
-        steps.begin("making a copy without the change", later=TURNS * len(before.samples))
+        """Time by turns on copies with and without the change; None where none can be made."""
+        steps.begin("making copies with and without the change", later=TURNS * len(before.samples))
         try:
-            with copy_without(self.owner, proposal_id, self.home / "shadow", self.config) as copy:
-                return self._by_turns(copy, before, floor, steps)
+            with two_copies(self.owner, proposal_id, self.home / "shadow", self.config) as copies:
+                return self._by_turns(copies, before, floor, steps)
         except (ProductError, duckdb.Error, sqlite3.Error, OSError) as exc:
-            LOG.warning("No copy to compare %s with: %s", proposal_id, exc)
+            LOG.warning("No copies to compare %s on: %s", proposal_id, exc)
             return None
 
-    def _by_turns(self, copy: Owner, before: _Baseline, floor: float, steps: Steps) -> Look:
+    def _by_turns(self, copies: Copies, before: _Baseline, floor: float, steps: Steps) -> Look:
         """Time on while the ratio may lie on either side of `floor`, within bounds."""
         turns, texts = Turns(Timings(), Timings()), tuple(before.samples)
         on_query = _counting(steps, len(texts), TURNS)
         ends = time.monotonic() + (1 + MORE_TURNS) * LIVE_SECONDS
         for batch in range(1 + MORE_TURNS):
-            steps.begin("timing by turns with the copy", TURNS * len(texts))
+            steps.begin("timing by turns on the copies", TURNS * len(texts))
             pace = Pace(TURNS, LIVE_SECONDS, ends, whole=0 if batch else 1)
-            turns.extend(by_turns(copy, self.owner, texts, pace, on_query))
+            turns.extend(by_turns(*copies, texts, pace, on_query))
             look = Look.by_turns(texts, turns, before.weights, LIVE_SECONDS)
             if look.decided(floor) or time.monotonic() > ends:
                 break

@@ -28,7 +28,7 @@ class Look:
     seconds: float
     """What each run might take."""
     copied: bool
-    """Whether they were timed by turns with a copy without the change."""
+    """Whether they were timed by turns on copies with and without the change."""
     failing: Mapping[str, str]
     """What the engine says of texts that fail with the change, and on a copy do not."""
     late: tuple[str, ...]
@@ -107,7 +107,7 @@ class Look:
             count = counted(len(self.timings), "query", "queries")
             told = f"{count} timed on live: ×{self.ratio.mid:.2f}"
         if self.copied:
-            told += ", by turns with a copy without the change"
+            told += ", by turns on copies with and without the change"
         apart = _each(self.apart, "fails without the change, too")
         return "; ".join(filter(None, (told, apart)))
 

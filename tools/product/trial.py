@@ -372,7 +372,7 @@ def _too_dear(
     writes = bench.writes(attempt.candidate.change.table)
     counted_in = _total(bench, attempt, replace(batches, weight=writes))
     doubted = doubt(counted_in, bench.job.settings.min_gain, attempt.neutral)
-    return dear(_total(bench, attempt), cost, writes, doubted)
+    return dear(_total(bench, attempt), cost, writes, doubted, attempt.neutral)
 
 
 def _expected(bench: Bench, attempt: Attempt) -> Expected | None:

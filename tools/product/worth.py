@@ -66,11 +66,14 @@ def refusal(most: float, rehearsal: Rehearsal, cost: Interval | None, exact: boo
     return None
 
 
-def dear(total: Interval, cost: Interval | None, writes: int, doubted: str | None) -> str | None:
+def dear(
+    total: Interval, cost: Interval | None, writes: int, doubted: str | None, neutral: bool = False
+) -> str | None:
     """Return why a gain is not worth its slower inserts.
 
     Recorded writes count as the queries do: `doubted` is what is said against the gain with their
-    time in it. Where none was recorded, only the two ratios can be weighed.
+    time in it. Where none was recorded, only the two ratios can be weighed. What need not gain
+    anything has nothing to weigh: its inserts may cost as little as its queries.
     """
     if cost is None or cost.low <= 1:
         return None
@@ -78,6 +81,9 @@ def dear(total: Interval, cost: Interval | None, writes: int, doubted: str | Non
         told = counted(writes, "recorded write", "recorded writes")
         slow = f"inserts take ×{cost.mid:.2f} as long"
         return f"{slow}, and with {told} {doubted}" if doubted else None
+    if neutral:
+        lost = (cost.low - 1) * UNSEEN_WORTH > 1 / NEUTRAL_LOSS - 1
+        return f"it gains nothing, and inserts take ×{cost.mid:.2f} as long" if lost else None
     if total.mid - 1 < (cost.mid - 1) * UNSEEN_WORTH:
         return f"×{total.mid:.2f} is too little for inserts that take ×{cost.mid:.2f} as long"
     return None

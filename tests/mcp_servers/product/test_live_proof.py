@@ -62,7 +62,7 @@ def no_room(*args: Any) -> NoReturn:
 def test_a_machine_that_got_slower_is_not_held_against_a_change(service: ProductService) -> None:
     timed_before(service, 0.001)
     check = service.verify("p1")
-    assert "by turns with a copy without the change" in check.detail
+    assert "by turns on copies with and without the change" in check.detail
     assert check.ratio is not None and check.ratio.high > 0.9
     assert [q.sql for q in check.queries] == [TEXT]
     assert list((service.home / "shadow").glob("snapshot-*")) == []
@@ -71,7 +71,7 @@ def test_a_machine_that_got_slower_is_not_held_against_a_change(service: Product
 def test_a_change_that_looks_as_fast_needs_no_copy(
     service: ProductService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_proof, "copy_without", None)
+    monkeypatch.setattr(live_proof, "two_copies", None)
     timed_before(service, 1000.0)
     check = service.verify("p1")
     assert check.ratio is not None and check.ratio.low > 1 and "copy" not in check.detail
@@ -80,7 +80,7 @@ def test_a_change_that_looks_as_fast_needs_no_copy(
 def test_without_room_for_a_copy_it_is_timed_twice(
     service: ProductService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(live_proof, "copy_without", no_room)
+    monkeypatch.setattr(live_proof, "two_copies", no_room)
     timed_before(service, 0.001)
     check = service.verify("p1")
     assert check.ratio is not None and check.ratio.high < 0.9
@@ -149,7 +149,7 @@ def test_a_query_that_a_change_breaks_is_found_beside_any_gain(retyped: ProductS
 def test_without_a_copy_nobody_can_tell_why_a_query_fails(
     retyped: ProductService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_proof, "copy_without", no_room)
+    monkeypatch.setattr(live_proof, "two_copies", no_room)
     check = retyped.verify("p2", floor=0.9)
     assert check.ratio is not None and check.ratio.low > 1
     assert check.broken == ""

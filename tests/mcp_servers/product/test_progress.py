@@ -80,8 +80,8 @@ async def test_a_change_is_told_step_by_step_there_and_back(
     await client.verify_change("p1", proving, floor=0.01)
     assert [(done, text) for done, _, text in proving.steps] == [
         (0, "timing after"),
-        (PARTS, "making a copy without the change"),
-        (PARTS + 1, "timing by turns with the copy"),
+        (PARTS, "making copies with and without the change"),
+        (PARTS + 1, "timing by turns on the copies"),
     ]
     await client.undo_change("p1", undoing)
     assert undoing.words == UNDONE

@@ -1,4 +1,4 @@
-"""Live and a copy without a change, timed by turns."""
+"""Copies with and without a change, timed by turns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from tools.messages import CreateIndex, RewriteQuery, TableName
 from tools.product import counterproof
 from tools.product.candidates.rules import apply_rule
-from tools.product.counterproof import Pace, by_turns, copy_without
+from tools.product.counterproof import Pace, by_turns, two_copies
 from tools.product.errors import ProductError
 from tools.product.executor import apply
 from tools.product.fingerprint import fingerprint_of
@@ -48,11 +48,14 @@ def indexes(owner: Owner) -> list[str]:
     return [i.name for t in owner.catalog().tables for i in t.indexes]
 
 
-def test_a_copy_is_without_the_change_and_goes_afterwards(owner: Owner, tmp_path: Path) -> None:
+def test_one_copy_is_without_the_change_and_both_go_afterwards(
+    owner: Owner, tmp_path: Path
+) -> None:
     with owner.cursor() as con:
         apply(con, "p1", INDEX)
-    with copy_without(owner, "p1", tmp_path / "shadow", CONFIG) as copy:
-        assert (indexes(copy), indexes(owner)) == ([], ["by_i"])
+    with two_copies(owner, "p1", tmp_path / "shadow", CONFIG) as (without, changed):
+        assert (indexes(without), indexes(changed), indexes(owner)) == ([], ["by_i"], ["by_i"])
+        assert owner not in (without, changed)
     assert list((tmp_path / "shadow").iterdir()) == []
     assert indexes(owner) == ["by_i"]
 
@@ -65,13 +68,14 @@ def test_a_copy_answers_by_the_text_that_was_asked(owner: Owner, tmp_path: Path)
     with owner.cursor() as con:
         apply(con, "p1", change)
     owner.refresh_rewrites()
-    with copy_without(owner, "p1", tmp_path / "shadow", CONFIG) as copy:
-        assert copy.rewritten(ASKED) == ASKED != owner.rewritten(ASKED)
+    with two_copies(owner, "p1", tmp_path / "shadow", CONFIG) as (without, changed):
+        assert without.rewritten(ASKED) == ASKED != changed.rewritten(ASKED)
+        assert changed.rewritten(ASKED) == owner.rewritten(ASKED)
 
 
 def test_a_change_that_cannot_be_taken_back_leaves_no_copy(owner: Owner, tmp_path: Path) -> None:
     with pytest.raises(ProductError):
-        with copy_without(owner, "never", tmp_path / "shadow", CONFIG):
+        with two_copies(owner, "never", tmp_path / "shadow", CONFIG):
             pass
     assert list((tmp_path / "shadow").iterdir()) == []
 

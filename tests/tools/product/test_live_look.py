@@ -52,7 +52,7 @@ def test_what_fails_on_both_sides_is_told_and_counts_nothing() -> None:
     look = by_turns(Timings({A: QUICK}, {B: "gone"}), Timings({A: QUICK}, {B: "gone"}))
     assert (look.broken, look.untold, look.lost) == ("", "", False)
     assert look.detail == (
-        "1 query timed on live: ×1.00, by turns with a copy without the change;"
+        "1 query timed on live: ×1.00, by turns on copies with and without the change;"
         ' "SELECT 2" fails without the change, too: gone'
     )
 

@@ -41,6 +41,13 @@ def test_recorded_writes_decide_whatever_the_two_ratios_are(gain: float) -> None
     assert dear(times(gain), times(2.06), 30, None) is None
 
 
+def test_a_rule_is_not_refused_for_inserts_that_look_a_little_slower() -> None:
+    assert dear(times(1.0), times(1.05), 0, None, neutral=True) is None
+    assert dear(times(1.0), times(1.05), 0, None) is not None
+    said = dear(times(1.0), times(1.4), 0, None, neutral=True)
+    assert said == "it gains nothing, and inserts take ×1.40 as long"
+
+
 def test_inserts_that_are_not_surely_slower_are_held_against_nothing() -> None:
     unsure = Interval(low=0.98, mid=1.04, high=1.2)
     assert dear(times(1.05), unsure, 2000, SLOWER) is None
