@@ -9,6 +9,7 @@ from tools.messages import Candidate, ChangeType, change_id, quoted
 from tools.product.candidates.context import CandidateContext, Found, each, weight
 from tools.product.catalog import Table
 from tools.product.contract import MARKERS
+from tools.product.logical_types import zoned
 from tools.product.rebuild import literal
 
 TARGETS = (
@@ -141,9 +142,9 @@ def _ways(casts: frozenset[str], marker: str | None) -> Iterator[_Way]:
 def _formats(to_type: str, casts: frozenset[str]) -> tuple[str, ...]:
     if to_type == "DATE":
         return DATE_FORMATS
-    zoned = bool(casts & {"TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE"})
+    instants = any(map(zoned, casts))
     # Without its Z, an instant would be read in the session's time zone.
-    return tuple(f for f in TIMESTAMP_FORMATS if not (zoned and f.endswith("Z")))
+    return tuple(f for f in TIMESTAMP_FORMATS if not (instants and f.endswith("Z")))
 
 
 def _serves(to_type: str, casts: frozenset[str]) -> bool:
