@@ -29,6 +29,14 @@ T = TableName(name="t")
         (["3000000000"], "BIGINT", "BIGINT"),
         (["1.5", "2.0"], "DOUBLE", "DOUBLE"),
         (["1.5", "2"], "DOUBLE", "DOUBLE"),
+        (["12.50", "-0.05"], "DECIMAL(9,2)", "DECIMAL(9,2)"),
+        (["12.5", "100", "0.25", "0"], "DECIMAL(9,2)", "DECIMAL(9,2)"),
+        (["12.50", "NA"], "DECIMAL", "DECIMAL(15,2)"),
+        (["12.50", "3.00"], "DOUBLE", "DECIMAL(15,2)"),
+        (["12.50", "3"], "DOUBLE", None),
+        (["1.005"], "DECIMAL(9,2)", "DECIMAL(15,3)"),
+        (["1.5", "0.25"], "INTEGER", None),
+        (["1.5", "3.5"], "BIGINT", "DECIMAL(15,1)"),
         (["2024-02-29", "0001-01-01"], "DATE", "DATE"),
         (["29.02.2024"], "DATE", "DATE"),
         (["2024-02-29T23:59:59Z"], "TIMESTAMP", "TIMESTAMP"),
@@ -61,6 +69,31 @@ def test_text_is_stored_as_what_it_is_only_where_every_row_survives(
         executor.undo(con, "p1")
         assert con.execute("SELECT x FROM t").fetchall() == [(v,) for v in values]
     assert bool(found.notes) is (to_type is None)
+
+
+@pytest.mark.parametrize(
+    ("values", "cast", "later"),
+    [
+        (["1.5", "0.25"], "DECIMAL(9,2)", "1.25"),
+        (["1.50", "0.25"], "DECIMAL(9,1)", "1.05"),
+        (["1.5", "3.5"], "INTEGER", "2.5"),
+        (["1.50", "3.50"], "BIGINT", "2.50"),
+        (["12.50", "0.07"], "DOUBLE", "8999999999999.99"),
+    ],
+)
+def test_later_text_is_rounded_as_before(
+    con: duckdb.DuckDBPyConnection, values: list[str], cast: str, later: str
+) -> None:
+    con.execute("CREATE TABLE t (x VARCHAR)")
+    con.executemany("INSERT INTO t VALUES (?)", [[v] for v in values])
+    con.execute("CREATE TABLE untouched AS FROM t")
+    query = f"SELECT sum(CAST(x AS {cast})) AS s FROM t"
+    (found,) = look(con, [query], {"change_type"}).candidates
+    executor.apply(con, "p1", found.change)
+    for table in ("t", "untouched"):
+        con.execute(f"INSERT INTO {table} VALUES (?)", [later])
+    asked = con.execute(query.replace("FROM t", "FROM untouched")).fetchall()
+    assert con.execute(query).fetchall() == asked
 
 
 HOSTILE = [
