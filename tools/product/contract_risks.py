@@ -25,8 +25,8 @@ from tools.product.structure import mentions
 _CAST = re.compile(r"(?<!TRY_)CAST\(")
 LATER = {
     "integer": "1.5 is stored as 2 and 007 as 7, and what is no number, or too large, is refused",
-    "number": "007 is stored as 7, more digits than it holds are rounded, and what is no number is"
-    " refused",
+    "number": "007 is stored as 7, more digits than it holds are rounded, and what is no number, or"
+    " too large, is refused",
     "date": "a time of day is lost, and what does not begin with year, month and day is refused",
     "timestamp": "a date alone is stored as midnight, an offset and more digits than it holds are"
     " lost, and what is no timestamp is refused",

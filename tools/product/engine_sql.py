@@ -20,6 +20,9 @@ _PARSER = duckdb.connect(
 # An engine that outlives the interpreter is reported as a leak on standard error.
 atexit.register(lambda: globals().pop("_PARSER").close())
 _READ = "SELECT json_serialize_sql(?, skip_null := true, skip_empty := true)"
+_WRITE = "SELECT json_deserialize_sql(?)"
+_SEVERAL = ("STAR", "SUBQUERY")
+"""Of a subquery the name is not its text."""
 Node = dict[str, Any]
 
 
@@ -46,6 +49,33 @@ def nodes(tree: Node) -> Iterator[Node]:
             left.extend(value.values())
         elif isinstance(value, list):
             left.extend(value)
+
+
+def output_names(sql: str) -> tuple[str | None, ...]:
+    """Return what the engine calls each item of a SELECT list; None for one that is several.
+
+    Raises `ParseFailed` or `Forbidden`.
+    """
+    node = read_select(sql)["node"]
+    return tuple(_output_name(item) for item in node.get("select_list", ()))
+
+
+def _output_name(item: Node) -> str | None:
+    if item.get("alias"):
+        return str(item["alias"])
+    if any(n.get("class") in _SEVERAL for n in nodes(item)):
+        return None
+    if item.get("class") == "COLUMN_REF":
+        return str(item["column_names"][-1])
+    alone = read_select("SELECT 1")
+    alone["node"]["select_list"] = [item]
+    written = json.dumps({"error": False, "statements": [alone]})
+    try:
+        with _PARSER.cursor() as con:
+            row = con.execute(_WRITE, [written]).fetchone()
+    except duckdb.Error as exc:
+        raise ParseFailed(f"Not readable as DuckDB SQL: {str(exc).splitlines()[0]}") from exc
+    return str(row[0]).removeprefix("SELECT ") if row else None
 
 
 def _serialized(sql: str) -> Node:

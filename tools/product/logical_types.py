@@ -50,6 +50,7 @@ INTEGERS = frozenset(
     " BIGNUM".split()
 )
 TEXT = "VARCHAR"
+_ZONED = ("WITH TIME ZONE", "TIMESTAMPTZ", "TIMESTAMPLTZ", "TIMETZ")
 _SHAPE = re.compile(r"([A-Z_0-9 ]+?) ?(?:\(([0-9, ]+)\))?( WITH(?:OUT)? TIME ZONE)?")
 
 
@@ -72,6 +73,11 @@ def normal_type(name: str) -> str:
 def is_text(name: str) -> bool:
     """Return whether a DuckDB type is plain text."""
     return normal_type(name) == TEXT
+
+
+def zoned(name: str) -> bool:
+    """Return whether a type holds instants, or times with an offset, itself or inside."""
+    return any(word in name.upper() for word in _ZONED)
 
 
 def carries(name: str) -> frozenset[str]:

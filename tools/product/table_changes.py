@@ -29,6 +29,12 @@ from tools.product.structure import incoming_triggers
 
 def create_index(change: CreateIndex, table: Table, catalog: Catalog, key: str) -> ChangePlan:
     """Add an index."""
+    if any(referenced == table.name for _, referenced in catalog.foreign_keys):
+        # An update of an indexed column deletes the row and inserts it anew.
+        raise Refused(
+            f"{table.name} is referenced by a foreign key: under an index on them, the engine"
+            f" refuses updates of {', '.join(change.columns)} in rows that are referenced."
+        )
     columns = ", ".join(quoted(column_of(table, c).name) for c in change.columns)
     forward = f"CREATE INDEX {quoted(change.name)} ON {table.name.sql} ({columns})"
     return ChangePlan((forward,), (f"drop the index {change.name}",))

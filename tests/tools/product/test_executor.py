@@ -342,3 +342,24 @@ def test_a_ledger_of_before_is_read_and_goes_on(con: duckdb.DuckDBPyConnection) 
     assert [c.approval for c in executor.list_changes(con)] == [None, "run 2"]
     executor.undo(con, "p2")
     assert executor.undo(con, "p1").status == "undone"
+
+
+def test_no_index_is_made_on_a_table_that_foreign_keys_reference(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    con.execute("CREATE TABLE customers (id INTEGER PRIMARY KEY, email VARCHAR)")
+    con.execute("CREATE TABLE orders (customer INTEGER REFERENCES customers(id), no INTEGER)")
+    con.execute("INSERT INTO customers VALUES (1, 'a')")
+    con.execute("INSERT INTO orders VALUES (1, 1)")
+    change = CreateIndex(table=TableName(name="customers"), columns=("email",), name="ix")
+    with pytest.raises(Refused, match="refuses updates of email in rows that are referenced"):
+        executor.apply(con, "p1", change)
+    con.execute("UPDATE customers SET email = 'b' WHERE id = 1")
+    # The reason, as the engine is by now.
+    con.execute("CREATE INDEX ix ON customers (email)")
+    with pytest.raises(duckdb.ConstraintException):
+        con.execute("UPDATE customers SET email = 'c' WHERE id = 1")
+    executor.apply(
+        con, "p2", CreateIndex(table=TableName(name="orders"), columns=("no",), name="i")
+    )
+    con.execute("UPDATE orders SET no = 2")

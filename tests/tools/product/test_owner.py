@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -254,3 +255,8 @@ def test_a_refused_statement_is_not_run(owner: Owner) -> None:
     with pytest.raises(Forbidden):
         owner.query("DROP TABLE t", "c", Limits())
     assert owner.rows_of(TableName(name="t")) == 100
+
+
+def test_instants_are_answered(owner: Owner) -> None:
+    rows = owner.query("SELECT TIMESTAMPTZ '2024-01-01 10:00:00+02' AS then", "c", Limits()).rows
+    assert rows == [(datetime(2024, 1, 1, 8, tzinfo=UTC),)]

@@ -6,12 +6,9 @@ wrong answer is worse than a slow one.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-import duckdb
 from sqlglot import exp
 
 from tools.messages import CreateSummary
@@ -27,11 +24,11 @@ from tools.product.candidates.grouped import (
     scalar,
     single_table,
 )
-from tools.product.errors import ParseFailed
+from tools.product.engine_sql import output_names
+from tools.product.errors import Forbidden, ParseFailed
 from tools.product.fingerprint import parse
 
 _MARK = "pillion_summary_column_"
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class _Inexact(Exception):
@@ -48,8 +45,8 @@ def answer_from_summary(sql: str, summary: CreateSummary) -> str | None:
         asked = (folded(name.schema_name), folded(name.name))
         if asked != (folded(summary.table.schema_name), folded(summary.table.name)):
             return None
-        return _answer(tree, _Stored.of(summary), summary)
-    except (ParseFailed, RecursionError, _Inexact):
+        return _answer(tree, output_names(sql), _Stored.of(summary), summary)
+    except (Forbidden, ParseFailed, RecursionError, _Inexact):
         return None
 
 
@@ -76,15 +73,20 @@ class _Stored(NamedTuple):
         )
 
 
-def _answer(tree: exp.Select, stored: _Stored, summary: CreateSummary) -> str:
+def _answer(
+    tree: exp.Select, names: Sequence[str | None], stored: _Stored, summary: CreateSummary
+) -> str:
     keys = group_keys(tree, stored.columns)
     if keys is None or not all(key_of(k) in stored.dimensions for k in keys):
         raise _Inexact
-    _check_aliases(tree, stored)
+    if len(names) != len(tree.expressions):
+        raise _Inexact
+    named = list(zip(tree.expressions, names, strict=True))
+    _check_names(named, stored)
     over_groups = _replacing(stored, {key_of(k) for k in keys})
     over_rows = _replacing(stored, set(stored.dimensions))
     new = tree.copy()
-    new.set("expressions", [_projected(e, stored, over_groups) for e in tree.expressions])
+    new.set("expressions", [_projected(e, n, stored, over_groups) for e, n in named])
     new.set("group", exp.Group(expressions=[over_groups(k) for k in keys]) if keys else None)
     for part, replace in (("where", over_rows), ("having", over_groups), ("order", over_groups)):
         value = tree.args.get(part)
@@ -99,53 +101,34 @@ def _answer(tree: exp.Select, stored: _Stored, summary: CreateSummary) -> str:
     return str(new.sql(dialect="duckdb", comments=False))
 
 
-def _check_aliases(tree: exp.Select, stored: _Stored) -> None:
+def _check_names(named: Iterable[tuple[exp.Expr, str | None]], stored: _Stored) -> None:
     """Refuse an output name that would be taken for a column of the summary, or the reverse."""
     columns = {folded(c) for c in (*stored.dimensions.values(), *stored.aggregates.values())}
-    for projection in tree.expressions:
+    for projection, name in named:
+        if name is None:
+            raise _Inexact
         same = stored.dimensions.get(key_of(projection.unalias()))
-        name = folded(projection.alias)
-        if name in columns and (same is None or folded(same) != name):
+        if folded(name) in columns and (same is None or folded(same) != folded(name)):
             raise _Inexact
 
 
 def _projected(
-    projection: exp.Expr, stored: _Stored, replace: Callable[[exp.Expr], exp.Expr]
+    projection: exp.Expr,
+    name: str | None,
+    stored: _Stored,
+    replace: Callable[[exp.Expr], exp.Expr],
 ) -> exp.Expr:
     """Replace inside a projection and keep the name consumers know it by."""
-    name = _output_name(projection)
     if isinstance(projection, exp.Column):
         # The engine spells a column as its table does, however the query spells it.
-        spelt = stored.dimensions.get(key_of(projection), name)
-        name = spelt if folded(spelt) == folded(name) else name
+        spelt = stored.dimensions.get(key_of(projection), projection.name)
+        name = spelt if folded(spelt) == folded(projection.name) else projection.name
     return exp.alias_(replace(projection.unalias()), name, quoted=True)
-
-
-def _output_name(projection: exp.Expr) -> str:
-    """Return the engine's name for a projection, where that is certain."""
-    if isinstance(projection, exp.Alias | exp.Column):
-        return str(projection.alias_or_name)
-    argument = projection.this
-    if isinstance(projection, exp.Count) and isinstance(argument, exp.Star | None):
-        return "count_star()"
-    if type(projection) in _NAMES and isinstance(argument, exp.Column) and not argument.table:
-        bare = _PLAIN.fullmatch(argument.name) and folded(argument.name) not in _keywords()
-        if bare and not argument.this.quoted:
-            return f"{_NAMES[type(projection)]}({argument.name})"
-    raise _Inexact
 
 
 _NAMES: dict[type, str] = {
     exp.Count: "count", exp.Sum: "sum", exp.Min: "min", exp.Max: "max", exp.Avg: "avg",
 }  # fmt: skip
-
-
-@lru_cache
-def _keywords() -> frozenset[str]:
-    """Return the names that the engine writes in quotes."""
-    with duckdb.connect() as con:
-        rows = con.execute("SELECT keyword_name FROM duckdb_keywords()").fetchall()
-    return frozenset(str(name) for (name,) in rows)
 
 
 def _replacing(stored: _Stored, keys: Keys) -> Callable[[exp.Expr], exp.Expr]:

@@ -8,7 +8,9 @@ from collections.abc import Set
 from sqlglot import exp
 
 from tools.messages import TableName
+from tools.product.candidates.instants import gives_instant
 from tools.product.fingerprint import parse
+from tools.product.logical_types import zoned
 
 Keys = Set[str]
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
@@ -16,7 +18,8 @@ _PARTS = frozenset({"expressions", "from_", "where", "group", "having", "order",
 """Parts of a SELECT that mean the same over groups as over rows."""
 _FORBIDDEN = (
     exp.Query, exp.Window, exp.Distinct, exp.Star, exp.Lambda, exp.Qualify, exp.Unnest,
-    exp.Collate, exp.Placeholder, exp.Parameter, exp.WithinGroup,
+    exp.Collate, exp.Placeholder, exp.Parameter, exp.WithinGroup, exp.Rollup, exp.Cube,
+    exp.GroupingSets,
 )  # fmt: skip
 _SCALAR = (
     exp.Cast, exp.TryCast, exp.Case, exp.If, exp.Coalesce, exp.Nullif, exp.Round, exp.Abs, exp.Ceil,
@@ -28,7 +31,6 @@ _SCALAR = (
     exp.EndsWith, exp.Contains, exp.RegexpLike, exp.Greatest, exp.Least,
 )  # fmt: skip
 _NOW = (exp.CurrentDate, exp.CurrentTimestamp)
-_ZONED = ("timestamptz", "timetz", "timestampltz")
 
 
 def folded(name: str) -> str:
@@ -53,7 +55,7 @@ def parse_part(text: str) -> exp.Expr:
 
 def scalar(node: exp.Expr, *, now: bool) -> bool:
     """Whether a function gives one value a row, the same each time (`now`: in one query)."""
-    if isinstance(node, exp.Cast | exp.TryCast) and node.to.is_type(*_ZONED):
+    if isinstance(node, exp.Cast | exp.TryCast) and zoned(node.to.sql(dialect="duckdb")):
         return now
     return isinstance(node, _SCALAR) or (now and isinstance(node, _NOW))
 
@@ -79,7 +81,8 @@ def conditional(node: exp.Filter) -> exp.AggFunc | None:
 def deterministic(node: exp.Expr) -> bool:
     """Whether an expression over a row's columns may be stored: it never changes by itself."""
     functions = all(scalar(f, now=False) for f in node.find_all(exp.Func))
-    return functions and node.find(exp.Column) is not None and node.find(*_FORBIDDEN) is None
+    plain = node.find(exp.Column) is not None and node.find(*_FORBIDDEN) is None
+    return functions and plain and not gives_instant(node)
 
 
 def single_table(tree: exp.Expr) -> TableName | None:

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from sqlglot import exp
 
-from tools.product.errors import ParseFailed
+from tools.product.engine_sql import output_names
+from tools.product.errors import Forbidden, ParseFailed
 from tools.product.fingerprint import parse
 
 _MONTH = re.compile(r"([0-9]{4})-([0-9]{2})")
@@ -42,9 +43,23 @@ def apply_rule(rule: str, sql: str) -> str | None:
         found = ranges_of(rule, tree)
         for node, made in found:
             node.replace(made.condition())
-        return str(tree.sql(dialect="duckdb", comments=False)) if found else None
-    except (ParseFailed, RecursionError):
+        return _named_as(sql, tree) if found else None
+    except (Forbidden, ParseFailed, RecursionError):
         return None
+
+
+def _named_as(sql: str, tree: exp.Expr) -> str:
+    """Return the text of a tree whose columns are called as those of `sql`.
+
+    The engine calls what has no name by its text, which is spelt another way in a tree's.
+    """
+    text = str(tree.sql(dialect="duckdb", comments=False))
+    items = tree.expressions if isinstance(tree, exp.Select) else []
+    names = zip(items, output_names(sql), output_names(text), strict=False)
+    other = [(item, was) for item, was, now in names if was != now and was is not None]
+    for item, was in other:
+        item.replace(exp.alias_(item.unalias(), was, quoted=True))
+    return str(tree.sql(dialect="duckdb", comments=False)) if other else text
 
 
 def ranges_of(rule: str, tree: exp.Expr) -> list[tuple[exp.Expr, Range]]:

@@ -22,7 +22,7 @@ from tools.product.candidates.means import inexact_mean
 from tools.product.catalog import Table
 from tools.product.errors import ParseFailed
 from tools.product.fingerprint import parse, uses_stored
-from tools.product.logical_types import is_text
+from tools.product.logical_types import is_text, zoned
 from tools.product.structure import collated
 from tools.product.summaries import exact_sum
 from tools.product.workload import QueryPattern
@@ -44,12 +44,16 @@ class SummaryShape(NamedTuple):
 def shape_of(context: CandidateContext, pattern: QueryPattern) -> SummaryShape | None:
     """Return what a query needs of a summary; None for one that no summary can answer."""
     try:
-        tree = parse(pattern.sql)
-        name = single_table(tree)
-        if uses_stored(pattern.sql, context.catalog):
-            # A macro may be called like a function, and read what no trigger watches.
-            return None
+        return _shape(context, pattern)
     except (ParseFailed, RecursionError):
+        return None
+
+
+def _shape(context: CandidateContext, pattern: QueryPattern) -> SummaryShape | None:
+    tree = parse(pattern.sql)
+    name = single_table(tree)
+    if uses_stored(pattern.sql, context.catalog):
+        # A macro may be called like a function, and read what no trigger watches.
         return None
     table = context.catalog.table(name) if name else None
     if table is None or table.rows < MIN_ROWS or not isinstance(tree, exp.Select):
@@ -74,9 +78,9 @@ def _storable(node: exp.Expr, table: Table) -> bool:
     columns = [table.column(c.name) for c in node.find_all(exp.Column)]
     if not deterministic(node) or None in columns:
         return False
-    zoned = any(c is not None and "WITH TIME ZONE" in c.type for c in columns)
     # What day an instant lies in depends on the session's time zone.
-    return isinstance(node, exp.Column) or not zoned
+    instants = any(c is not None and zoned(c.type) for c in columns)
+    return isinstance(node, exp.Column) or not instants
 
 
 def _filter_columns(tree: exp.Select, dimensions: set[str], table: Table) -> set[str]:

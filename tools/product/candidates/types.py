@@ -9,15 +9,22 @@ from tools.messages import Candidate, ChangeType, change_id, quoted
 from tools.product.candidates.context import CandidateContext, Found, each, weight
 from tools.product.catalog import Table
 from tools.product.contract import MARKERS
+from tools.product.logical_types import INTEGERS, normal_type, zoned
 from tools.product.rebuild import literal
 
 TARGETS = (
-    "INTEGER", "BIGINT", "DATE", "TIMESTAMP", "DOUBLE", "BOOLEAN",
+    "INTEGER", "BIGINT", "DATE", "TIMESTAMP", "DECIMAL", "DOUBLE", *(
+        # Fifteen digits are the same number as a float.
+        f"DECIMAL(15,{scale})" for scale in (2, 1, 3, 4, 6)
+    ), "BOOLEAN",
 )  # fmt: skip
+FLOATS = frozenset({"DOUBLE", "FLOAT"})
 TIMESTAMP_FORMATS = (
     "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M",
     "%Y-%m-%dT%H:%M:%S.%fZ", "%Y-%m-%d %H:%M:%S.%f", "%d.%m.%Y %H:%M", "%m/%d/%Y %H:%M:%S",
 )  # fmt: skip
+_ZEROS = {"DOUBLE": r"\.0$", "DECIMAL": r"\.?0+$"}
+"""What the text of a number ends with where people leave it out."""
 DATE_FORMATS = ("%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y", "%Y/%m/%d", "%Y%m%d")
 
 
@@ -131,29 +138,41 @@ def _ways(casts: frozenset[str], marker: str | None) -> Iterator[_Way]:
             for fmt in _formats(to_type, casts):
                 parse = f"CAST(strptime({{c}}, {literal(fmt)}) AS {to_type})"
                 yield _marked(to_type, parse, f"strftime({{c}}, {literal(fmt)})", marker)
-        else:
-            cast, text = f"CAST({{c}} AS {to_type})", "CAST({c} AS VARCHAR)"
-            yield _marked(to_type, cast, text, marker)
-            if to_type == "DOUBLE":
-                yield _marked(to_type, cast, f"regexp_replace({text}, '\\.0$', '')", marker)
+            continue
+        for kind in _decimals(casts) if to_type == "DECIMAL" else (to_type,):
+            cast, text = f"CAST({{c}} AS {kind})", "CAST({c} AS VARCHAR)"
+            yield _marked(kind, cast, text, marker)
+            if to_type in _ZEROS:
+                bare = f"regexp_replace({text}, '{_ZEROS[to_type]}', '')"
+                yield _marked(kind, cast, bare, marker)
+
+
+def _decimals(casts: frozenset[str]) -> list[str]:
+    """Return the types with decimal places that queries cast to."""
+    kinds = {normal_type(c) for c in casts if c.startswith("DECIMAL")}
+    return sorted(k for k in kinds if not k.endswith(",0)"))
 
 
 def _formats(to_type: str, casts: frozenset[str]) -> tuple[str, ...]:
     if to_type == "DATE":
         return DATE_FORMATS
-    zoned = bool(casts & {"TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE"})
+    instants = any(map(zoned, casts))
     # Without its Z, an instant would be read in the session's time zone.
-    return tuple(f for f in TIMESTAMP_FORMATS if not (zoned and f.endswith("Z")))
+    return tuple(f for f in TIMESTAMP_FORMATS if not (instants and f.endswith("Z")))
 
 
 def _serves(to_type: str, casts: frozenset[str]) -> bool:
     """Whether storing `to_type` can make these casts free or cheap."""
-    numeric = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "DOUBLE", "FLOAT"}
-    if to_type in ("INTEGER", "BIGINT", "DOUBLE"):
-        return any(c in numeric or c.startswith("DECIMAL") for c in casts)
+    kinds = {normal_type(c) for c in casts}
+    numbers = {k for k in kinds if k in INTEGERS | FLOATS or k.startswith("DECIMAL")}
+    if to_type == "DOUBLE":
+        # Text is rounded half away from zero, and a float to the nearest that it can be.
+        return bool(numbers) and numbers <= FLOATS
+    if to_type in ("INTEGER", "BIGINT") or to_type.startswith("DECIMAL"):
+        return bool(numbers)
     if to_type in ("DATE", "TIMESTAMP"):
-        return any(c.startswith(("DATE", "TIMESTAMP")) for c in casts)
-    return to_type in casts
+        return any(k.startswith(("DATE", "TIMESTAMP")) for k in kinds)
+    return to_type in kinds
 
 
 def _marked(to_type: str, forward: str, backward: str, marker: str | None) -> _Way:

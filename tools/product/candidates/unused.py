@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from tools.messages import (
     AddCheck,
@@ -18,6 +19,9 @@ from tools.messages import (
 from tools.product.candidates.context import CandidateContext, Found, each
 from tools.product.candidates.written import Written
 from tools.product.catalog import Table
+from tools.product.changes import plan
+from tools.product.errors import ProductError
+from tools.product.structure import incoming_triggers
 
 ENOUGH_PATTERNS = 20
 ENOUGH_RUNS = 500
@@ -44,7 +48,19 @@ def find_unused(context: CandidateContext) -> Found:
                 f"{table.name} keeps what no query reads but other statements may need: {names}"
             )
     reason = "no query of the log reads it, no write names it and no contract promises it"
-    return Found(tuple(_candidate(context, c, reason) for c in changes[:MAX_DROPS]), tuple(notes))
+    possible = list(islice((c for c in changes if _possible(context, c)), MAX_DROPS))
+    # What a key or an index uses is told last: it takes no place of what can go.
+    first = [*possible, *(c for c in changes if c not in possible)][:MAX_DROPS]
+    return Found(tuple(_candidate(context, c, reason) for c in first), tuple(notes))
+
+
+def _possible(context: CandidateContext, change: Change) -> bool:
+    """Whether a drop can be made as the database is."""
+    try:
+        plan(change, context.catalog, proposal_id="")
+    except ProductError:
+        return False
+    return True
 
 
 def _unseen(context: CandidateContext) -> str:
@@ -65,10 +81,18 @@ def _unread(context: CandidateContext, table: Table) -> Iterator[DropColumn | Dr
         return
     used = {u.column for p in reading for u in p.columns if u.table == table.name}
     used |= set(beyond.columns) if beyond is not None else set()
+    used |= {c.name for c in table.columns if _triggered(context, table, c.name)}
     for c in table.columns:
         kept = c.name in used or c.name in promised or stored.reading(table.name, c.name)
         if not kept and c.generated is None:
             yield DropColumn(table=table.name, column=c.name, type=c.type)
+
+
+def _triggered(context: CandidateContext, table: Table, column: str) -> bool:
+    """Whether a trigger that works with the table, as those of a summary do, names a column."""
+    incoming = (trigger for _, trigger in incoming_triggers(context.catalog, table))
+    name = column.replace('"', '""').lower()
+    return any(name in t.definition.lower() for t in (*table.triggers, *incoming))
 
 
 def _needed(written: Written, table: Table, change: DropColumn | DropTable) -> bool:

@@ -157,9 +157,11 @@ def test_an_answer_from_a_summary_is_the_querys_own(
         "SELECT SHOP, SUM(PRICE), count(*) FROM SALES GROUP BY shop",
         'SELECT s.shop, "WE IRD", min(SHOP) FROM Sales AS s GROUP BY ALL',
         'SELECT "we ird" AS "We Ird", shop FROM sales GROUP BY 1, shop HAVING sum(Price) > 3',
+        'SELECT shop + 1, MIN("we ird"), sum(price) + 1 FROM sales GROUP BY 1 ORDER BY shop + 1',
+        "SELECT substr(shop::VARCHAR, 1, 2), count(*) FILTER (shop = 1) FROM sales GROUP BY ALL",
     ],
 )
-def test_columns_of_an_answer_are_named_as_the_table_spells_them(
+def test_columns_of_an_answer_are_named_as_the_engine_names_the_querys(
     con: duckdb.DuckDBPyConnection, query: str
 ) -> None:
     con.execute('CREATE TABLE Sales ("Shop" INTEGER, Price DECIMAL(9,2), "We Ird" INTEGER)')

@@ -14,6 +14,7 @@ from tools.product import executor
 from tools.product.candidates.context import CandidateContext, Found
 from tools.product.candidates.finder import MAX_CANDIDATES, find
 from tools.product.catalog import read_catalog
+from tools.product.dispatch import dispatched
 from tools.product.errors import QueryFailed
 from tools.product.workload import Workload
 
@@ -28,12 +29,21 @@ T = TableName(name="t")
         (["3000000000"], "BIGINT", "BIGINT"),
         (["1.5", "2.0"], "DOUBLE", "DOUBLE"),
         (["1.5", "2"], "DOUBLE", "DOUBLE"),
+        (["12.50", "-0.05"], "DECIMAL(9,2)", "DECIMAL(9,2)"),
+        (["12.5", "100", "0.25", "0"], "DECIMAL(9,2)", "DECIMAL(9,2)"),
+        (["12.50", "NA"], "DECIMAL", "DECIMAL(15,2)"),
+        (["12.50", "3.00"], "DOUBLE", "DECIMAL(15,2)"),
+        (["12.50", "3"], "DOUBLE", None),
+        (["1.005"], "DECIMAL(9,2)", "DECIMAL(15,3)"),
+        (["1.5", "0.25"], "INTEGER", None),
+        (["1.5", "3.5"], "BIGINT", "DECIMAL(15,1)"),
         (["2024-02-29", "0001-01-01"], "DATE", "DATE"),
         (["29.02.2024"], "DATE", "DATE"),
         (["2024-02-29T23:59:59Z"], "TIMESTAMP", "TIMESTAMP"),
         (["2024-02-29 23:59:59", "NA"], "TIMESTAMP", "TIMESTAMP"),
         (["true", "false"], "BOOLEAN", "BOOLEAN"),
         (["2024-02-29T23:59:59Z"], "TIMESTAMPTZ", None),
+        (["2024-02-29T23:59:59Z"], "TIMESTAMPTZ_NS", None),
         (["007", "8"], "INTEGER", None),
         (["1", "NA", "N/A"], "INTEGER", None),
         (["1", "NA", None], "INTEGER", None),
@@ -59,6 +69,31 @@ def test_text_is_stored_as_what_it_is_only_where_every_row_survives(
         executor.undo(con, "p1")
         assert con.execute("SELECT x FROM t").fetchall() == [(v,) for v in values]
     assert bool(found.notes) is (to_type is None)
+
+
+@pytest.mark.parametrize(
+    ("values", "cast", "later"),
+    [
+        (["1.5", "0.25"], "DECIMAL(9,2)", "1.25"),
+        (["1.50", "0.25"], "DECIMAL(9,1)", "1.05"),
+        (["1.5", "3.5"], "INTEGER", "2.5"),
+        (["1.50", "3.50"], "BIGINT", "2.50"),
+        (["12.50", "0.07"], "DOUBLE", "8999999999999.99"),
+    ],
+)
+def test_later_text_is_rounded_as_before(
+    con: duckdb.DuckDBPyConnection, values: list[str], cast: str, later: str
+) -> None:
+    con.execute("CREATE TABLE t (x VARCHAR)")
+    con.executemany("INSERT INTO t VALUES (?)", [[v] for v in values])
+    con.execute("CREATE TABLE untouched AS FROM t")
+    query = f"SELECT sum(CAST(x AS {cast})) AS s FROM t"
+    (found,) = look(con, [query], {"change_type"}).candidates
+    executor.apply(con, "p1", found.change)
+    for table in ("t", "untouched"):
+        con.execute(f"INSERT INTO {table} VALUES (?)", [later])
+    asked = con.execute(query.replace("FROM t", "FROM untouched")).fetchall()
+    assert con.execute(query).fetchall() == asked
 
 
 HOSTILE = [
@@ -391,3 +426,58 @@ def test_an_index_is_promised_nothing_where_another_condition_stands_beside(
     (idea,) = [c for c in found.candidates if getattr(c.change, "columns", ()) == ("id",)]
     assert (idea.promise > 1) == usable
     assert usable or "beside another condition" in idea.reason
+
+
+@pytest.mark.parametrize(
+    ("key", "stored"),
+    [
+        ("CAST(began AT TIME ZONE 'UTC' AS DATE)", False),
+        ("date_trunc('day', (began AT TIME ZONE 'UTC'))", False),
+        ("date_trunc('day', began AT TIME ZONE 'UTC' AT TIME ZONE 'Europe/Berlin')", True),
+        ("CAST(ns AS DATE)", False),
+        ("CAST(CAST(began AS TIMESTAMPTZ_NS) AS DATE)", False),
+        ("CAST(strptime(s, '%Y-%m-%d %H:%M:%S %z') AS DATE)", False),
+        ("CAST(strptime(s, ['%Y-%m-%d', '%Y-%m-%d %H:%M:%S %z']) AS DATE)", False),
+        ("strptime(s, '%Y-%m-%d %H:%M:%S %z') AT TIME ZONE 'Europe/Berlin'", True),
+    ],
+)
+def test_what_the_time_zone_of_a_session_decides_is_not_stored(
+    con: duckdb.DuckDBPyConnection, key: str, stored: bool
+) -> None:
+    con.execute(
+        "CREATE TABLE t AS SELECT *, CAST(began AS TIMESTAMPTZ_NS) AS ns, began || ' +00' AS s FROM"
+        " (SELECT TIMESTAMP '2024-01-01 23:30:00' + INTERVAL (i % 99) HOUR AS began"
+        " FROM range(30000) r(i))"
+    )
+    query = f"SELECT {key} AS k, count(*) AS n FROM t GROUP BY 1"
+    found = look(con, [query], {"create_summary"})
+    assert bool(found.candidates) is stored
+    for candidate in found.candidates:
+        executor.apply(con, candidate.id, candidate.change)
+        con.execute("SET TimeZone = 'Asia/Tokyo'")
+        answer = dispatched(con, query, executor.dispatch_rewrites(con))
+        assert answer != query
+        assert sorted(con.execute(answer).fetchall()) == sorted(con.execute(query).fetchall())
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [
+        "ROLLUP (date_trunc('day', began))",
+        "GROUPING SETS ((began), ())",
+        "began, GROUPING SETS ((g), ())",
+    ],
+)
+def test_groups_in_several_ways_leave_the_other_queries_their_ideas(
+    con: duckdb.DuckDBPyConnection, groups: str
+) -> None:
+    con.execute(
+        "CREATE TABLE t AS SELECT TIMESTAMP '2024-01-01' AS began, 1 AS g FROM range(30000)"
+    )
+    queries = [
+        f"SELECT count(*) AS n FROM t GROUP BY {groups}",
+        "SELECT g, count(*) AS n FROM t GROUP BY g",
+    ]
+    (found,) = look(con, queries, {"create_summary"}).candidates
+    assert isinstance(found.change, CreateSummary)
+    assert [original for original, _ in found.change.rewrites] == queries[1:]

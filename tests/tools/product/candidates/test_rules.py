@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tools.product.candidates.rules import RULES, apply_rule
+from tools.product.dispatch import alike
 
 DATES = st.one_of(
     st.none(),
@@ -86,3 +87,16 @@ def test_a_rewritten_query_gives_the_same_rows(
             text = apply_rule(rule, sql)
             if text is not None and expected is not None:
                 assert rows_of(con, text) == expected
+
+
+def test_columns_of_a_rewritten_query_keep_their_names() -> None:
+    query = (
+        "SELECT date_trunc('month', ts), substr(x, 1, 2), count(*), x || '\"', \"2\" FROM t"
+        " WHERE year(d) = 2023 GROUP BY ALL"
+    )
+    with duckdb.connect() as con:
+        fill(con, [("2023-05-01", "ab", 1)])
+        rewritten = apply_rule("year_number", query)
+        assert rewritten is not None
+        assert alike(con, query, rewritten)
+        assert rows_of(con, query) == rows_of(con, rewritten)

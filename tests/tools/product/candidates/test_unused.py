@@ -9,6 +9,8 @@ import pytest
 
 from tests.finding import look, targets
 from tools.messages import DropIndex, TableName
+from tools.product import executor
+from tools.product.dispatch import dispatched
 from tools.product.workload import TableUse
 
 T = TableName(name="t")
@@ -188,3 +190,39 @@ def test_an_index_of_several_columns_needs_no_long_log_to_be_unused(
     (found,) = look(con, ["SELECT a FROM t WHERE a = 1 AND b = 2"], {"drop_index"}).candidates
     assert isinstance(found.change, DropIndex) and found.change.name == "several"
     assert "several columns" in found.reason
+
+
+def test_what_cannot_be_dropped_takes_no_place_of_what_can(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, code VARCHAR UNIQUE, n INTEGER CHECK (n > 0),"
+        " used INTEGER, a INTEGER, b INTEGER)"
+    )
+    con.execute("CREATE INDEX ia ON t (a)")
+    found = look(con, ["SELECT used FROM t"], {"drop_column"}, runs=500)
+    assert "drop_column b" in targets(found)
+
+
+def test_a_column_that_a_trigger_names_is_used(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("CREATE TABLE t (used INTEGER, noted VARCHAR, unused INTEGER)")
+    con.execute("CREATE TABLE audit (noted VARCHAR, other INTEGER)")
+    con.execute(
+        "CREATE TRIGGER tr AFTER INSERT ON t REFERENCING NEW TABLE AS x FOR EACH STATEMENT"
+        " INSERT INTO audit (noted) SELECT noted FROM x"
+    )
+    queries = ["SELECT used FROM t", "SELECT count(*) FROM audit"]
+    found = look(con, queries, {"drop_column"}, runs=500)
+    assert targets(found) == ["drop_column other", "drop_column unused"]
+
+
+def test_nothing_of_a_summary_is_dropped(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute(
+        "CREATE TABLE sales AS SELECT 'r' || i % 3 AS region, i AS n FROM range(30000) r(i)"
+    )
+    con.execute("CREATE TABLE trips AS SELECT i, i AS unused FROM range(10) r(i)")
+    asked = "SELECT region, max(n) AS n FROM sales GROUP BY region"
+    (summary,) = look(con, [asked], {"create_summary"}).candidates
+    executor.apply(con, summary.id, summary.change)
+    answer = dispatched(con, asked, executor.dispatch_rewrites(con))
+    assert answer != asked
+    found = look(con, [asked, answer, "SELECT i FROM trips"], {"drop_column"}, runs=500)
+    assert targets(found) == ["drop_column unused"]
