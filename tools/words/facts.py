@@ -11,7 +11,7 @@ from tools.messages import Interval, Message
 About = Literal["proposal", "table", "column", "term"]
 Trend = Literal["better", "same", "worse", "unknown"]
 Topic = Literal["workload", "inserts", "space", "undo"]
-EDITION = "2"
+EDITION = "3"
 """Raised when templates, prompt or check change, so that older wordings are not shown any more."""
 
 

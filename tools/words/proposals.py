@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,12 +22,14 @@ from tools.messages import (
     RewriteQuery,
     SortTable,
 )
-from tools.numbers import counted, factor, milliseconds, share, size
+from tools.numbers import counted, factor, milliseconds, size
 from tools.plain_text import quoted
 from tools.product.logical_types import is_text
 from tools.words.facts import Facts, Topic, Trend, inverse, joined, trend
 
 SHOWN = 3
+_ROUNDING = 1e-9
+"""What sums of shares differ by from what they are."""
 _MEASURED = {
     "shadow": "Measured on a copy with",
     "sample": "Measured on a sample of a table with",
@@ -196,8 +199,14 @@ def _losers(evidence: Evidence) -> Iterator[str]:
         return
     many = counted(len(losers), "query is", "queries are")
     worst = min(losers, key=lambda q: (q.ratio.mid, q.fingerprint))
-    part = share(min(1.0, max(0.0, sum(q.share for q in losers)))).removeprefix("<")
+    part = _at_most(sum(q.share for q in losers))
     yield f"{many} slower for certain, at most {part} of the workload, the most so {_one(worst)}."
+
+
+def _at_most(part: float) -> str:
+    """Return a share of the whole that is never rounded down, for it is called the most."""
+    percent = 100 * min(1.0, max(0.0, part))
+    return f"{max(1, math.ceil(percent - _ROUNDING))} %"
 
 
 def _costs(evidence: Evidence) -> Iterator[str]:
