@@ -41,5 +41,8 @@ def test_what_is_needed_and_what_was_used_is_said_without_the_machines_name() ->
     assert deployment_of("rules").packages == 0
     language = deployment_of("language")
     assert language.packages > 1_000_000 and "pillion[model]" in language.needs
+    for engine, extra in (("onnx", "pillion[onnx]"), ("llama", "pillion[llama]")):
+        served = deployment_of("language", engine)
+        assert served.needs == (extra,) and served.packages != language.packages
     assert versions()["python"].startswith("3.") and "mlx" in versions()
     assert os.uname().nodename not in str(machine())
