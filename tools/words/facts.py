@@ -34,6 +34,8 @@ class Facts(Message):
     """Whether some query gets slower, so that it may and has to be told."""
     needed: tuple[str, ...] = ()
     """Numbers, as the sentences spell them, that a wording may not leave out."""
+    warnings: tuple[str, ...] = ()
+    """Sentences that a wording has to keep as they are."""
     needed_topics: tuple[Topic, ...] = ()
     """What a wording may not be silent of."""
 

@@ -62,6 +62,7 @@ def facts_of(proposal: Proposal) -> Facts:
         losers=bool(evidence.losers),
         winners=any(q.ratio.low > 1 for q in evidence.queries),
         needed=() if pace == "same" else (factor(evidence.ratio.mid),),
+        warnings=tuple(_warnings(proposal)),
         needed_topics=topics,
     )
 
@@ -241,23 +242,28 @@ def _space(evidence: Evidence) -> Trend:
     return "same" if moved == 0 else "better" if moved < 0 else "worse"
 
 
-def _safety(proposal: Proposal) -> Iterator[str]:
+def _safety(proposal: Proposal) -> tuple[str, ...]:
     evidence, verdict = proposal.evidence, proposal.contract
+    said = list(_warnings(proposal))
+    warned = sum(f.severity == "warning" for f in verdict.findings)
+    if verdict.compatible:
+        noted = f", with {counted(warned, 'thing')} to note" if warned else ""
+        said.append(f"The contract is kept{noted}.")
+    if evidence.rehearsal is not None and evidence.rehearsal.ok:
+        took = milliseconds(evidence.rehearsal.undo_ms)
+        said.append(f"The way back was rehearsed on a copy, worked and took {took}.")
+    return tuple(said)
+
+
+def _warnings(proposal: Proposal) -> Iterator[str]:
+    """Yield what nobody who answers may miss."""
+    evidence, rehearsal = proposal.evidence, proposal.evidence.rehearsal
     if not evidence.equal:
         unequal = sum(not q.equal for q in evidence.queries)
         yield f"Warning: {counted(unequal, 'query gives', 'queries give')} a different result."
-    warnings = sum(f.severity == "warning" for f in verdict.findings)
-    if not verdict.compatible:
+    if not proposal.contract.compatible:
         yield "The contract is not kept."
-    elif warnings:
-        yield f"The contract is kept, with {counted(warnings, 'thing')} to note."
-    else:
-        yield "The contract is kept."
-    rehearsal = evidence.rehearsal
     if rehearsal is None:
         yield "The way back was not rehearsed."
-    elif rehearsal.ok:
-        took = milliseconds(rehearsal.undo_ms)
-        yield f"The way back was rehearsed on a copy, worked and took {took}."
-    else:
+    elif not rehearsal.ok:
         yield "The way back was rehearsed on a copy and failed."
