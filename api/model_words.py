@@ -89,7 +89,8 @@ def headline(report: ModelReport) -> str:
     best = min(rated, key=lambda c: c.quality["brier"].value)
     return (
         f"{best.name} has the lowest Brier score, {written(best.quality['brier'])}, on"
-        f" {report.held_out} held-out answers about {report.products} products, by {report.by}."
+        f" {counted(report.held_out, 'held-out answer')} about"
+        f" {counted(report.products, 'product')}, by {report.by}."
     )
 
 

@@ -123,9 +123,17 @@ def usable(store: Store) -> str | None:
 
 def promote(store: Store, ledger: Ledger, judge_id: str, person: str) -> None:
     """Let a judge serve that beats rules and what serves now; raises `ModelError` otherwise."""
+    # What it is compared with has to serve until it does.
+    with ledger.judge_changes(person) as note:
+        serving = usable(store)
+        _check_better(store, judge_id, serving)
+        store.serve(judge_id)
+        note("judge.promoted", judge_id, before=serving or RULES)
+
+
+def _check_better(store: Store, judge_id: str, serving: str | None) -> None:
     about = store.version(judge_id).about
     store.load(judge_id)
-    serving = usable(store)
     if about is None:
         raise ModelError(f"Nothing is known of how good {judge_id} is; train it again.")
     if serving == judge_id:
@@ -144,8 +152,6 @@ def promote(store: Store, ledger: Ledger, judge_id: str, person: str) -> None:
             " held-out answers is better with an interval that excludes 0; answer more proposals"
             " and train again."
         )
-    store.serve(judge_id)
-    ledger.record_judge(person, "judge.promoted", judge_id, before=serving or RULES)
 
 
 def _rivals(serving: str | None) -> tuple[str, ...]:
@@ -163,7 +169,8 @@ def _margins(found: Evaluation, rivals: Iterable[str]) -> str:
 
 def take_back(store: Store, ledger: Ledger, person: str) -> Serving:
     """Let what served before serve again; raises `ModelError` when nothing did."""
-    left = store.serving().id
-    found = store.undo()
-    ledger.record_judge(person, "judge.undone", left or RULES, now=found.id or RULES)
+    with ledger.judge_changes(person) as note:
+        left = store.serving().id
+        found = store.undo()
+        note("judge.undone", left or RULES, now=found.id or RULES)
     return found

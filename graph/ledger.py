@@ -7,7 +7,8 @@ either the question open or the answer recorded together with its delivery.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -359,10 +360,18 @@ class Ledger(RunStore):
 
     # judges
 
-    def record_judge(self, person: str, action: str, judge_id: str, **body: str) -> None:
-        """Keep in the trail that a person put a judge into service or took it back."""
+    @contextmanager
+    def judge_changes(self, person: str) -> Iterator[Callable[..., None]]:
+        """Keep everybody else from changing who serves; yields what notes it in the trail.
+
+        What is noted is kept where the block ends well.
+        """
         with self._transaction() as con:
-            audit.append(con, now().isoformat(), f"person:{person}", action, judge_id, **body)
+
+            def note(action: str, judge_id: str, **body: str) -> None:
+                audit.append(con, now().isoformat(), f"person:{person}", action, judge_id, **body)
+
+            yield note
 
     # audit
 

@@ -38,11 +38,12 @@ PYTHON = sys.executable
 LAUNCHER = """#!{python} -IS
 import array, json, os, select, socket, sys
 arguments = sys.argv[1:]
-if arguments[:1] != ["-m"] or arguments[1] not in {modules}:
+plain = arguments[1:] if arguments[:1] == ["-P"] else arguments
+if plain[:1] != ["-m"] or plain[1] not in {modules}:
     os.execv("{python}", ["{python}", *arguments])
 parent = os.getppid()
 asked = {{
-    "arguments": arguments[1:], "environment": dict(os.environ), "folder": os.getcwd(),
+    "arguments": plain[1:], "environment": dict(os.environ), "folder": os.getcwd(),
     "parent": parent, "python": sys.argv[0],
 }}
 with socket.socket(socket.AF_UNIX) as line:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from api.asking.contract import Answer, Source
 from api.asking.home import Asked, Home, texts_of
-from api.asking.kept import HOW_TO_ANSWER, REASON_WIDTH, line_of, listed, source_of
+from api.asking.kept import HOW_TO_ANSWER, REASON_WIDTH, line_of, listed, source_of, stands
 from api.wording import counted, gain, measured_ratio, quoted, spoken, trial_words
 from graph.ledger import Offer
 from tools.asking.names import shared
@@ -22,6 +22,8 @@ else:
     words = lazy("api.ide.words")
 
 MOST_SHOWN = 3
+STANDS_STILL = {"running": ", which is still going on", "failed": ", which failed"}
+"""What has to be said of a run that did not come to its end."""
 
 
 def proposal(home: Home, asked: Asked) -> Answer:
@@ -29,7 +31,7 @@ def proposal(home: Home, asked: Asked) -> Answer:
     ids = asked.request.proposals
     found = list(asked.about(home)) if ids else _spoken_of(home, asked)
     if not found:
-        return Answer(text=_none(asked))
+        return Answer(text=_none(home, asked))
     if len(found) > 1:
         text = listed("Which of these? Ask again with its id:", [line_of(o) for o in found])
         return Answer(text=text, sources=tuple(map(source_of, found[:MOST_SHOWN])))
@@ -46,9 +48,9 @@ def proposal(home: Home, asked: Asked) -> Answer:
     return Answer(text="\n".join(told), sources=(source_of(offer), *queries, *promises))
 
 
-def _none(asked: Asked) -> str:
+def _none(home: Home, asked: Asked) -> str:
     if asked.request.proposals:
-        return f"There is no proposal {asked.request.proposals[0]}; `pillion status` lists them."
+        return asked.unknown(home)
     return "No proposal speaks of that; ask with its id, which `pillion status` shows."
 
 
@@ -64,16 +66,21 @@ def unproposed(home: Home, asked: Asked) -> Answer:
     if thread is None:
         return Answer(text="There was no run yet, so nothing was tried; `pillion run` starts one.")
     trials = [t for t in home.ledger.trials(thread.id) if t.status != "accepted"]
-    fitting = [t for t in trials if _concerns(asked, t)]
-    shown = fitting or trials
     source = Source(kind="run", id=thread.id)
     notes = [f"- {quoted(n, REASON_WIDTH)}" for n in home.ledger.report(thread.id).get("notes", ())]
-    refused = list(_refused(home, asked))
-    title = f"The latest run about {thread.product}, {thread.id}, did not propose"
-    ideas = counted(len(shown), "idea")
-    told = [listed(f"{title} {ideas}:", [_lost(t) for t in shown])] if shown else []
-    if not shown:
-        told.append(f"The latest run about {thread.product}, {thread.id}, gave up no idea.")
+    offered, refused = _offered(home, asked)
+    # All of them are told where nothing is about what was asked.
+    shown = _concerning(asked, trials) or ([] if offered or refused else trials)
+    run = f"The latest run about {thread.product}, {thread.id}{STANDS_STILL.get(thread.status, '')}"
+    told = []
+    if missing := asked.unheld(_texts(shown, (*offered, *refused))):
+        told.append(f"No idea of the latest run, nor a proposal, speaks of {missing}.")
+    told += [listed("Proposed:", offered)] if offered else []
+    if shown:
+        ideas = counted(len(shown), "idea")
+        told.append(listed(f"{run}, did not propose {ideas}:", [_lost(t) for t in shown]))
+    elif not (offered or refused):
+        told.append(f"{run}, gave up no idea.")
     if refused:
         told.append(listed("Refused by people:", refused))
     if notes:
@@ -82,10 +89,23 @@ def unproposed(home: Home, asked: Asked) -> Answer:
     return Answer(text="\n".join(told), sources=(source, *ideas_of))
 
 
-def _concerns(asked: Asked, trial: Trial) -> bool:
+def _concerning(asked: Asked, trials: Sequence[Trial]) -> list[Trial]:
+    """Return the ideas that are named, else those that hold most words of the request."""
+    named = [t for t in trials if t.candidate.id in asked.request.proposals]
+    scored = [(shared(asked.subject, _words_of(t)), t) for t in trials]
+    best = max((score for score, _ in scored), default=0)
+    return named or [t for score, t in scored if best and score == best]
+
+
+def _words_of(trial: Trial) -> tuple[str, str]:
     change = trial.candidate.change
-    named = trial.candidate.id in asked.request.proposals
-    return named or shared(asked.subject, (change_target(change),)) > 0
+    return change_target(change), change.kind
+
+
+def _texts(trials: Iterable[Trial], lines: Iterable[str]) -> Iterator[str]:
+    for trial in trials:
+        yield from (*_words_of(trial), str(trial.candidate.change.table))
+    yield from lines
 
 
 def _lost(trial: Trial) -> str:
@@ -96,12 +116,17 @@ def _lost(trial: Trial) -> str:
     return f"- {trial.candidate.id}: {what}: {why}{measured}"
 
 
-def _refused(home: Home, asked: Asked) -> Iterable[str]:
+def _offered(home: Home, asked: Asked) -> tuple[list[str], list[str]]:
+    """Return lines about what was proposed after all, and about what people refused."""
+    offered, refused = list[str](), list[str]()
     for offer in home.offers(asked.product):
-        said = offer.decision
-        if said is None or said.verdict != "reject":
-            continue
         named = offer.proposal.id in asked.request.proposals
-        if named or shared(asked.subject, texts_of(offer)):
+        if not (named or shared(asked.subject, texts_of(offer))):
+            continue
+        said = offer.decision
+        if said is not None and said.verdict == "reject":
             reason = f": {quoted(said.reason, REASON_WIDTH)}" if said.reason else ""
-            yield f"{line_of(offer)}, by {quoted(said.principal.name)}{reason}"
+            refused.append(f"{line_of(offer)}, by {quoted(said.principal.name)}{reason}")
+        else:
+            offered.append(f"{line_of(offer)}: {stands(offer)}")
+    return offered, refused

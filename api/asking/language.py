@@ -81,5 +81,6 @@ class Language:
     def close(self) -> None:
         """End the model's thread."""
         if self._worker is not None:
-            self._worker.close()
+            # Words of a model that is not used any more are nobody's to wait for.
+            self._worker.close(at_once=True)
             self._worker = None

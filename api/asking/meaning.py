@@ -14,15 +14,18 @@ from mcp_servers.product.contract import ColumnDescription, ProductDescription, 
 from tools.asking.names import mentioned
 from tools.lazy import lazy
 from tools.product.descriptor import load_descriptor
+from tools.product.logical_types import is_text
 
 if TYPE_CHECKING:
     from open_data_contract_standard.model import OpenDataContractStandard
 
     from tools.product import contract as contracts
+    from tools.product import contract_inference as inference
     from tools.product import contract_objects
     from tools.product import glossary as glossaries
 else:
     glossaries = lazy("tools.product.glossary")
+    inference = lazy("tools.product.contract_inference")
     contracts, contract_objects = (
         lazy("tools.product.contract"),
         lazy("tools.product.contract_objects"),
@@ -63,7 +66,7 @@ async def meaning(home: Home, asked: Asked) -> Answer:
         lines += defined
         sources.append(Source(kind="contract", id=f"{glossaries.PLACE}.{glossaries.PROPERTY}"))
     if len(found) > SHOWN:
-        lines.append(f"{len(found) - SHOWN:,} more of that name; name the table, too.")
+        lines.append(f"{len(found) - SHOWN:,} more are named so; name the table, too.")
     return Answer(text="\n".join(lines), sources=tuple(sources))
 
 
@@ -138,17 +141,21 @@ def _told(
         )
         if column.comment:
             head += f" Comment in the database: {quoted(column.comment, TEXT_WIDTH)}."
-    return [head, *_promised(promise)]
+    return [head, *_promised(promise, column)]
 
 
-def _promised(promise: _Promise | None) -> list[str]:
+def _promised(promise: _Promise | None, column: ColumnDescription | None) -> list[str]:
     if promise is None:
         return ["  The contract does not speak of it."]
     said = promise.said
+    description = getattr(said, "description", None)
+    if column is not None and not is_text(column.type):
+        # A draft says of text what it holds; stored by its type, it is text no more.
+        description = None if description in inference.INFERRED.values() else description
     words = [
         f"{label} {quoted(text, TEXT_WIDTH)}"
         for label, text in (
-            ("it is", getattr(said, "description", None)),
+            ("it is", description),
             ("called", getattr(said, "businessName", None)),
             ("kept as", getattr(said, "logicalType", None)),
         )
@@ -161,6 +168,11 @@ def _promised(promise: _Promise | None) -> list[str]:
 
 
 def _unknown(described: ProductDescription, asked: Asked) -> str:
+    tables = ", ".join(quoted(t.name) for t in described.tables[:COLUMNS_SHOWN])
+    rest = len(described.tables) - COLUMNS_SHOWN
+    tables += f" and {rest:,} more" if rest > 0 else ""
+    if not asked.unheld(()):
+        return f"{described.name} has {counted(len(described.tables), 'table')}: {tables}."
     names = [str(t.name) for t in described.tables]
     names += [c.name for t in described.tables for c in t.columns]
     words = (*asked.request.named, *asked.request.text.split())
@@ -168,5 +180,7 @@ def _unknown(described: ProductDescription, asked: Asked) -> str:
         n for w in words for n in difflib.get_close_matches(w.strip("?.,!"), names, 1, 0.8)
     ]
     hint = f" Did you mean {', '.join(map(quoted, dict.fromkeys(near)))}?" if near else ""
-    tables = ", ".join(quoted(t.name) for t in described.tables[:COLUMNS_SHOWN])
-    return f"{described.name} has no table or column of that name.{hint} Its tables: {tables}."
+    return (
+        f"Nothing in that is the name of a table or column of {described.name}.{hint}"
+        f" Its tables: {tables}."
+    )

@@ -97,7 +97,8 @@ def _serve_product(settings: Settings, product: str, port: int, *, json: bool) -
     _check_port(port)
     token = ProductSettings().token
     secret = token.get_secret_value() if token else secrets.token_urlsafe(32)
-    command = [sys.executable, "-m", "mcp_servers.product", "http"]
+    # -P: no module is taken from the working folder.
+    command = [sys.executable, "-P", "-m", "mcp_servers.product", "http"]
     command += ["--descriptor", str(descriptor), "--port", str(port)]
     with _child(command, {**os.environ, "PILLION_PRODUCT_TOKEN": secret}) as child:
         serving = Serving(url=f"http://127.0.0.1:{port}/mcp", token=secret, pid=child.pid)

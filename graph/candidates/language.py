@@ -73,15 +73,16 @@ def _untuned(ground: Ground, place: Path, manifest: Manifest) -> Iterator[Candid
     name = manifest.name
     files = files_of(languages_of(ground.settings), name)
     asked = Asked(form="language", path=str(place), packed=str(files.packed or ""))
-    by = engines.TITLES[engines.choose("auto", files).name]
+    serving = engines.choose("auto", files).name
     with bench.lent(place) as engine:
         hostile = injection.injected(engine, ground.steps, f"injections, {name}")
         plain, shown = _read(ground, manifest, engine)
     first = Candidate(
-        name=f"{name}, {UNTUNED}", form="language", about=f"facts in words, as it was; by {by}",
+        name=f"{name}, {UNTUNED}", form="language",
+        about=f"facts in words, as it was; by {engines.TITLES[serving]}",
         disk=manifest.bytes, cost=ground.cost(asked, name),
         quality=plain, curve=(Point(answers=0, metrics=plain),) if plain else (),
-        deployment=deployment_of("language"), injection=hostile,
+        deployment=deployment_of("language", serving), injection=hostile,
     )  # fmt: skip
     yield first
     if shown:

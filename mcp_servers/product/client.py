@@ -248,9 +248,10 @@ def stdio_target(descriptor: Path) -> Callable[[], Any]:
     inherited = {
         k: v for k, v in os.environ.items() if k.startswith(("PILLION_", "OTEL_", "COVERAGE_"))
     }
+    # -P: what lies in the working folder is no module of ours, whatever it is called.
     parameters = StdioServerParameters(
         command=sys.executable,
-        args=["-m", "mcp_servers.product", "stdio", "--descriptor", str(descriptor)],
+        args=["-P", "-m", "mcp_servers.product", "stdio", "--descriptor", str(descriptor)],
         env={**inherited, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
     )
     # A child needs a real stream, whatever stands in for standard error in this process.

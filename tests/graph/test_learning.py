@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -18,7 +19,7 @@ from tests.factories import make_decision
 from tests.ledgers import make_ledger, open_proposal
 from tools.slm.errors import ModelError
 from tools.slm.judge import Judge
-from tools.slm.store import JUDGE, SERVING, Store
+from tools.slm.store import JUDGE, SERVING, Serving, Store
 
 
 @pytest.fixture
@@ -117,6 +118,34 @@ def test_a_judge_has_to_beat_the_one_that_serves_now(ledger: Ledger, store: Stor
     unproved = add(store, make_judge(gain=6.0, insert_cost=-2.0), against=first)
     with pytest.raises(ModelError, match="better than serving"):
         promote(store, ledger, unproved, "ada")
+
+
+def test_of_two_that_are_put_into_service_at_once_the_second_is_held_against_the_first(
+    ledger: Ledger, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = add(store, GOOD), add(store, make_judge(gain=5.0, insert_cost=-3.0))
+    serve, refused = store.serve, list[str]()
+
+    def meanwhile() -> None:
+        with closing(Ledger(tmp_path / "ledger.db")) as other:
+            try:
+                promote(store_of(Settings(home=tmp_path)), other, second, "eve")
+            except ModelError as exc:
+                refused.append(str(exc))
+
+    thread = threading.Thread(target=meanwhile)
+
+    def slow(judge_id: str) -> None:
+        thread.start()
+        thread.join(0.5)
+        serve(judge_id)
+
+    monkeypatch.setattr(store, "serve", slow)
+    promote(store, ledger, first, "ada")
+    thread.join(30)
+    assert store.serving() == Serving(id=first, before=(None,))
+    assert len(refused) == 1 and "was compared with rules" in refused[0]
+    assert actions(ledger) == [("person:ada", "judge.promoted", first)]
 
 
 def test_history_counts_the_product_and_the_kind() -> None:

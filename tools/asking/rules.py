@@ -59,7 +59,7 @@ RULES: tuple[tuple[PlanName, float, str], ...] = (
     ("gained", 3, r"\b(changes|did the changes?|worth it|results?|pay off|paid off)\b"),
     ("gained", 2, r"\bwhat (did|have|has) \w+ .*\b(change|do|improve)\b"),
     ("proposal", 4, r"\bexplain\b"),
-    ("proposal", 4, r"\bxid\b"),
+    ("proposal", 3, r"\bxid\b"),
     ("proposal", 3, r"\b(tell me( more)? about|details?|evidence|risks?|risky)\b"),
     ("proposal", 2, r"\bwhy\b.*\b(suggest|propose|recommend)\b"),
     ("proposal", 1, r"\b(proposals?|suggest(ed|ions?)?|proposed)\b"),
@@ -69,6 +69,7 @@ RULES: tuple[tuple[PlanName, float, str], ...] = (
     ("unproposed", 4, r"\b(tried|try|thrown away|discarded|held back)\b"),
     ("unproposed", 1, r"\bideas?\b"),
     ("decisions", 5, r"\b(who|whom|whose)\b"),
+    ("decisions", 6, r"^(did|has|have) (any|some|no) ?(body|one)\b"),
     ("decisions", 4, r"\b(decisions?|decided|approvals|rejections|signed off|verdicts?)\b"),
     ("decisions", 3, r"\b(reasons?|answers?)\b.*\b(given|gave|for rejecting|for approving)\b"),
     ("decisions", 3, r"\b(given|gave)\b.*\b(reasons?|answers?)\b"),
@@ -112,6 +113,14 @@ _ASKS = re.compile(
     r"^(why|what|whats|which|who|whose|when|where|how|did|does|do you|is|are|was|were|has|have you"
     r"|had|should|would it|am)\b"
 )
+_SHOWS = re.compile(
+    rf"{_POLITE}(?:see|check|find|show|scan|inspect|look (?:at|up|into))(?: (?:out|me|for))? (?:"
+    r"(?:which|what|how|who|whose|why|where|when)\b"
+    r"|(?:the |my |all |a )?(?:slowest|heaviest|costliest|most expensive|proposals?|suggestions?"
+    r"|runs?|decisions?|answers?|(?:columns?|tables?|fields?|types?) (?:of|in|xname)\b))"
+)
+"""Begins what asks to be shown something that is there."""
+_BETTERS = re.compile(r"\b(improv\w*|better|faster|unused|missing|rewrit\w*|pays?)\b")
 _VETO = re.compile(
     rf"\b({_CHANGE}|ignore|disregard|forget|override|bypass|pretend|instructions?|prompts?|system"
     r"|approv\w*|not|dont|never|stop|cancel|without asking|yourself|unless|instead)\b"
@@ -157,6 +166,8 @@ def score(request: Request) -> Mapping[PlanName, float]:
 def may_start(request: Request) -> bool:
     """Return whether nothing in a request speaks against that it orders a run."""
     if len(request.every_word.split()) > MOST_TO_START:
+        return False
+    if _SHOWS.search(request.words) and not _BETTERS.search(request.words):
         return False
     return not (_ASKS.search(request.words) or _VETO.search(request.every_word))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from tools.estimates import Estimate
+from tools.numbers import counted
 from tools.plain_text import plain
 from tools.slm.dataset import Dataset
 from tools.slm.evaluation import Evaluation, Failure
@@ -34,13 +35,14 @@ def _what(trained: Trained, dataset: Dataset) -> Iterator[str]:
     yield f"- Model: {trained.chosen}, calibrated on answers that were out of fold"
     yield (
         f"- Answers: {count} different ones of {dataset.given}, {approved} approved, about"
-        f" {len(dataset.products)} products; learned from {judge.learned_from}"
+        f" {counted(len(dataset.products), 'product')}; learned from {judge.learned_from}"
     )
     yield f"- Held out: {trained.evaluation.held_out}, by {trained.evaluation.by}"
     yield f"- Dataset: {dataset.digest}"
     yield (
-        f"- Contradictions: {dataset.contradictions} answers to questions that were also answered"
-        f" otherwise; no judge can be right more often than {dataset.best_accuracy:.0%}"
+        f"- Contradictions: {counted(dataset.contradictions, 'answer')} to questions that were also"
+        f" answered otherwise; by facts alone no judge can be right more often than"
+        f" {dataset.best_accuracy:.0%}"
     )
 
 
@@ -69,8 +71,8 @@ def _holding(found: Evaluation) -> Iterator[str]:
     holding = found.holding
     yield "## What its threshold does"
     yield ""
-    yield f"- Of what people rejected it would have held back {_share(holding.rejected_held)}"
-    yield f"- Of what they approved it would have held back {_share(holding.approved_held)}"
+    yield f"- Held back of what people did not approve: {_share(holding.rejected_held)}"
+    yield f"- Held back of what they approved: {_share(holding.approved_held)}"
 
 
 def _bias(found: Evaluation) -> Iterator[str]:
@@ -95,7 +97,8 @@ def _failing(found: Evaluation) -> Iterator[str]:
 
 
 def _failure(f: Failure) -> str:
-    said = "approved" if f.approved else "rejected"
+    # An edit is no approval of what was offered, nor a rejection.
+    said = "approved" if f.approved else "not approved"
     because = f"; it saw: {f.because}" if f.because else ""
     return f"- `{plain(f.kind)}` of {plain(f.product)}: {said}, P = {f.probability:.2f}{because}"
 

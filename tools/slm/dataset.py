@@ -14,6 +14,8 @@ from tools.slm.features import History, histories
 PRODUCTS = 5
 """With fewer products none can be held out as a whole; then only the latest answers are."""
 HELD_OUT = 0.25
+MOST_HELD_OUT = 0.5
+"""Share that whole products may hold out at most: what is learned from has to be left."""
 LATE = 0.1
 """Share of the other products' answers that is held out at least, the latest."""
 FORMAT = "1"
@@ -67,7 +69,7 @@ class Dataset(NamedTuple):
 
     @property
     def best_accuracy(self) -> float:
-        """The most that any judge can reach, since it gives the same question one answer."""
+        """The most that a judge of facts alone can reach: it gives the same question one answer."""
         votes: dict[tuple[str, str, Facts], list[bool]] = defaultdict(list)
         for e in self.examples:
             votes[e.asked].append(e.approved)
@@ -117,7 +119,10 @@ def split(dataset: Dataset) -> Split:
 
 
 def _held_out_products(dataset: Dataset) -> set[str]:
-    """Return about a fifth of the answers as whole products, chosen by the hash of their names."""
+    """Return about a fifth of the answers as whole products, chosen by the hash of their names.
+
+    One that most answers are about is learned from: with it away nothing would be left.
+    """
     products = dataset.products
     if len(products) < PRODUCTS:
         return set()
@@ -125,10 +130,12 @@ def _held_out_products(dataset: Dataset) -> set[str]:
     for e in dataset.examples:
         size[e.product] += 1
     wanted, found = 0.8 * HELD_OUT * len(dataset.examples), 0
+    most = MOST_HELD_OUT * len(dataset.examples)
     away: set[str] = set()
     for product in sorted(products, key=lambda p: hashlib.sha256(p.encode()).hexdigest()):
         if found >= wanted:
             break
-        away.add(product)
-        found += size[product]
+        if found + size[product] <= most:
+            away.add(product)
+            found += size[product]
     return away

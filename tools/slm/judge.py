@@ -13,6 +13,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 from pydantic import Field, model_validator
 
 from tools.messages import Message
+from tools.numbers import counted, share
 from tools.slm.facts import Facts
 from tools.slm.features import NAMES, History, clipped, row_of
 
@@ -170,17 +171,28 @@ def _words(about: str, kind: str, facts: Facts, history: History) -> str:
         case "space":
             return f"the product takes {_times(facts.growth)} the space"
         case "losers":
-            return f"queries that are {facts.losing:.0%} of the workload get slower"
+            return f"queries that are {share(facts.losing)} of the workload get slower"
         case "contract":
-            return f"the contract has {facts.warnings} warnings and {facts.notes} notes on it"
+            found = f"{counted(facts.warnings, 'warning')} and {counted(facts.notes, 'note')}"
+            return f"the contract has {found} on it"
         case "table":
-            return f"the table has {math.expm1(clipped(facts.rows)):.0f} rows"
+            return f"the table has {counted(round(math.expm1(clipped(facts.rows))), 'row')}"
         case "safety":
-            return f"it states {facts.risks} risks and touches {facts.affects} other products"
+            return ", ".join(_dangers(facts))
         case "before":
-            return "it was refused before" if facts.again else "it builds on other proposals"
+            on = counted(facts.given, "other proposal") if facts.given else "no other proposal"
+            return "it was refused before" if facts.again else f"it builds on {on}"
     told = f"{history.kind_approved} of {history.kind_answered}"
     return f"of its kind, {kind}, {told} were approved here"
+
+
+def _dangers(facts: Facts) -> Iterator[str]:
+    if not facts.equal:
+        yield "it changes results"
+    if not facts.rehearsed:
+        yield "its undo was not rehearsed"
+    risks, others = counted(facts.risks, "risk"), counted(facts.affects, "other product")
+    yield f"it states {risks} and touches {others}"
 
 
 def _times(log: float) -> str:

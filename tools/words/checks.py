@@ -26,6 +26,7 @@ from tools.words.reading import (
     tokens,
     topics,
 )
+from tools.words.relations import swapped, turned
 from tools.words.told import Fault
 from tools.words.vocabulary import NOT, is_neutral, root, roots
 
@@ -62,6 +63,8 @@ LESS = frozenset(
 MORE = frozenset("more larger bigger higher grow grows growing increase increases".split())
 _WEIGHED = QUICK | SLOW | LESS | MORE
 """Words whose truth is another check's."""
+_SAYING = _WEIGHED | NOT | ORDERS | ADDRESSING | VAGUE | frozenset(COUNTED)
+_WHOLE = frozenset("workload whole overall all every everything".split())
 _TAKING = frozenset("time long take takes took duration".split())
 
 
@@ -104,9 +107,10 @@ def check(text: str, facts: Facts) -> Checked | Refused:
 def with_quotes(text: str, told: Sequence[Token]) -> str:
     """Return a text with quotes around the names that stand in it without.
 
-    A name that is also a plain word of the facts stays as it is.
+    A name that is also a plain word of the facts stays as it is, and so does one that says
+    something of its own there: a column called "slower" is no way to say that.
     """
-    spoken = {t.text.lower() for t in told if t.kind == "word"} | UNITS
+    spoken = {t.text.lower() for t in told if t.kind == "word"} | UNITS | _SAYING
     bare = {t.text[1:-1].lower(): t.text for t in told if t.kind == "quotation"}
     bare = {
         name: quotation
@@ -153,6 +157,7 @@ def _numbers(read: _Read) -> Iterator[str]:
         if not any(number.says(fact) for fact in known):
             yield f"{number.value} {number.unit}".strip()
     yield from (t.text for t in read.tokens if t.kind == "word" and t.text.lower() in VAGUE)
+    yield from swapped(read.tokens, read.told)
 
 
 def _direction(read: _Read) -> Iterator[str]:
@@ -164,8 +169,10 @@ def _direction(read: _Read) -> Iterator[str]:
         ):  # fmt: skip
             if topic in clause.topics or (topic == "workload" and not clause.topics):
                 for better in claims:
-                    if not _may_say(read.facts, topic, better=better, negated=negated):
+                    of_all = bool(words & _WHOLE)
+                    if not _may_say(read.facts, topic, better, negated=negated, of_all=of_all):
                         yield _spelled(clause)
+    yield from turned(read.tokens, read.told, _WEIGHED)
 
 
 def _pace(words: frozenset[str]) -> Iterator[bool]:
@@ -184,9 +191,10 @@ def _volume(words: frozenset[str]) -> Iterator[bool]:
         yield False
 
 
-def _may_say(facts: Facts, topic: str, *, better: bool, negated: bool) -> bool:
+def _may_say(facts: Facts, topic: str, better: bool, *, negated: bool, of_all: bool) -> bool:
+    """Return whether it may be said: of some queries where some are so, of all where all are."""
     trend: Trend = getattr(facts, topic)
-    some = topic == "workload" and (facts.winners if better else facts.losers)
+    some = topic == "workload" and not of_all and (facts.winners if better else facts.losers)
     true = some or trend == ("better" if better else "worse")
     return true != negated
 
@@ -229,6 +237,7 @@ def _omits(read: _Read) -> Iterator[str]:
             yield f"{needed.value} {needed.unit}".strip()
     told = topics(read.tokens)
     yield from (t for t in read.facts.needed_topics if t not in told)
+    yield from (w for w in read.facts.warnings if w not in read.text)
     if read.facts.losers and not any(
         c.words & SLOW and not c.words & NOT for c in clauses(read.tokens)
     ):

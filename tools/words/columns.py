@@ -12,7 +12,7 @@ from typing import NamedTuple
 from tools.messages import TableName
 from tools.numbers import counted, share
 from tools.plain_text import quoted
-from tools.product.logical_types import family, is_text
+from tools.product.logical_types import family, is_text, normal_type
 from tools.product.profile import ColumnProfile, Range, Span, TableProfile
 from tools.product.workload import ColumnUse, QueryPattern, Role
 from tools.words.facts import Facts, joined
@@ -24,18 +24,23 @@ _KINDS = {
     "date": "dates", "timestamp": "points in time", "time": "times of the day",
     "object": "structures", "array": "lists",
 }  # fmt: skip
+_OTHERS = {
+    "BLOB": "bytes", "BIT": "bits", "INTERVAL": "lengths of time", "UUID": "identifiers",
+    "GEOMETRY": "shapes",
+}  # fmt: skip
+"""Of types that are neither text nor one of those kinds."""
 _RANGES: dict[Range, str] = {
-    "negative too": "Some of them are negative.",
-    "never negative": "None of them is negative.",
-    "always positive": "All of them are positive.",
-    "0 to 1": "They lie between 0 and 1.",
+    "negative too": "Some of them are negative",
+    "never negative": "None of them is negative",
+    "always positive": "All of them are positive",
+    "0 to 1": "They lie between 0 and 1",
 }
 _SPANS: dict[Span, str] = {
-    "a day": "They lie within a day.",
-    "a month": "They lie within a month.",
-    "a year": "They lie within a year.",
-    "some years": "They span some years.",
-    "many years": "They span many years.",
+    "a day": "They lie within a day",
+    "a month": "They lie within a month",
+    "a year": "They lie within a year",
+    "some years": "They span some years",
+    "many years": "They span many years",
 }
 _ROLES: tuple[tuple[Role, str], ...] = (
     ("filter", "filter by it"), ("join", "join by it"), ("group", "group by it"),
@@ -67,7 +72,7 @@ class Named(NamedTuple):
 def facts_of_column(table: TableProfile, column: ColumnProfile, known: Known) -> Facts:
     """Return what may be told of a column."""
     meaning = known.meanings.get((table.table, column.name), "string")
-    kind = _KINDS[family(column.type)]
+    kind = _kind(column.type)
     if is_text(column.type) and meaning != "string" and meaning in _KINDS:
         kind = f"{_KINDS[meaning]}, stored as text"
     sentences = (
@@ -117,7 +122,7 @@ def _term(uses: Sequence[Named]) -> Facts:
     tables = [quoted(u.table) for u in uses]
     rest = len(tables) - MOST_NAMES
     more = f", and of {counted(rest, 'other table')}" if rest > 0 else ""
-    kinds = sorted({_KINDS[family(u.type)] for u in uses})
+    kinds = sorted({_kind(u.type) for u in uses})
     owners = [quoted(u.table) for u in uses if u.key][:MOST_NAMES]
     sentences = [
         f"{name} is a column of the tables {joined(tables[:MOST_NAMES])}{more}.",
@@ -128,33 +133,51 @@ def _term(uses: Sequence[Named]) -> Facts:
     return Facts(about="term", subject=name, sentences=tuple(sentences))
 
 
+def _kind(name: str) -> str:
+    """Return what a type holds, in words."""
+    return _OTHERS.get(normal_type(name)) or _KINDS[family(name)]
+
+
+def _sample(table: TableProfile) -> str:
+    """Return the words that go with what was seen of some rows only."""
+    return "" if table.looked_at == table.rows else " in a sample"
+
+
 def _presence(column: ColumnProfile, table: TableProfile) -> Iterator[str]:
+    sample = _sample(table)
     if not table.looked_at:
         return
     if column.missing in (0, 1):
-        yield f"It is {'always' if column.missing else 'never'} empty."
+        yield f"It is {'always' if column.missing else 'never'} empty{sample}."
     elif column.missing < 0.01:
-        yield "It is empty in at most 1 % of the rows."
+        yield f"It is empty in at most 1 % of the rows{sample}."
     else:
-        yield f"It is empty in {share(min(column.missing, 0.99))} of the rows."
+        yield f"It is empty in {share(min(column.missing, 0.99))} of the rows{sample}."
 
 
 def _values(column: ColumnProfile, table: TableProfile) -> Iterator[str]:
-    sample = "" if table.looked_at == table.rows else " in a sample"
+    sample = _sample(table)
     if column.key:
         yield "It identifies a row."
     elif column.unique:
-        yield f"No two rows{sample} have the same value."
+        rows = (
+            "All its values{} are different."
+            if column.missing
+            else "No two rows{} have the same value."
+        )
+        yield rows.format(sample)
     elif column.distinct == 1:
-        yield f"All rows{sample} have the same value."
+        rows = "All its values{} are the same." if column.missing else \
+            "All rows{} have the same value."  # fmt: skip
+        yield rows.format(sample)
     elif column.distinct:
         yield f"It has {column.distinct:,} different values{sample}."
     if column.range is not None:
-        yield _RANGES[column.range]
+        yield f"{_RANGES[column.range]}{sample}."
     if column.span is not None:
-        yield _SPANS[column.span]
+        yield f"{_SPANS[column.span]}{sample}."
     if column.length is not None:
-        yield f"Each is {counted(column.length, 'character')} long."
+        yield f"Each is {counted(column.length, 'character')} long{sample}."
 
 
 def _links(table: TableProfile, column: ColumnProfile, known: Known) -> Iterator[str]:

@@ -11,7 +11,7 @@ from tools.messages import Interval, Message
 About = Literal["proposal", "table", "column", "term"]
 Trend = Literal["better", "same", "worse", "unknown"]
 Topic = Literal["workload", "inserts", "space", "undo"]
-EDITION = "2"
+EDITION = "3"
 """Raised when templates, prompt or check change, so that older wordings are not shown any more."""
 
 
@@ -34,6 +34,8 @@ class Facts(Message):
     """Whether some query gets slower, so that it may and has to be told."""
     needed: tuple[str, ...] = ()
     """Numbers, as the sentences spell them, that a wording may not leave out."""
+    warnings: tuple[str, ...] = ()
+    """Sentences that a wording has to keep as they are."""
     needed_topics: tuple[Topic, ...] = ()
     """What a wording may not be silent of."""
 

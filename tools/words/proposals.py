@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,12 +22,14 @@ from tools.messages import (
     RewriteQuery,
     SortTable,
 )
-from tools.numbers import counted, factor, milliseconds, share, size
+from tools.numbers import counted, factor, milliseconds, size
 from tools.plain_text import quoted
 from tools.product.logical_types import is_text
 from tools.words.facts import Facts, Topic, Trend, inverse, joined, trend
 
 SHOWN = 3
+_ROUNDING = 1e-9
+"""What sums of shares differ by from what they are."""
 _MEASURED = {
     "shadow": "Measured on a copy with",
     "sample": "Measured on a sample of a table with",
@@ -59,6 +62,7 @@ def facts_of(proposal: Proposal) -> Facts:
         losers=bool(evidence.losers),
         winners=any(q.ratio.low > 1 for q in evidence.queries),
         needed=() if pace == "same" else (factor(evidence.ratio.mid),),
+        warnings=tuple(_warnings(proposal)),
         needed_topics=topics,
     )
 
@@ -196,8 +200,14 @@ def _losers(evidence: Evidence) -> Iterator[str]:
         return
     many = counted(len(losers), "query is", "queries are")
     worst = min(losers, key=lambda q: (q.ratio.mid, q.fingerprint))
-    part = share(min(1.0, max(0.0, sum(q.share for q in losers)))).removeprefix("<")
+    part = _at_most(sum(q.share for q in losers))
     yield f"{many} slower for certain, at most {part} of the workload, the most so {_one(worst)}."
+
+
+def _at_most(part: float) -> str:
+    """Return a share of the whole that is never rounded down, for it is called the most."""
+    percent = 100 * min(1.0, max(0.0, part))
+    return f"{max(1, math.ceil(percent - _ROUNDING))} %"
 
 
 def _costs(evidence: Evidence) -> Iterator[str]:
@@ -232,23 +242,28 @@ def _space(evidence: Evidence) -> Trend:
     return "same" if moved == 0 else "better" if moved < 0 else "worse"
 
 
-def _safety(proposal: Proposal) -> Iterator[str]:
+def _safety(proposal: Proposal) -> tuple[str, ...]:
     evidence, verdict = proposal.evidence, proposal.contract
+    said = list(_warnings(proposal))
+    warned = sum(f.severity == "warning" for f in verdict.findings)
+    if verdict.compatible:
+        noted = f", with {counted(warned, 'thing')} to note" if warned else ""
+        said.append(f"The contract is kept{noted}.")
+    if evidence.rehearsal is not None and evidence.rehearsal.ok:
+        took = milliseconds(evidence.rehearsal.undo_ms)
+        said.append(f"The way back was rehearsed on a copy, worked and took {took}.")
+    return tuple(said)
+
+
+def _warnings(proposal: Proposal) -> Iterator[str]:
+    """Yield what nobody who answers may miss."""
+    evidence, rehearsal = proposal.evidence, proposal.evidence.rehearsal
     if not evidence.equal:
         unequal = sum(not q.equal for q in evidence.queries)
         yield f"Warning: {counted(unequal, 'query gives', 'queries give')} a different result."
-    warnings = sum(f.severity == "warning" for f in verdict.findings)
-    if not verdict.compatible:
+    if not proposal.contract.compatible:
         yield "The contract is not kept."
-    elif warnings:
-        yield f"The contract is kept, with {counted(warnings, 'thing')} to note."
-    else:
-        yield "The contract is kept."
-    rehearsal = evidence.rehearsal
     if rehearsal is None:
         yield "The way back was not rehearsed."
-    elif rehearsal.ok:
-        took = milliseconds(rehearsal.undo_ms)
-        yield f"The way back was rehearsed on a copy, worked and took {took}."
-    else:
+    elif not rehearsal.ok:
         yield "The way back was rehearsed on a copy and failed."

@@ -187,6 +187,12 @@ def numbers(pieces: list[Token]) -> list[Number]:
     return found
 
 
+def value_of(piece: Token) -> Number | None:
+    """Return the number that a piece is by itself; None where it is none."""
+    found = _number(piece, Token("mark", "."))
+    return None if found is None else Number(*found, frozenset())
+
+
 def _number(piece: Token, after: Token) -> tuple[Decimal, str] | None:
     if piece.kind == "number":
         match = _NUMBER.fullmatch(piece.text)

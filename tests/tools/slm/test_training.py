@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import timedelta
 from functools import cache, partial
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tools.slm.errors import TooLittle
 from tools.slm.fitting import RATE, SEED, Candidate, fit_linear, fit_trees
 from tools.slm.steps import Steps
 from tools.slm.training import Trained, rules, threshold_of, train
+from tools.slm.tuning.parts import parts_of
 
 pytestmark = pytest.mark.xdist_group("learning")
 QUICK = (
@@ -79,6 +81,23 @@ def test_one_kind_of_answer_is_refused(tmp_path: Path) -> None:
 def test_ten_answers_are_refused_with_what_they_could_show(tmp_path: Path) -> None:
     with pytest.raises(TooLittle, match=r"Of 3 held out, 2 right .* between 21% and 94%"):
         trained(make_dataset(make_examples(10)), tmp_path)
+
+
+@pytest.mark.parametrize("new", [0, 1])
+def test_what_is_answered_again_leaves_too_little_to_prove_anything(
+    new: int, tmp_path: Path
+) -> None:
+    examples = make_examples(75 + new, products=1)
+    again = [
+        e._replace(at=e.at + timedelta(days=400), facts=e.facts.model_copy(update={"spread": 0.7}))
+        for e in examples[: 25 - new]
+    ]
+    last = [e._replace(at=e.at + timedelta(days=800)) for e in examples[75:]]
+    data = make_dataset([*examples[:75], *again, *last])
+    with pytest.raises(TooLittle, match=f"Only {new} answers? could be held out"):
+        trained(data, tmp_path)
+    with pytest.raises(TooLittle, match="could be held out"):
+        parts_of(data)
 
 
 def test_no_answer_at_all_is_said_as_such(tmp_path: Path) -> None:

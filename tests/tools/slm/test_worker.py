@@ -168,6 +168,34 @@ def test_closing_cancels_what_waits(engine: Scripted) -> None:
     assert running.result() and engine.closed == 1
 
 
+def test_what_is_computed_is_given_up_at_once_where_that_is_wanted(engine: Scripted) -> None:
+    worker = Worker(engine)
+    engine.go.clear()
+    told: list[str] = []
+
+    def wait() -> None:
+        try:
+            list(worker.stream(PROMPT, None, 3, LONG))
+        except ModelError as exc:
+            told.append(str(exc))
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    engine.started.wait()
+    worker.close(at_once=True)
+    waiting.join(LONG)
+    assert engine.closed == 1 and "put away" in told[0]
+
+
+def test_a_worker_that_was_closed_loads_nothing_again(engine: Scripted) -> None:
+    worker = Worker(engine)
+    worker.score(PROMPT, CHOICES, LONG)
+    worker.close()
+    with pytest.raises(ModelError, match="put away"):
+        worker.score(PROMPT, CHOICES, LONG)
+    assert engine.loads == 1 and not worker.loaded
+
+
 def test_a_text_comes_whole_or_piece_by_piece(engine: Scripted, worker: Worker) -> None:
     assert worker.complete(PROMPT, None, 3, LONG) == "0 1 2 "
     assert list(worker.stream(PROMPT, None, 3, LONG)) == ["0 ", "1 ", "2 "]

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from tests.factories import make_change, make_evidence, make_proposal
 from tests.strategies import of
 from tests.tools.asking.hostile import HOSTILE, NAMES
 from tests.tools.words.cases import described, make_column, make_table, plain_facts, proposals
@@ -127,12 +128,82 @@ def test_a_decimal_fewer_is_a_rounding(old: str, new: str) -> None:
         ("1 query is slower", "No query is slower", "direction"),
         ("An insert takes more time", "An insert takes less time", "direction"),
         ("5.5 MB less space", "5.5 MB more space", "direction"),
+        ("On a copy", "The whole workload is slower. On a copy", "direction"),
         ("whole workload runs", "whole workload is slower and not faster, it runs", "direction"),
     ],
 )
 def test_what_the_facts_do_not_say_is_refused(old: str, new: str, fault: str) -> None:
     assert old in GOOD
     assert refused(GOOD.replace(old, new, 1)) == fault
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "The contract is not kept.", "The way back was not rehearsed.", "It is not kept.",
+        "Every value in it is not kept exactly.", "No value in it is kept exactly.",
+        "The contract is never kept.", "It is stored as SMALLINT without the contract.",
+    ],
+)  # fmt: skip
+def test_what_the_facts_affirm_cannot_be_denied(said: str) -> None:
+    assert refused(f"{GOOD} {said}") == "direction"
+    assert "direction" not in str(check(f"{GOOD} The contract is kept.", FACTS))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("3.41 ms instead of 3 ms", "3 ms instead of 3.41 ms"),
+        ("stored as SMALLINT", "stored as VARCHAR instead of SMALLINT"),
+        ("stored as SMALLINT", "changed from SMALLINT to VARCHAR"),
+        ("stored as SMALLINT", "changed, SMALLINT to VARCHAR"),
+        ("×3.4 as fast", "×3.4 as fast, between ×3.6 and ×3.2"),
+        ("×3.4 as fast", "×3.4 as fast, ×3.6 to ×3.2"),
+        ("whole workload", "whole workload, 2 of 1 measured queries faster,"),
+    ],
+)
+def test_what_is_told_in_an_order_keeps_it(old: str, new: str) -> None:
+    assert old in GOOD
+    assert refused(GOOD.replace(old, new, 1)) == "numbers"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("stored as SMALLINT", "changed from VARCHAR to SMALLINT"),
+        ("×3.4 as fast", "×3.4 as fast, between ×3.2 and ×3.6"),
+        ("3.41 ms instead of 3 ms", "3.4 ms instead of 3 ms"),
+    ],
+)
+def test_what_is_told_in_the_order_of_the_facts_passes(old: str, new: str) -> None:
+    assert isinstance(check(GOOD.replace(old, new, 1), FACTS), Checked)
+
+
+def test_what_is_denied_cannot_be_affirmed() -> None:
+    column = make_column(missing=0.0, distinct=9, unique=True, range="never negative")
+    table = make_table(column).model_copy(update={"looked_at": 336_776})
+    facts = facts_of_column(table, column, NOTHING)
+    good = 'The column "dep_delay" of "flights" holds whole numbers'
+    for said in ("and is empty", "and two rows have the same value", "and it is negative"):
+        assert refused(f"{good}, {said}.", facts) == "direction"
+    assert isinstance(check(f"{good} and is never empty.", facts), Checked)
+
+
+@pytest.mark.parametrize("said", ["runs slower", "is not as fast"])
+def test_a_name_is_no_way_to_say_what_is_not_so(said: str) -> None:
+    change = make_change().model_copy(update={"column": "slower" if "slower" in said else "not"})
+    facts = facts_of(make_proposal(change))
+    assert isinstance(check(facts.text, facts), Checked)
+    refused(f"{facts.text} The whole workload {said}.", facts)
+
+
+def test_what_warns_cannot_be_left_out() -> None:
+    evidence = make_evidence(rehearsal=None)
+    facts = facts_of(make_proposal(evidence=evidence))
+    assert facts.warnings == ("The way back was not rehearsed.",)
+    rest = " ".join(s for s in facts.sentences if s not in facts.warnings)
+    assert isinstance(check(facts.text, facts), Checked)
+    assert refused(rest, facts) == "omits"
 
 
 @pytest.mark.parametrize("text", ["", " " * 40, "Short.", "Long. " * 400])

@@ -7,30 +7,43 @@ import os
 import platform
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from tools.slm.blas import LOADED
 from tools.slm.criteria.results import Deployment, Form
+from tools.slm.engines import EXTRAS, EngineName
 
-LANGUAGE = ("mlx", "mlx-cpu", "mlx-metal", "mlx-lm", "tokenizers", "transformers", "safetensors",
-            "huggingface-hub", "sentencepiece", "protobuf", "numpy", "jinja2")  # fmt: skip
-"""What `pillion[model]` brings for scoring."""
-SHOWN = ("pillion", "numpy", "scikit-learn", "mlx", "mlx-lm", "tokenizers")
+_BOTH = ("llguidance", "tokenizers", "huggingface-hub", "numpy")
+PACKAGES: Mapping[EngineName, tuple[str, ...]] = {
+    "mlx": (*_BOTH, "mlx", "mlx-cpu", "mlx-metal", "mlx-lm", "transformers", "safetensors",
+            "sentencepiece", "protobuf", "jinja2"),
+    "onnx": (*_BOTH, "onnx", "onnxruntime", "ml-dtypes", "protobuf", "flatbuffers"),
+    "llama": (*_BOTH, "xllamacpp"),
+}  # fmt: skip
+"""What an engine needs installed for scoring."""
+SHOWN = ("pillion", "numpy", "scikit-learn", "mlx", "mlx-lm", "onnxruntime", "xllamacpp",
+         "tokenizers")  # fmt: skip
 EVERYWHERE = "Linux and macOS, any processor"
-FAST = "macOS on Apple silicon (Metal); Linux on x86-64 and ARM (processor)"
+PLATFORMS: Mapping[EngineName, str] = {
+    "mlx": "macOS on Apple silicon (Metal); Linux on x86-64 and ARM (processor)",
+    "onnx": "Linux and macOS, x86-64 and ARM (processor)",
+    "llama": "Linux on x86-64 and ARM (processor)",
+}
 
 
-def deployment_of(form: Form) -> Deployment:
-    """Return what a candidate of a form needs."""
+def deployment_of(form: Form, engine: EngineName = "mlx") -> Deployment:
+    """Return what a candidate of a form needs; a language model by what computes it."""
     if form != "language":
         needs: tuple[str, ...] = ("nothing beyond Pillion",)
         if form == "judge":
             needs = (*needs, "scikit-learn to train (pillion[train])")
         return Deployment(needs=needs, packages=0, platforms=EVERYWHERE)
-    needs = ("pillion[model]",)
-    if sys.platform.startswith("linux"):
+    needs = (f"pillion[{EXTRAS[engine]}]",)
+    if engine == "mlx" and sys.platform.startswith("linux"):
         needs = (*needs, "libopenblas0")
-    return Deployment(needs=needs, packages=sum(map(_bytes, LANGUAGE)), platforms=FAST)
+    packages = sum(map(_bytes, PACKAGES[engine]))
+    return Deployment(needs=needs, packages=packages, platforms=PLATFORMS[engine])
 
 
 def _bytes(package: str) -> int:

@@ -55,7 +55,8 @@ class Asked(Message):
 
 def measure(asked: Asked) -> Cost:
     """Measure a candidate in a child process; raises `ModelError` when that fails."""
-    command = [sys.executable, "-m", "tools.slm.criteria.probe"]
+    # -P: no module is taken from the working folder.
+    command = [sys.executable, "-P", "-m", "tools.slm.criteria.probe"]
     try:
         done = subprocess.run(
             command, input=asked.model_dump_json(), capture_output=True, text=True, check=False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tools.estimates import Estimate
+from tools.numbers import counted
 from tools.slm.card import NAMES, cell
 from tools.slm.dataset import Dataset
 from tools.slm.tuning.comparison import (
@@ -49,7 +50,7 @@ def _what(tuned: Tuned, dataset: Dataset, base: str, shape: Shape) -> Iterator[s
     yield (
         f"- Answers: {len(dataset.examples)} different ones, {dataset.approved} approved; tuned on"
         f" {tuned.learned_from}, held out {tuned.comparison.held_out} of"
-        f" {tuned.comparison.products} products"
+        f" {counted(tuned.comparison.products, 'product')}"
     )
     yield f"- Dataset: {dataset.digest}"
     yield f"- Upper layers: {shape.layers}, rank {shape.rank}, scale {shape.scale:g}"
@@ -59,8 +60,8 @@ def _what(tuned: Tuned, dataset: Dataset, base: str, shape: Shape) -> Iterator[s
     )
     yield "- Validation loss: " + ", ".join(f"{loss:.3f} at {s}" for s, loss in standing.losses)
     yield (
-        f"- Contradictions: {dataset.contradictions}; nobody can be right more often than"
-        f" {dataset.best_accuracy:.0%}"
+        f"- Contradictions: {dataset.contradictions}; by facts alone nobody can be right more often"
+        f" than {dataset.best_accuracy:.0%}"
     )
 
 
@@ -83,7 +84,8 @@ def table(found: Comparison, title: str = "How good, on what was held out") -> I
 def _rounds(tuned: Tuned) -> Iterator[str]:
     found = tuned.rounds
     if found is not None:
-        title = f"Every product held out once: {found.held_out} answers, {found.products} products"
+        of = f"{counted(found.held_out, 'answer')}, {counted(found.products, 'product')}"
+        title = f"Every product held out once: {of}"
         yield from table(found, title)
 
 

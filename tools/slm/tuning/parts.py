@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tools.slm.dataset import PRODUCTS, Dataset, Example, split
 from tools.slm.errors import TooLittle
-from tools.slm.training import check_enough, folds_of
+from tools.slm.training import check_enough, check_held_out, folds_of
 
 LATEST = 1000
 """Answers that are tuned on at most, the latest: memory and time stay bounded."""
@@ -31,9 +31,9 @@ def parts_of(dataset: Dataset) -> Parts:
     """
     check_enough(dataset)
     cut = split(dataset)
-    return _three(
-        [dataset.examples[i] for i in cut.train], [dataset.examples[i] for i in cut.test], cut.by
-    )
+    held_out = [dataset.examples[i] for i in cut.test]
+    check_held_out(held_out)
+    return _three([dataset.examples[i] for i in cut.train], held_out, cut.by)
 
 
 def rounds_of(dataset: Dataset, count: int) -> list[Parts]:

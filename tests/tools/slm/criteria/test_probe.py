@@ -23,6 +23,15 @@ def test_a_process_of_its_own_is_measured_and_not_the_one_that_asks(tmp_path: Pa
     assert 0 < found.p50_ms <= found.p95_ms and found.load_ms > 0 and found.scores == 8
 
 
+def test_what_lies_in_the_working_folder_is_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools/__init__.py").write_text("raise SystemExit('this is not Pillion')")
+    monkeypatch.chdir(tmp_path)
+    assert measure(Asked(form="rules", scores=4)).scores == 4
+
+
 def test_rules_take_microseconds() -> None:
     assert probe(Asked(form="rules")).p50_ms < 1
 
@@ -41,5 +50,8 @@ def test_what_is_needed_and_what_was_used_is_said_without_the_machines_name() ->
     assert deployment_of("rules").packages == 0
     language = deployment_of("language")
     assert language.packages > 1_000_000 and "pillion[model]" in language.needs
+    for engine, extra in (("onnx", "pillion[onnx]"), ("llama", "pillion[llama]")):
+        served = deployment_of("language", engine)
+        assert served.needs == (extra,) and served.packages != language.packages
     assert versions()["python"].startswith("3.") and "mlx" in versions()
     assert os.uname().nodename not in str(machine())
