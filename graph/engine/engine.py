@@ -24,7 +24,7 @@ from graph.engine.errors import (
 from graph.engine.event_log import Entry
 from graph.engine.execution import Execution
 from graph.engine.plain import encode
-from graph.engine.records import Records, RunRow, RunStatus, Standing
+from graph.engine.records import Records, RunRow, RunStatus, Standing, ThreadRow
 from graph.engine.registry import Registry, ServedGraph, standing_of, thread_config
 from graph.engine.requests import RunRequest
 from graph.errors import GraphError, RunFailed
@@ -92,16 +92,18 @@ class Engine:
                 raise Conflict(f"Thread {thread_id!r} belongs to the graph {graph!r}.")
             busy = await self._make_room(thread_id, request, served)
             request = await served.accept(request, thread, caller, busy)
-            if "graph_id" not in thread.metadata:
-                named = {"graph_id": served.name}
-                product = served.product_of(request, thread)
-                self.records.change_metadata(
-                    thread_id, named | ({"product": product} if product else {})
-                )
+            self._name(thread, served, served.product_of(request, thread))
             run = self.records.add_run(thread_id, served.name, request)
         self._origins[run.run_id] = Origin.here()
         self._schedule(thread_id)
         return run
+
+    def _name(self, thread: ThreadRow, served: ServedGraph, product: str | None) -> None:
+        """Write down what a thread is about, from its first run on: who may see it rests on it."""
+        about = {"graph_id": served.name} | ({"product": product} if product else {})
+        missing = {name: value for name, value in about.items() if name not in thread.metadata}
+        if missing:
+            self.records.change_metadata(thread.thread_id, missing)
 
     def take_up(self, thread_id: str, graph: str, request: RunRequest) -> RunRow:
         """Queue a run that needs no check, because it only does what is recorded already."""

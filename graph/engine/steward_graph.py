@@ -74,11 +74,18 @@ class StewardGraph:
         return StewardInput.model_json_schema(), StewardContext.model_json_schema()
 
     def product_of(self, request: RunRequest, thread: ThreadRow | None) -> str | None:
-        """Return the product of the thread, or of the input of a new one."""
-        known = thread.metadata.get("product") if thread else None
+        """Return the product of the thread, by the ledger first, or of the input of a new one."""
+        known = self._known_product(thread) if thread else None
         if known is not None or request.input is None:
             return known
         return _parse(StewardInput, request.input, "input").product
+
+    def _known_product(self, thread: ThreadRow) -> str | None:
+        try:
+            return self.ledger.thread(thread.thread_id).product
+        except UnknownThread:
+            found: str | None = thread.metadata.get("product")
+            return found
 
     async def accept(
         self, request: RunRequest, thread: ThreadRow, caller: Principal, busy: bool
@@ -101,6 +108,10 @@ class StewardGraph:
         started = self._started(thread.thread_id)
         if request.input is not None:
             asked = _parse(StewardInput, request.input, "input")
+            known = self.product_of(request, thread)
+            if asked.product != known:
+                # Roles were looked at for the one that it is about.
+                raise Conflict(f"This thread is about {known!r}; another product is a new thread.")
             self.check_product(asked.product)
             if started:
                 raise Conflict("This thread's run was started already; a new run is a new thread.")
