@@ -53,7 +53,7 @@ async def _in_new_thread(
     try:
         return await service.engine.submit(thread_id, asked, caller.principal)
     except GraphError:
-        service.engine.records.remove_thread(thread_id)
+        await service.engine.forget(thread_id)
         raise
 
 

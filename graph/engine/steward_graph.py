@@ -87,9 +87,7 @@ class StewardGraph:
             found: str | None = thread.metadata.get("product")
             return found
 
-    async def accept(
-        self, request: RunRequest, thread: ThreadRow, caller: Principal, busy: bool
-    ) -> RunRequest:
+    async def accept(self, request: RunRequest, thread: ThreadRow, caller: Principal) -> RunRequest:
         """Check a request; the answers in it are recorded before the run is queued."""
         _refuse_detours(request)
         _parse(StewardContext, request.context, "context")
@@ -103,6 +101,9 @@ class StewardGraph:
             raise InvalidRequest("A command for this graph is an answer: give resume.")
         await self._decide(thread.thread_id, request.command.resume, caller)
         return request.model_copy(update={"command": CommandRequest(resume="as recorded")})
+
+    async def check_answer(self, request: RunRequest, thread_id: str) -> None:
+        """There is nothing to check: what was accepted is recorded."""
 
     def _accept_input(self, request: RunRequest, thread: ThreadRow) -> RunRequest:
         started = self._started(thread.thread_id)
@@ -144,10 +145,11 @@ class StewardGraph:
             if self.ledger.decision(thread_id, p) is None
         ]
         offered = {o.proposal.id: o.round for o in self.ledger.offers(thread_id=thread_id)}
-        decisions = build_decisions(self.ledger, answers, asked, caller, "http")
-        foreign = [d.proposal_id for d in decisions if d.proposal_id not in offered]
-        if foreign:
+        named = [a.proposal_id for a in answers.decisions if a.proposal_id is not None]
+        # Looked at first: what is wrong with an edit would tell of another's proposal.
+        if foreign := [p for p in named or asked if p not in offered]:
             raise InvalidAnswer(f"{foreign[0]} is no proposal of this thread.")
+        decisions = build_decisions(self.ledger, answers, asked, caller, "http")
         self.ledger.decide_all(decisions, seen=offered)
 
     async def execute(self, run: RunRow, drive: Drive) -> None:

@@ -19,6 +19,7 @@ from tests.api.service.test_access import key
 from tests.api.service.test_guard import problem_of
 from tests.factories import make_proposal
 from tests.products import make_product
+from tools.messages import CHANGE
 
 LATER = 600
 """Seconds until the runs here are due: none of them begins."""
@@ -112,6 +113,24 @@ async def test_a_thread_stays_about_its_product(
     assert problem_of(answer) == (409, "conflict")
     (run,) = service.engine.records.runs_of(thread)
     assert run.request.input == {"product": "sales"}
+
+
+async def test_an_edit_tells_nothing_of_a_proposal_of_another_thread(
+    service: Service, http: httpx.AsyncClient, sales: None
+) -> None:
+    approver = key(service, "approver", "sales")
+    thread = await started(http, "plain thread", approver)
+    service.ledger.open_thread("secret-1", "secret", "all")
+    at = now()
+    secret = make_proposal(product="secret", created_at=at, expires_at=at + timedelta(days=1))
+    service.ledger.offer("secret-1", [secret], "agent:rank")
+    told = set()
+    for change in ({"to_type": "DATE"}, CHANGE.dump_python(secret.change, mode="json")):
+        edit = {"type": "edit", "proposal_id": secret.id, "change": change}
+        answer = {"assistant_id": "steward", "command": {"resume": {"decisions": [edit]}}}
+        said = await http.post(f"/threads/{thread}/runs", json=answer, headers=approver)
+        told.add(said.json()["detail"])
+    assert told == {f"{secret.id} is no proposal of this thread."}
 
 
 async def test_products_of_others_are_not_named_where_one_is_unknown(
