@@ -16,6 +16,8 @@ import structlog
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from tools.plain_text import plain
+
 SECRET = re.compile(
     r"pil_[A-Za-z0-9_-]{16,}"
     r"|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*"
@@ -71,6 +73,7 @@ def set_up_logs(settings: LogSettings) -> None:
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
                 hide_secrets,
+                show_unseen,
                 render,
             ],
         )
@@ -95,6 +98,24 @@ def hide_secrets(logger: Any, method: str, event: Event) -> Event:
     """Replace what is named or looks like a secret; uvicorn's second, coloured text goes."""
     event.pop("color_message", None)
     return {k: HIDDEN if NAMES.search(k) else _without(v) for k, v in event.items()}
+
+
+def show_unseen(logger: Any, method: str, event: Event) -> Event:
+    """Make control characters visible: names from databases stand in errors, and a line is one."""
+    shown = {k: _seen(v) for k, v in event.items()}
+    if isinstance(trace := event.get("exception"), str):
+        shown["exception"] = "\n".join(map(plain, trace.split("\n")))
+    return shown
+
+
+def _seen(value: Any) -> Any:
+    if isinstance(value, str):
+        return plain(value)
+    if isinstance(value, dict):
+        return {k: _seen(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_seen(item) for item in value]
+    return value
 
 
 def _without(value: Any) -> Any:

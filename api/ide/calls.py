@@ -58,7 +58,7 @@ class Rule(NamedTuple):
 def caller_of(context: ServerRequestContext[Any, Any]) -> Caller:
     """Return who the endpoint found behind the request of this message."""
     assert context.request is not None
-    caller: Caller = context.request.state.caller
+    caller: Caller = context.request.state.asking
     return caller
 
 

@@ -17,9 +17,11 @@ from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
-from api.service.access import base_url
+from api.service.access import Caller, base_url
 from api.service.problems import Refused
 from api.service.service import Service
+from api.service.streams import CHECK_SECONDS
+from graph.engine.errors import Draining
 
 PATH = "/mcp"
 
@@ -36,6 +38,7 @@ class Endpoint:
         )
         self.sessions = server.session_manager
         self._app = AuthContextMiddleware(self.sessions.handle_request)
+        self.route = Route(PATH, self)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request of the protocol."""
@@ -48,32 +51,44 @@ class Endpoint:
                 exc.headers["www-authenticate"] = access.challenge(exc, base, PATH)
             await exc.answer()(scope, receive, send)
             return
-        scope.setdefault("state", {})["caller"] = caller
         who = f"{caller.principal.kind}:{caller.principal.name}"
+        scope.setdefault("state", {}).update(caller=who, asking=caller)
+        scope["route"] = self.route
         scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=who, scopes=[]))
-        await self._until_closed(scope, receive, send)
+        await self._while_good(scope, receive, send)
 
-    async def _until_closed(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand on; what is still open when the service closes ends then: streams have no end."""
-        open_answer = False
+    async def _while_good(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand on until the service closes, or the caller's key or token ends: streams have no end.
+
+        What was begun by then ends; what was not is refused.
+        """
+        begun = whole = False
 
         async def watched(message: Message) -> None:
-            nonlocal open_answer
+            nonlocal begun, whole
             await send(message)
-            open_answer = message["type"] == "http.response.start" or message.get(
-                "more_body", False
-            )
+            begun = True
+            whole = message["type"] == "http.response.body" and not message.get("more_body", False)
 
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._leave, tasks.cancel_scope)
+            tasks.start_soon(self._leave, scope["state"]["asking"], tasks.cancel_scope)
             await self._app(scope, receive, watched)
             tasks.cancel_scope.cancel()
-        if open_answer:
+        if not begun:
+            await self._gone().answer()(scope, receive, send)
+        elif not whole:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _leave(self, scope: anyio.CancelScope) -> None:
-        await self._service.closed.wait()
+    async def _leave(self, caller: Caller, scope: anyio.CancelScope) -> None:
+        while caller.still() and not self._service.closed.is_set():
+            with anyio.move_on_after(CHECK_SECONDS):
+                await self._service.closed.wait()
         scope.cancel()
+
+    def _gone(self) -> Refused:
+        if self._service.closed.is_set():
+            return Refused(503, "draining", str(Draining()))
+        return Refused(401, "unauthorized", "The key or token that was shown has ended.")
 
 
 def add_endpoint(app: FastAPI, service: Service, server: MCPServer) -> None:
@@ -86,4 +101,4 @@ def add_endpoint(app: FastAPI, service: Service, server: MCPServer) -> None:
             yield
 
     app.router.lifespan_context = lifespan
-    app.router.routes.append(Route(PATH, endpoint))
+    app.router.routes.append(endpoint.route)

@@ -11,6 +11,7 @@ from pydantic import Field
 from api.ide.calls import Call
 from graph.engine.event_log import Event
 from graph.engine.plain import decode
+from tools.plain_text import plain
 
 WAIT_SECONDS = 45.0
 """Clients give a call a minute unless they are told otherwise."""
@@ -63,7 +64,8 @@ def _words(event: Event) -> str:
         return ""
     body = decode(event.data)
     if event.mode == "updates":
-        return ", ".join(f"{name} done" for name in body if not name.startswith("__"))
+        return ", ".join(f"{plain(name)} done" for name in body if not name.startswith("__"))
     done, total = body.get("done"), body.get("total")
     count = f" {done:g} of {total:g}" if done is not None and total else ""
-    return f"{body.get('node', '')}{count}: {body.get('message', '')}"
+    # It names tables and columns, which come from databases.
+    return plain(f"{body.get('node', '')}{count}: {body.get('message', '')}")

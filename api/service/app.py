@@ -26,7 +26,7 @@ from api.service import (
     trail,
     unserved,
 )
-from api.service.guard import Guard
+from api.service.guard import EXPOSED, Guard
 from api.service.observing import Observing
 from api.service.service import Service
 
@@ -45,12 +45,18 @@ ROUTERS = (
     protocol.router,
     store.router,
 )
-EXPOSED = ("Location", "Content-Location", "X-Request-Id", "X-Pagination-Total")
 
 
 def build_app(service: Service, extend: Extend | None = None) -> ASGIApp:
     """Return the guarded application; the service is opened and closed by the caller."""
-    return Observing(Guard(build_api(service, extend), service.limits), service.requests)
+    app: ASGIApp = build_api(service, extend)
+    if service.limits.origins:
+        # Around all of it: pages may read what a fault of ours says, too.
+        app = CORSMiddleware(
+            app, allow_origins=sorted(service.limits.origins), allow_methods=["*"],
+            allow_headers=["*"], expose_headers=EXPOSED,
+        )  # fmt: skip
+    return Observing(Guard(app, service.limits), service.requests)
 
 
 def build_api(service: Service, extend: Extend | None = None) -> FastAPI:
@@ -66,9 +72,4 @@ def build_api(service: Service, extend: Extend | None = None) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
     add_endpoint(app, service, build_server(service, extend))
-    if service.limits.origins:
-        app.add_middleware(
-            CORSMiddleware, allow_origins=sorted(service.limits.origins), allow_methods=["*"],
-            allow_headers=["*"], expose_headers=EXPOSED,
-        )  # fmt: skip
     return app

@@ -16,6 +16,11 @@ from api.service.settings import ServiceSettings
 
 MAX_BODY = 1024 * 1024
 MAX_DEPTH = 100
+EXPOSED = (
+    "Location", "Content-Location", "X-Request-Id", "X-Pagination-Total", "X-Pagination-Next",
+    "Retry-After", "WWW-Authenticate", "Mcp-Session-Id",
+)  # fmt: skip
+"""What pages of allowed origins may read beside the body."""
 UNREAD = (408, 413)
 """Refusals of what was not read to its end: nothing more is heard on that line."""
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
@@ -61,6 +66,7 @@ class Guard:
             refusal = exc.answer()
             if exc.status in UNREAD:
                 refusal.headers["connection"] = "close"
+            refusal.headers.update(self._readable_by(headers.get("origin", "")))
             await refusal(scope, receive, answer)
             return
         await self._app(scope, _replay(body, receive), answer)
@@ -81,6 +87,16 @@ class Guard:
                 " its operator can let them with PILLION_SERVICE_ALLOWED_ORIGINS.",
             )  # fmt: skip
         self._rate.check(scope["client"][0] if scope.get("client") else "")
+
+    def _readable_by(self, origin: str) -> dict[str, str]:
+        """Return what lets a page of an allowed origin read why it was refused."""
+        if origin.lower() not in self._settings.origins:
+            return {}
+        return {
+            "access-control-allow-origin": origin,
+            "access-control-expose-headers": ", ".join(EXPOSED),
+            "vary": "Origin",
+        }
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

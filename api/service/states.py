@@ -13,9 +13,9 @@ from api.service.access import Operator, Viewer
 from api.service.service import Served, Service
 from api.service.wire import checkpoint_view, graph_of, json_response, selected, state_view, visible
 from graph.checkpoints import build_serializer
-from graph.engine.errors import InvalidRequest, ThreadBusy, UnknownCheckpoint
+from graph.engine.errors import InvalidRequest, UnknownCheckpoint
 from graph.engine.records import ThreadRow
-from graph.engine.registry import standing_of, thread_config
+from graph.engine.registry import ServedGraph, standing_of, thread_config
 from graph.engine.requests import Wire
 
 router = APIRouter(tags=["threads"], prefix="/threads/{thread_id}")
@@ -174,8 +174,22 @@ async def update_state(
         raise InvalidRequest("Nothing has run in this thread; name its graph_id or start a run.")
     if not served.forgettable:
         raise InvalidRequest("The state of this graph follows from decisions; answer instead.")
-    if service.engine.has_work(thread_id):
-        raise ThreadBusy(thread_id)
+    async with service.engine.still(thread_id):
+        checkpoint = await _written(service, served, thread, asked)
+    return json_response(
+        {
+            "checkpoint": checkpoint,
+            "configurable": checkpoint,
+            "checkpoint_id": checkpoint["checkpoint_id"],
+        }
+    )
+
+
+async def _written(
+    service: Service, served: ServedGraph, thread: ThreadRow, asked: StateUpdate
+) -> dict[str, Any]:
+    """Write a state and return its checkpoint; the thread stands still."""
+    thread_id = thread.thread_id
     at = asked.checkpoint or Checkpoint()
     config = _config(thread_id, at.checkpoint_ns, asked.checkpoint_id or at.checkpoint_id)
     if asked.as_node is not None and asked.as_node not in {*served.graph.nodes, "__input__"}:
@@ -193,13 +207,7 @@ async def update_state(
     service.engine.records.settle(thread_id, standing)
     checkpoint = checkpoint_view(written)
     assert checkpoint is not None
-    return json_response(
-        {
-            "checkpoint": checkpoint,
-            "configurable": checkpoint,
-            "checkpoint_id": checkpoint["checkpoint_id"],
-        }
-    )
+    return checkpoint
 
 
 @router.post("/history")
@@ -208,14 +216,17 @@ async def get_history(
 ) -> Response:
     """Return earlier states, newest first."""
     thread = visible(service, caller, thread_id)
-    unknown = [key for key in asked.metadata or {} if key not in FILTERS]
+    metadata = asked.metadata or {}
+    unknown = [key for key in metadata if key not in FILTERS]
     if unknown:
         raise InvalidRequest(f"A history is filtered by {', '.join(FILTERS)}, not {unknown[0]}.")
+    if any(isinstance(value, int) and abs(value) >= 2**63 for value in metadata.values()):
+        raise InvalidRequest("No step has a number beyond 64 bits.")
     before = asked.before
     if isinstance(before, Checkpoint):
         before = before.checkpoint_id
     place = asked.checkpoint or Checkpoint()
     states = await history_of(
-        service, thread, place, limit=asked.limit, before=before, metadata=asked.metadata
+        service, thread, place, limit=asked.limit, before=before, metadata=metadata
     )
     return json_response(selected(map(state_view, states), asked.select))

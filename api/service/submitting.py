@@ -5,9 +5,12 @@ from __future__ import annotations
 import uuid
 
 from api.service.access import Caller
+from api.service.desk import known_product
+from api.service.keys import EVERY, Role
 from api.service.service import Service
 from api.service.wire import checked_id, visible
-from graph.engine.records import RunRow
+from graph.engine.records import RunRow, ThreadRow
+from graph.engine.registry import ServedGraph
 from graph.engine.requests import RunRequest
 from graph.errors import GraphError, UnknownThread
 
@@ -19,7 +22,7 @@ async def submit(
     served = service.engine.registry.find(asked.assistant_id)
     metadata = {"graph_id": served.name, "created_by": caller.principal.name}
     if thread_id is None:
-        _check(caller, served.forgettable, asked, served.product_of(asked, None))
+        _check(service, caller, served, asked)
         temporary = asked.on_completion == "delete" and served.forgettable
         return await _in_new_thread(service, caller, asked, metadata, temporary=temporary)
     try:
@@ -27,10 +30,9 @@ async def submit(
     except UnknownThread:
         if asked.if_not_exists != "create":
             raise
-        product = served.product_of(asked, None)
-        _check(caller, served.forgettable, asked, product)
+        _check(service, caller, served, asked)
         return await _in_new_thread(service, caller, asked, metadata, thread_id=thread_id)
-    _check(caller, served.forgettable, asked, served.product_of(asked, thread))
+    _check(service, caller, served, asked, thread)
     return await service.engine.submit(thread_id, asked, caller.principal)
 
 
@@ -51,13 +53,24 @@ async def _in_new_thread(
     try:
         return await service.engine.submit(thread_id, asked, caller.principal)
     except GraphError:
-        service.engine.records.remove_thread(thread_id)
+        await service.engine.forget(thread_id)
         raise
 
 
-def _check(caller: Caller, forgettable: bool, asked: RunRequest, product: str | None) -> None:
+def _check(
+    service: Service,
+    caller: Caller,
+    served: ServedGraph,
+    asked: RunRequest,
+    thread: ThreadRow | None = None,
+) -> None:
     """Refuse a run that the caller's roles do not cover; an answer is a decision."""
-    if product is None:
-        return
+    product = served.product_of(asked, thread)
     answers = asked.command is not None and asked.command.resume is not None
-    caller.check("approver" if answers and not forgettable else "operator", product)
+    role: Role = "approver" if answers and not served.forgettable else "operator"
+    if product is not None:
+        caller.check(role, product)
+        if asked.input is not None:
+            known_product(service, caller, product)
+    elif role == "approver":
+        caller.check(role, EVERY)

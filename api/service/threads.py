@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from typing import Annotated, Any, Literal
 
@@ -17,6 +16,7 @@ from api.service.streams import ThreadMode, thread_stream
 from api.service.wire import checked_id, json_response, page_headers, selected, thread_view, visible
 from api.service.wire import graph_of as graph_of_thread
 from graph.engine.errors import Conflict, InvalidRequest, ThreadExists
+from graph.engine.following import known_cursor, number_in
 from graph.engine.records import ThreadRow, ThreadStatus
 from graph.engine.requests import Wire
 
@@ -152,6 +152,9 @@ async def delete_thread(service: Served, caller: Operator, thread_id: str) -> Re
     served = graph_of_thread(service, thread)
     if served is not None and not served.forgettable and _unfinished(service, thread_id):
         raise Conflict("The thread works or waits for answers; answer, or let it end, first.")
+    if service.ledger.stands_as(thread_id, "running"):
+        # Between two tries: nothing of it may go on, also after a restart.
+        service.ledger.set_thread(thread_id, "failed")
     await service.engine.forget(thread_id)
     return Response(status_code=204)
 
@@ -175,7 +178,8 @@ async def prune_threads(service: Served, caller: Operator, asked: ThreadPrune) -
     """Delete threads, or all of them but their latest state; those that work or wait are kept."""
     pruned = 0
     for thread in service.engine.records.find_threads(ids=asked.thread_ids):
-        kept = _unfinished(service, thread.thread_id) or thread.status == "interrupted"
+        works = service.ledger.stands_as(thread.thread_id, "running")
+        kept = works or _unfinished(service, thread.thread_id) or thread.status == "interrupted"
         if kept or not caller.sees("operator", thread.metadata):
             continue
         if asked.strategy == "keep_latest":
@@ -207,9 +211,8 @@ async def join_thread(
 ) -> Response:
     """Stream what happens in all runs of a thread, from now or from a number on."""
     visible(service, caller, thread_id)
-    records = service.engine.records
     if last_event_id is None:
-        after = records.latest(thread_id)
+        after = service.engine.records.latest(thread_id)
     else:
-        after = int(last_event_id) if re.fullmatch(r"\d{1,18}", last_event_id) else 0
+        after = known_cursor(service.engine, thread_id, number_in(last_event_id))
     return thread_stream(service.engine, caller, thread_id, after, stream_mode or ["run_modes"])

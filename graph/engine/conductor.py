@@ -61,7 +61,11 @@ class Conductor:
     async def _know(self, thread: Thread) -> None:
         """Bring what clients see of a run up to the ledger's word."""
         records = self.engine.records
+        about = {"graph_id": STEWARD, "product": thread.product}
         known = records.find_threads(ids=[thread.id])
+        if known and "product" not in known[0].metadata:
+            # Earlier versions left it out in some ways of starting a run.
+            records.change_metadata(thread.id, about)
         if known and known[0].updated_at >= thread.updated_at:
             return
         snapshot = await self.graph.graph.aget_state(thread_config(thread.id))
@@ -71,7 +75,6 @@ class Conductor:
         standing = Standing(STATUS[thread.status], snapshot.values or None)
         if thread.status == "waiting":
             standing = standing_of(snapshot)
-        about = {"graph_id": STEWARD, "product": thread.product}
         if not records.add_thread(thread.id, about, standing):
             records.settle(thread.id, standing)
 

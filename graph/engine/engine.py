@@ -6,7 +6,8 @@ import asyncio
 import logging
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -24,7 +25,7 @@ from graph.engine.errors import (
 from graph.engine.event_log import Entry
 from graph.engine.execution import Execution
 from graph.engine.plain import encode
-from graph.engine.records import Records, RunRow, RunStatus, Standing
+from graph.engine.records import Records, RunRow, RunStatus, Standing, ThreadRow, UnknownRun
 from graph.engine.registry import Registry, ServedGraph, standing_of, thread_config
 from graph.engine.requests import RunRequest
 from graph.errors import GraphError, RunFailed
@@ -90,18 +91,22 @@ class Engine:
             graph = thread.metadata.get("graph_id", served.name)
             if graph != served.name:
                 raise Conflict(f"Thread {thread_id!r} belongs to the graph {graph!r}.")
-            busy = await self._make_room(thread_id, request, served)
-            request = await served.accept(request, thread, caller, busy)
-            if "graph_id" not in thread.metadata:
-                named = {"graph_id": served.name}
-                product = served.product_of(request, thread)
-                self.records.change_metadata(
-                    thread_id, named | ({"product": product} if product else {})
-                )
+            others = self._others(thread_id, request)
+            request = await served.accept(request, thread, caller)
+            if not await self._stay(others, request):
+                await served.check_answer(request, thread_id)
+            self._name(thread, served, served.product_of(request, thread))
             run = self.records.add_run(thread_id, served.name, request)
         self._origins[run.run_id] = Origin.here()
         self._schedule(thread_id)
         return run
+
+    def _name(self, thread: ThreadRow, served: ServedGraph, product: str | None) -> None:
+        """Write down what a thread is about, from its first run on: who may see it rests on it."""
+        about = {"graph_id": served.name} | ({"product": product} if product else {})
+        missing = {name: value for name, value in about.items() if name not in thread.metadata}
+        if missing:
+            self.records.change_metadata(thread.thread_id, missing)
 
     def take_up(self, thread_id: str, graph: str, request: RunRequest) -> RunRow:
         """Queue a run that needs no check, because it only does what is recorded already."""
@@ -110,17 +115,22 @@ class Engine:
         self._schedule(thread_id)
         return run
 
-    async def _make_room(self, thread_id: str, request: RunRequest, served: ServedGraph) -> bool:
-        """Deal with the runs that are there already; returns whether some stay."""
+    def _others(self, thread_id: str, request: RunRequest) -> list[RunRow]:
+        """Return the runs that are in a thread already; raises `ThreadBusy` where none may be."""
         others = self.records.open_runs(thread_id)
-        strategy = request.multitask_strategy
-        if not others or strategy == "enqueue":
-            return bool(others)
-        if strategy == "reject":
+        if others and request.multitask_strategy == "reject":
             raise ThreadBusy(thread_id)
-        for run in others:
-            await self.cancel(run, strategy)
-        return False
+        return others
+
+    async def _stay(self, others: list[RunRow], request: RunRequest) -> bool:
+        """Return whether runs that were there stay; else end them, for a request that is good."""
+        if request.multitask_strategy in ("interrupt", "rollback"):
+            for run in others:
+                # One may end by itself meanwhile.
+                with suppress(RunEnded, UnknownRun):
+                    await self.cancel(run, request.multitask_strategy)
+            return False
+        return bool(others)
 
     def has_work(self, thread_id: str) -> bool:
         """Return whether a run waits or runs in a thread."""
@@ -199,7 +209,7 @@ class Engine:
         standing = standing_of(await served.graph.aget_state(thread_config(run.thread_id)))
         if active.action == "rollback":
             self.records.remove_run(run)
-            self.records.settle(run.thread_id, standing)
+            self.records.settle(run.thread_id, self._beside_others(run, standing))
         else:
             self._record(run, standing, error, cancelled=work.cancelled())
         self.on_ended(run)
@@ -223,9 +233,7 @@ class Engine:
             whole = {**(standing.values or {}), "__interrupt__": asked}
             entry = Entry("values", "values", encode(whole))
             self.records.append(run.thread_id, run.run_id, entry)
-        if any(r.run_id != run.run_id for r in self.records.open_runs(run.thread_id)):
-            standing = standing._replace(status="busy")
-        self.records.set_run(run, status, standing)
+        self.records.set_run(run, status, self._beside_others(run, standing))
 
     async def cancel(self, run: RunRow, action: CancelAction = "interrupt") -> None:
         """End a run now; with rollback, forget it and what it did to its thread.
@@ -236,25 +244,52 @@ class Engine:
         served = self.registry.find(run.graph)
         if action == "rollback" and not served.forgettable:
             raise InvalidRequest(f"Runs of {run.graph} are not rolled back; interrupt instead.")
-        active = self._active.get(run.thread_id)
-        if active is not None and active.run.run_id == run.run_id:
-            active.action = action
-            if active.work is not None:
-                active.work.cancel()
-                assert active.worker is not None
-                await asyncio.wait({active.worker})
-                return
+        if await self._stopped(run, action):
+            return
+        standing = standing_of(await served.graph.aget_state(thread_config(run.thread_id)))
+        # It may have begun while that was read; from here on nothing else happens.
+        if await self._stopped(run, action):
+            return
         if self.records.run_row(run.run_id).ended:
             raise RunEnded(f"Run {run.run_id} has ended.")
-        standing = standing_of(await served.graph.aget_state(thread_config(run.thread_id)))
+        self._call_off(run, action, standing)
+
+    async def _stopped(self, run: RunRow, action: CancelAction) -> bool:
+        """End a run that works; returns whether it did. One about to begin is told not to."""
+        active = self._active.get(run.thread_id)
+        if active is None or active.run.run_id != run.run_id:
+            return False
+        active.action = action
+        if active.work is None:
+            return False
+        active.work.cancel()
+        assert active.worker is not None
+        await asyncio.wait({active.worker})
+        return True
+
+    def _call_off(self, run: RunRow, action: CancelAction, standing: Standing) -> None:
+        """End a run that has not begun."""
+        self._origins.pop(run.run_id, None)
         if action == "rollback":
             self.records.remove_run(run)
-            self.records.settle(run.thread_id, standing)
+            self.records.settle(run.thread_id, self._beside_others(run, standing))
         else:
-            self.records.set_run(run, "interrupted", standing)
+            self.records.set_run(run, "interrupted", self._beside_others(run, standing))
             self.on_ended(run)
-        if active is None or active.run.run_id != run.run_id:
-            self._schedule(run.thread_id)
+        self._schedule(run.thread_id)
+
+    def _beside_others(self, run: RunRow, standing: Standing) -> Standing:
+        """Return how a thread stands without a run: busy while it has others."""
+        others = any(r.run_id != run.run_id for r in self.records.open_runs(run.thread_id))
+        return standing._replace(status="busy") if others else standing
+
+    @asynccontextmanager
+    async def still(self, thread_id: str) -> AsyncIterator[None]:
+        """Let no run into a thread for the length of a block; raises `ThreadBusy` where one is."""
+        async with self._gates[thread_id]:
+            if self.has_work(thread_id):
+                raise ThreadBusy(thread_id)
+            yield
 
     async def copy(self, thread_id: str, metadata: Mapping[str, Any]) -> str:
         """Copy a thread's state with its history; returns the new thread's id.
@@ -262,9 +297,7 @@ class Engine:
         Raises `ThreadBusy` while a run is under way. A copy that a crash cuts short is temporary
         still, and goes as such threads do.
         """
-        async with self._gates[thread_id]:
-            if self.has_work(thread_id):
-                raise ThreadBusy(thread_id)
+        async with self.still(thread_id):
             thread, new = self.records.thread_row(thread_id), str(uuid.uuid4())
             standing = Standing(thread.status, thread.values, thread.interrupts, thread.error)
             about = {**thread.metadata, **metadata}
@@ -287,10 +320,12 @@ class Engine:
 
     async def forget(self, thread_id: str) -> None:
         """Delete a thread with its runs, events and checkpoints; what runs in it is ended."""
-        for run in self.records.open_runs(thread_id):
-            await self.cancel(run)
-        await self.checkpoints.adelete_thread(thread_id)
-        self.records.remove_thread(thread_id)
+        async with self._gates[thread_id]:
+            for run in self.records.open_runs(thread_id):
+                with suppress(RunEnded, UnknownRun):
+                    await self.cancel(run)
+            await self.checkpoints.adelete_thread(thread_id)
+            self.records.remove_thread(thread_id)
         self._gates.pop(thread_id, None)
 
     async def drain(self, seconds: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -16,11 +17,15 @@ HEARTBEAT_SECONDS = 15.0
 
 def cursor_of(engine: Engine, run: RunRow, last_event_id: str | None) -> int:
     """Return the number after which a reader goes on; what was never sent means the beginning."""
-    if last_event_id is None or not last_event_id.isdigit() or len(last_event_id) > 18:
-        return 0
     first, last = engine.records.span(run.run_id)
-    wanted = int(last_event_id)
-    return wanted if first <= wanted <= last else 0
+    wanted = number_in(last_event_id)
+    return wanted if wanted is not None and first <= wanted <= last else 0
+
+
+def number_in(last_event_id: str | None) -> int | None:
+    """Return the number that a reader names; None without one, or for what is none of ours."""
+    found = re.fullmatch(r"[0-9]{1,18}", last_event_id or "")
+    return int(found[0]) if found else None
 
 
 def known_cursor(engine: Engine, thread_id: str, since: int | None) -> int:

@@ -40,10 +40,11 @@ class ServedGraph(Protocol):
     def product_of(self, request: RunRequest, thread: ThreadRow | None) -> str | None:
         """Return the product a run is about; None when it is about none."""
 
-    async def accept(
-        self, request: RunRequest, thread: ThreadRow, caller: Principal, busy: bool
-    ) -> RunRequest:
-        """Check a request against its thread before it is queued; may record its answers."""
+    async def accept(self, request: RunRequest, thread: ThreadRow, caller: Principal) -> RunRequest:
+        """Check a request before it is queued; may record its answers."""
+
+    async def check_answer(self, request: RunRequest, thread_id: str) -> None:
+        """Check an answer against what waits in a thread that stands still."""
 
     async def execute(self, run: RunRow, drive: Drive) -> None:
         """Do the run, or go on with it after a crash."""
@@ -91,18 +92,19 @@ class PlainGraph:
         """It is about no product."""
         return None
 
-    async def accept(
-        self, request: RunRequest, thread: ThreadRow, caller: Principal, busy: bool
-    ) -> RunRequest:
-        """Refuse input beside a command, and answers that do not fit what waits."""
+    async def accept(self, request: RunRequest, thread: ThreadRow, caller: Principal) -> RunRequest:
+        """Refuse input beside a command, and a checkpoint that is not there."""
         if request.input is not None and request.command is not None:
             raise InvalidRequest("Give input or command, not both.")
         if request.fork is not None:
             await self._check_fork(thread.thread_id, request.fork)
-        resume = request.command.resume if request.command else None
-        if resume is not None and not busy:
-            check_resume(resume, waiting_questions(await self._state(thread.thread_id)))
         return request
+
+    async def check_answer(self, request: RunRequest, thread_id: str) -> None:
+        """Refuse answers that do not fit what waits."""
+        resume = request.command.resume if request.command else None
+        if resume is not None:
+            check_resume(resume, waiting_questions(await self._state(thread_id)))
 
     async def execute(self, run: RunRow, drive: Drive) -> None:
         """Begin with what was given; after a crash, go on from the last checkpoint."""
@@ -112,9 +114,7 @@ class PlainGraph:
         if run.attempt > 1 and checkpoint_of(await self._state(run.thread_id)) != run.base:
             given, fork = None, None
         elif asked.command is not None:
-            if asked.command.resume is not None:
-                waiting = waiting_questions(await self._state(run.thread_id))
-                check_resume(asked.command.resume, waiting)
+            await self.check_answer(asked, run.thread_id)
             given = asked.command.build()
         config = run_config(asked, run.thread_id)
         if fork is not None:

@@ -74,15 +74,20 @@ class StewardGraph:
         return StewardInput.model_json_schema(), StewardContext.model_json_schema()
 
     def product_of(self, request: RunRequest, thread: ThreadRow | None) -> str | None:
-        """Return the product of the thread, or of the input of a new one."""
-        known = thread.metadata.get("product") if thread else None
+        """Return the product of the thread, by the ledger first, or of the input of a new one."""
+        known = self._known_product(thread) if thread else None
         if known is not None or request.input is None:
             return known
         return _parse(StewardInput, request.input, "input").product
 
-    async def accept(
-        self, request: RunRequest, thread: ThreadRow, caller: Principal, busy: bool
-    ) -> RunRequest:
+    def _known_product(self, thread: ThreadRow) -> str | None:
+        try:
+            return self.ledger.thread(thread.thread_id).product
+        except UnknownThread:
+            found: str | None = thread.metadata.get("product")
+            return found
+
+    async def accept(self, request: RunRequest, thread: ThreadRow, caller: Principal) -> RunRequest:
         """Check a request; the answers in it are recorded before the run is queued."""
         _refuse_detours(request)
         _parse(StewardContext, request.context, "context")
@@ -97,10 +102,17 @@ class StewardGraph:
         await self._decide(thread.thread_id, request.command.resume, caller)
         return request.model_copy(update={"command": CommandRequest(resume="as recorded")})
 
+    async def check_answer(self, request: RunRequest, thread_id: str) -> None:
+        """There is nothing to check: what was accepted is recorded."""
+
     def _accept_input(self, request: RunRequest, thread: ThreadRow) -> RunRequest:
         started = self._started(thread.thread_id)
         if request.input is not None:
             asked = _parse(StewardInput, request.input, "input")
+            known = self.product_of(request, thread)
+            if asked.product != known:
+                # Roles were looked at for the one that it is about.
+                raise Conflict(f"This thread is about {known!r}; another product is a new thread.")
             self.check_product(asked.product)
             if started:
                 raise Conflict("This thread's run was started already; a new run is a new thread.")
@@ -133,10 +145,11 @@ class StewardGraph:
             if self.ledger.decision(thread_id, p) is None
         ]
         offered = {o.proposal.id: o.round for o in self.ledger.offers(thread_id=thread_id)}
-        decisions = build_decisions(self.ledger, answers, asked, caller, "http")
-        foreign = [d.proposal_id for d in decisions if d.proposal_id not in offered]
-        if foreign:
+        named = [a.proposal_id for a in answers.decisions if a.proposal_id is not None]
+        # Looked at first: what is wrong with an edit would tell of another's proposal.
+        if foreign := [p for p in named or asked if p not in offered]:
             raise InvalidAnswer(f"{foreign[0]} is no proposal of this thread.")
+        decisions = build_decisions(self.ledger, answers, asked, caller, "http")
         self.ledger.decide_all(decisions, seen=offered)
 
     async def execute(self, run: RunRow, drive: Drive) -> None:

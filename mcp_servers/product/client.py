@@ -10,7 +10,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -71,10 +71,14 @@ class _Connection:
     async def close(self) -> None:
         """Leave the connection; a spawned server ends with it."""
         self._stop.set()
-        with suppress(asyncio.CancelledError):
-            await self._task
-        if self._ready.done() and not self._ready.cancelled():
-            self._ready.exception()
+        if not self._ready.done():
+            # A server that never answers would be waited for.
+            self._ready.set_exception(ServerGone("The connection to the product server was left."))
+            self._task.cancel()
+        await asyncio.wait({self._task})
+        if not self._task.cancelled():
+            self._task.result()
+        self._ready.exception()
 
 
 def _first_cause(exc: BaseException) -> str:

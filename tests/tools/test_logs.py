@@ -50,10 +50,28 @@ def test_secrets_are_left_out_of_words_fields_and_tracebacks(
     assert not [s for s in (KEY, JWT, "s3cret") if s in said]
 
 
-def test_a_line_break_in_a_word_makes_no_second_line(capsys: pytest.CaptureFixture[str]) -> None:
-    set_up_logs(LogSettings(format="json"))
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_line_break_in_a_word_makes_no_second_line(
+    capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    set_up_logs(LogSettings(format=form))
     LOG.warning("a\nb\r\u2028c")
     assert len(capsys.readouterr().err.split("\n")) == 2
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_nothing_that_a_database_holds_steers_a_terminal(
+    capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    set_up_logs(LogSettings(format=form))
+    hostile = "\x1b[2J\x9b2J\u202e\x07"
+    try:
+        raise ValueError(f"no table {hostile}")
+    except ValueError:
+        LOG.exception("%s has to wait", hostile, extra={"product": hostile, "more": [hostile]})
+    said = capsys.readouterr().err
+    assert not [c for c in hostile if c in said and not c.isprintable()]
+    assert "ValueError: no table" in said and "x1b[2J" in said
 
 
 def test_setting_up_again_tells_nothing_twice(capsys: pytest.CaptureFixture[str]) -> None:

@@ -258,7 +258,7 @@ class _Running:
         # What was asked is the workload, whatever answered it.
         error = kind.__name__ if kind else None
         self._tap.note(self._sql, self._wall, self.ms, error, self._caller)
-        if isinstance(exc, duckdb.Error | OSError):
+        if isinstance(exc, duckdb.Error | OSError | OverflowError):
             raise self._failure(exc) from exc
 
     def _failure(self, exc: Exception) -> QueryFailed:
@@ -267,6 +267,11 @@ class _Running:
             return QueryFailed(
                 f"The query ran longer than {self._limits.seconds:g} s and was stopped.",
                 hint="Narrow it with a filter or LIMIT, or raise PILLION_PRODUCT_QUERY_TIMEOUT.",
+            )
+        if isinstance(exc, OverflowError):
+            return QueryFailed(
+                f"The answer holds a value that cannot be given, such as a long interval: {exc}.",
+                hint="Cast it to VARCHAR.",
             )
         return QueryFailed(f"The engine refused the query: {exc}")
 

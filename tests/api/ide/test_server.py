@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,14 @@ from mcp import MCPError
 
 from api.ide.calls import Rule
 from api.ide.server import KEY, TOOLS, state_key
+from api.service.app import build_api
+from api.service.guard import Guard
 from api.service.keys import ROLES, Kind, Role
+from api.service.observing import Observing
 from api.service.service import Service
+from graph.engine.event_log import Entry
+from graph.engine.plain import encode
+from graph.engine.requests import RunRequest
 from tests.api.ide.clients import BASE, MODERN, client_of, refusal_of, served
 
 SNAPSHOT = Path(__file__).parent / "tools.json"
@@ -149,6 +157,59 @@ async def test_a_revoked_key_ends_at_once(service: Service, sales: tuple[str, st
         service.access.keys.revoke("person-viewer-*")
         with pytest.raises(MCPError, match="error response"):
             await client.call_tool("status", {})
+
+
+async def test_a_revoked_key_gets_no_result_it_was_waiting_for(
+    service: Service, sales: tuple[str, str]
+) -> None:
+    asked = RunRequest(assistant_id="steward", after_seconds=600)
+    service.engine.take_up("sales-1", "steward", asked)
+    async with client_of(service, None, **key(service, "viewer")) as client:
+        wait = {"run": "sales-1", "wait_seconds": 600}
+        following = asyncio.create_task(client.call_tool("follow_run", wait))
+        await asyncio.sleep(0.2)
+        service.access.keys.revoke("person-viewer-*")
+        async with asyncio.timeout(20):
+            with pytest.raises(MCPError, match="error response"):
+                await following
+
+
+async def test_a_message_is_logged_with_its_caller_by_name(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "pillion.http")
+    api = build_api(service)
+    transport = httpx2.ASGITransport(Observing(Guard(api, service.limits), service.requests))
+    async with (
+        api.router.lifespan_context(api),
+        httpx2.AsyncClient(transport=transport, base_url=BASE) as http,
+    ):
+        await http.get("/mcp")
+    (told,) = [vars(record) for record in caplog.records if record.name == "pillion.http"]
+    assert (told["route"], told["caller"]) == ("/mcp", "person:ada")
+
+
+async def test_progress_holds_nothing_that_steers_a_terminal(
+    service: Service, sales: tuple[str, str]
+) -> None:
+    asked = RunRequest(assistant_id="steward", after_seconds=600)
+    run = service.engine.take_up("sales-1", "steward", asked)
+    message = {"node": "apply", "done": 1, "total": 2, "message": "index \x1b[2J\u202e\nDone."}
+    told: list[str | None] = []
+
+    async def hear(done: float, total: float | None, text: str | None) -> None:
+        told.append(text)
+
+    async with client_of(service) as client:
+        wait = {"run": "sales-1", "wait_seconds": 3}
+        following = asyncio.create_task(
+            client.call_tool("follow_run", wait, progress_callback=hear)
+        )
+        await asyncio.sleep(0.5)
+        entry = Entry("custom", "custom", encode(message))
+        service.engine.records.append("sales-1", run.run_id, entry)
+        await following
+    assert told == ["apply 1 of 2: index \\x1b[2J\\u202e Done."]
 
 
 async def test_what_the_home_announces_is_the_local_person(

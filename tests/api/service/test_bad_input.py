@@ -235,6 +235,7 @@ def test_what_is_no_http_is_cut_off(url: str, sent: bytes) -> None:
         ("/threads/large/runs", {"assistant_id": "counter", "after_seconds": 1e300}, 422),
         ("/threads/large/state", {"values": 5, "as_node": "nothing"}, 422),
         ("/threads/large/state/checkpoint", {"checkpoint": {"checkpoint_ns": "no"}}, 422),
+        ("/threads/large/history", {"metadata": {"step": 10**30}}, 422),
         ("/threads/search", {"metadata": {"n": 10**30}}, 200),
         ("/threads/search", {"limit": 10**30}, 422),
         ("/threads/search", {"sort_by": "thread_id; DROP TABLE threads"}, 422),

@@ -44,6 +44,29 @@ async def test_pages_of_other_sites_are_refused(http: httpx.AsyncClient) -> None
     assert (await http.get("/ok", headers={"origin": "http://127.0.0.1"})).status_code == 200
 
 
+async def test_pages_of_allowed_origins_read_what_they_are_told(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = "https://app.example"
+    open_to = replace(service, limits=ServiceSettings(allowed_origins=page))
+    transport = httpx.ASGITransport(build_app(open_to), raise_app_exceptions=False)
+    monkeypatch.setattr(meta, "version", lambda name: 1 / 0)
+    async with httpx.AsyncClient(transport=transport, base_url=HOST) as http:
+        answers = [
+            await http.get("/ok", headers={"origin": page}),
+            await http.post("/threads", content=b"{", headers={**JSON, "origin": page}),
+            await http.get("/version", headers={"origin": page}),
+        ]
+        foreign = await http.get("/ok", headers={"origin": "https://evil.example"})
+    assert [a.status_code for a in answers] == [200, 400, 500]
+    for answer in answers:
+        assert answer.headers["access-control-allow-origin"] == page
+        exposed = answer.headers["access-control-expose-headers"].split(", ")
+        assert {"Retry-After", "Mcp-Session-Id", "X-Pagination-Next"} <= set(exposed)
+    assert problem_of(foreign) == (403, "foreign_origin")
+    assert "access-control-allow-origin" not in foreign.headers
+
+
 @pytest.mark.parametrize(
     ("body", "headers", "expected"),
     [

@@ -12,6 +12,7 @@ import pytest
 
 from api.service.service import Service, open_service
 from api.service.settings import ServiceSettings
+from api.service.threads import ThreadPrune, delete_thread, prune_threads
 from graph.beside import open_beside
 from graph.engine import retries
 from graph.engine.requests import RunRequest
@@ -101,6 +102,21 @@ async def test_deleting_waits_for_the_answers(service: Service, http: httpx.Asyn
     offer(service, "flights-1")
     service.engine.records.add_thread("flights-1", ABOUT)
     assert problem_of(await http.delete("/threads/flights-1")) == (409, "conflict")
+
+
+async def test_a_run_between_two_tries_ends_when_its_thread_is_deleted(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    async with open_service(settings, ServiceSettings()) as service:
+        service.ledger.open_thread("flights-1", "flights", "all")
+        service.engine.records.add_thread("flights-1", ABOUT)
+        service.conductor.retries.failed("flights-1")
+        caller = await service.access.authenticate({})
+        pruned = await prune_threads(service, caller, ThreadPrune(thread_ids=["flights-1"]))
+        assert pruned == {"pruned_count": 0}
+        await delete_thread(service, caller, "flights-1")
+        assert service.ledger.thread("flights-1").status == "failed"
+    async with open_service(settings, ServiceSettings()) as service:
+        assert service.engine.records.find_threads() == []
 
 
 async def test_what_could_not_be_delivered_waits_also_over_a_restart(

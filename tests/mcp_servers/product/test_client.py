@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -153,6 +155,21 @@ async def test_no_server_at_the_address_is_said_plainly() -> None:
     async with connect(http_target("http://127.0.0.1:1/mcp", "t")) as client:
         with pytest.raises(ServerGone, match="did not start: (?!unhandled)"):
             await rows(client)
+
+
+async def test_who_no_longer_waits_for_a_silent_server_leaves_at_once() -> None:
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    began = time.monotonic()
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with connect(http_target(f"http://127.0.0.1:{port}/mcp", "t")) as client:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.5):
+                    await rows(client)
+    assert time.monotonic() - began < 20
 
 
 async def test_a_database_that_went_is_a_coded_error_of_every_call(descriptor: Descriptor) -> None:

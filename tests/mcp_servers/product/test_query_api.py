@@ -165,6 +165,12 @@ def test_a_refused_query_says_why(sql: str, status: int, detail: str, served: Se
         assert detail in answer.json()["detail"]
 
 
+def test_a_value_that_cannot_be_given_is_said_so(served: Served) -> None:
+    answer = ask(served, "SELECT INTERVAL 3000000 YEAR")
+    assert (answer.status_code, answer.json()["title"]) == (422, "query_failed")
+    assert "Cast it to VARCHAR" in answer.json()["detail"]
+
+
 def test_a_body_too_large_is_refused_as_such(served: Served) -> None:
     answer = ask(served, "SELECT '" + "x" * 1_000_000 + "'")
     assert (answer.status_code, answer.json()["title"]) == (413, "too_large")
