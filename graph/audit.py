@@ -15,6 +15,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 GENESIS = "0" * 64
+CUT_OFF = "step.cut_off"
+TIMES_CUT_OFF = f"""
+    SELECT count(*) FROM audit WHERE subject = :subject AND action = '{CUT_OFF}'
+    AND body ->> '$.step' = :step AND seq > (
+        SELECT coalesce(max(seq), 0) FROM audit
+        WHERE subject = :subject AND action = 'undo.requested'
+    )
+"""  # noqa: S608 - our own words
 BODIES = """
     SELECT id, round, body FROM proposals
     UNION ALL SELECT proposal_id, round, body FROM decisions
@@ -86,6 +94,12 @@ def about(con: sqlite3.Connection, subjects: Iterable[str]) -> Iterator[AuditRow
         (json.dumps(list(subjects)),),
     )
     yield from (AuditRow(*row) for row in found)
+
+
+def cut_off(con: sqlite3.Connection, subject: str, step: str) -> int:
+    """Return how often a step ended in the middle; of an undo, since it was last asked for."""
+    found = con.execute(TIMES_CUT_OFF, {"subject": subject, "step": step}).fetchone()
+    return int(found[0])
 
 
 def verify(con: sqlite3.Connection) -> Verification:

@@ -285,21 +285,22 @@ class Ledger(RunStore):
         offers = (o for o in self.offers(thread_id=thread_id) if o.decision and not o.outcomes)
         return [o for o in offers if o.decision and o.decision.verdict == "approve"]
 
-    def give_up(self, thread_id: str, made: Collection[str]) -> None:
-        """End a run whose state is gone; `made` are the changes that it made all the same."""
+    def give_up(self, thread_id: str, made: Collection[str], why: str = outcomes.GONE) -> None:
+        """End a run that cannot go on; `made` are the changes that it made all the same."""
         at = now()
         with self._transaction() as con:
             for offer in self.unsettled(thread_id):
                 key = offer.proposal.id
-                outcome = outcomes.of_a_lost_run(key, key in made)
+                outcome = outcomes.of_a_lost_run(key, why, key in made)
                 outcomes.write(con, outcome, offer.round, "pillion", at.isoformat())
             for offer in self.offers(thread_id=thread_id, waiting=True):
-                self._write_decision(offer, _closed(offer.proposal.id, outcomes.GONE, at))
+                closed = _closed(offer.proposal.id, f"{why}; {outcomes.AGAIN}", at)
+                self._write_decision(offer, closed)
             con.execute(
                 "UPDATE outbox SET delivered_at = ? WHERE thread_id = ? AND delivered_at IS NULL",
                 (at.isoformat(), thread_id),
             )
-            self._write_status(con, thread_id, "failed", at.isoformat())
+            self._write_status(con, thread_id, "failed", at.isoformat(), why)
 
     def request_undo(self, proposal_id: str, actor: str) -> None:
         """Write down that a change is to be taken back, so that a crash cannot forget it.

@@ -40,6 +40,9 @@ class Records(Protocol):
     def record_outcome(self, outcome: Outcome, actor: str) -> None:
         """Record what became of a proposal."""
 
+    def cut_off(self, subject: str, step: str, why: str) -> int:
+        """Keep that a product's server ended in a step; returns how often it did in that one."""
+
     def save_report(self, thread_id: str, body: Mapping[str, Any]) -> None:
         """Keep what the report needs beyond the ledger's own rows."""
 

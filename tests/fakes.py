@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from mcp_servers.product.contract import (
     Applied,
     ApplyRequest,
     ChangeCheck,
+    Changes,
     Found,
     LiveCheck,
     Measured,
@@ -63,6 +65,7 @@ class MemoryRecords:
         self.answers: dict[tuple[str, str], Decision] = {}
         self.outcomes: list[Outcome] = []
         self.reports: dict[str, Mapping[str, Any]] = {}
+        self.cut: Counter[tuple[str, str]] = Counter()
         self.writes = 0
 
     def record_trials(self, thread_id: str, product: str, trials: Iterable[Trial]) -> None:
@@ -90,6 +93,10 @@ class MemoryRecords:
         self.writes += 1
         if outcome not in self.outcomes:
             self.outcomes.append(outcome)
+
+    def cut_off(self, subject: str, step: str, why: str) -> int:
+        self.cut[subject, step] += 1
+        return self.cut[subject, step]
 
     def save_report(self, thread_id: str, body: Mapping[str, Any]) -> None:
         self.writes += 1
@@ -121,6 +128,7 @@ class FakeProduct:
         self.broken: dict[str, str] = {}
         self.untold: dict[str, str] = {}
         self.failing: dict[tuple[str, str], Exception] = {}
+        self.made: tuple[Applied, ...] = ()
         self.calls: list[tuple[str, str]] = []
         self.requests: list[ApplyRequest] = []
 
@@ -196,6 +204,10 @@ class FakeProduct:
         self._called("undo", proposal_id)
         await progress(0, 1, "taking back")
         return self._row(proposal_id, "rolled_back" if rolled_back else "undone")
+
+    async def list_changes(self) -> Changes:
+        self._called("changes", "")
+        return Changes(changes=self.made)
 
     def _row(self, proposal_id: str, status: Any) -> Applied:
         return Applied(
