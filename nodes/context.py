@@ -28,8 +28,8 @@ class Records(Protocol):
     def refusals(self, product: str) -> Mapping[str, Refusal]:
         """Return the latest refusal of each idea that was not approved since."""
 
-    def offer(self, thread_id: str, proposals: Iterable[Proposal], actor: str) -> None:
-        """Put proposals into the queue."""
+    def offer(self, thread_id: str, proposals: Iterable[Proposal], actor: str) -> tuple[str, ...]:
+        """Put proposals into the queue; returns those of them that may be asked about."""
 
     def proposal(self, proposal_id: str) -> Proposal:
         """Return the latest offer of a proposal."""

@@ -72,13 +72,25 @@ async def rank(state: State, runtime: Runtime[Context]) -> Update:
     lost += [_held_back(trials[i], opinion) for i, opinion in held.items()]
     context.records.record_trials(state["thread_id"], context.product, lost)
     ranked = sorted((p for p in proposals if p.id not in held), key=_likely(judged))
-    context.records.offer(state["thread_id"], ranked, "agent:rank")
+    asked = context.records.offer(state["thread_id"], ranked, "agent:rank")
+    coming = [p.id for p in ranked if p.id not in asked]
+    if coming:
+        told = [_coming(trials[i]) for i in coming]
+        context.records.record_trials(state["thread_id"], context.product, told)
     return {
-        "offered": tuple(p.id for p in ranked),
+        "offered": asked,
         "phase": "offered",
-        "verdicts": {i: Verdicted(candidate_id=i, status="held") for i in held},
+        "verdicts": {
+            **{i: Verdicted(candidate_id=i, status="held") for i in held},
+            **{i: Verdicted(candidate_id=i, status="suppressed") for i in coming},
+        },
         "notes": tuple(n for n in (opinions.note, _told(len(held))) if n),
     }
+
+
+def _coming(trial: Trial) -> Trial:
+    reason = "it was approved in an earlier run, which is about to make it"
+    return trial.model_copy(update={"status": "suppressed", "reason": reason})
 
 
 def _told(held: int) -> str:

@@ -64,6 +64,7 @@ class MemoryRecords:
         self.offered: dict[str, Proposal] = {}
         self.answers: dict[tuple[str, str], Decision] = {}
         self.outcomes: list[Outcome] = []
+        self.coming: set[str] = set()
         self.reports: dict[str, Mapping[str, Any]] = {}
         self.cut: Counter[tuple[str, str]] = Counter()
         self.writes = 0
@@ -78,10 +79,12 @@ class MemoryRecords:
     def refusals(self, product: str) -> Mapping[str, Refusal]:
         return self.refused
 
-    def offer(self, thread_id: str, proposals: Iterable[Proposal], actor: str) -> None:
+    def offer(self, thread_id: str, proposals: Iterable[Proposal], actor: str) -> tuple[str, ...]:
         self.writes += 1
-        for proposal in proposals:
+        asked = [p for p in proposals if p.id not in self.coming]
+        for proposal in asked:
             self.offered.setdefault(proposal.id, proposal)
+        return tuple(p.id for p in asked)
 
     def proposal(self, proposal_id: str) -> Proposal:
         return self.offered[proposal_id]

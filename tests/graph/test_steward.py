@@ -15,7 +15,7 @@ from graph.ledger import now
 from graph.settings import Settings
 from graph.steward import Stewardship, open_steward
 from mcp_servers.product.client import ProductClient
-from mcp_servers.product.errors import ATTEMPTS, ServerEnded
+from mcp_servers.product.errors import ATTEMPTS, ServerEnded, ToolFailed
 from mcp_servers.product.server import build_server
 from mcp_servers.product.service import ProductService
 from mcp_servers.product.settings import ProductSettings
@@ -275,3 +275,27 @@ async def test_an_undo_in_which_the_server_ends_each_time_is_dropped(
             assert steward.ledger.undo_requests() == []
     await steward.undo(proposal_id, "person:ada")
     assert steward.ledger.offer_of(proposal_id).outcomes[-1].status == "undone"
+
+
+async def test_an_approval_that_waits_is_not_asked_for_again_by_another_run(
+    steward: Stewardship, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await steward.run("sales", ("schema",))
+    proposal_id = waiting(steward)["change_type"]
+
+    async def locked(*arguments: object) -> None:
+        raise ToolFailed("database_locked", "another program holds it")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ProductClient, "apply_change", locked)
+        steward.ledger.decide(make_decision(proposal_id, decided_at=now()))
+        with pytest.raises(ProductUnavailable, match="The answer is kept"):
+            await steward.deliver(first)
+        # As the service does when somebody asks for a run meanwhile.
+        await (await steward.runs()).start("second", "sales", ("schema",), BUDGET)
+    assert waiting(steward) == {}
+    (trial,) = (t for t in steward.ledger.trials("second") if t.candidate.id == proposal_id)
+    assert "approved in an earlier run" in trial.reason
+    await steward.deliver(first)
+    assert [o.status for o in steward.ledger.offer_of(proposal_id).outcomes][:1] == ["applied"]
+    assert steward.ledger.offer_of(proposal_id).thread_id == first
