@@ -15,12 +15,26 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 GENESIS = "0" * 64
+CUT_OFF = "step.cut_off"
+TIMES_CUT_OFF = f"""
+    SELECT count(*) FROM audit WHERE subject = :subject AND action = '{CUT_OFF}'
+    AND body ->> '$.step' = :step AND seq > (
+        SELECT coalesce(max(seq), 0) FROM audit
+        WHERE subject = :subject AND action = 'undo.requested'
+    )
+"""  # noqa: S608 - our own words
 BODIES = """
-    SELECT id, round, body FROM proposals
-    UNION ALL SELECT proposal_id, round, body FROM decisions
-    UNION ALL SELECT proposal_id, round, body FROM approvals
-    UNION ALL SELECT proposal_id, round, body FROM outcomes
+    SELECT 'proposals', id, round, body FROM proposals
+    UNION ALL SELECT 'decisions', proposal_id, round, body FROM decisions
+    UNION ALL SELECT 'approvals', proposal_id, round, body FROM approvals
+    UNION ALL SELECT 'outcomes', proposal_id, round, body FROM outcomes
 """
+REQUESTERS = "SELECT 'requesters', thread_id, kind || ':' || name, '' FROM requesters"
+TABLES = """
+    SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ('audit', 'audit_head')
+"""
+Vouched = tuple[str, Any, Any, str]
+"""A table, what its row is about, which one of those it is, and the digest of its body."""
 
 
 class AuditRow(NamedTuple):
@@ -48,13 +62,16 @@ class Verification(NamedTuple):
 
 def row_hash(seq: int, fields: tuple[str, str, str, str, str], previous: str) -> str:
     """Return the SHA-256 over a row's content and the hash of the row before."""
-    payload = json.dumps([seq, *fields, previous], separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(payload.encode()).hexdigest()
+    row = [seq, *fields, previous]
+    # What is no text, or no Unicode, was put there by somebody else.
+    payload = json.dumps(row, separators=(",", ":"), ensure_ascii=False, default=repr)
+    return digest(payload)
 
 
-def digest(text: str) -> str:
+def digest(text: str | bytes) -> str:
     """Return the hash by which a row names a stored body."""
-    return hashlib.sha256(text.encode()).hexdigest()
+    stored = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
+    return hashlib.sha256(stored).hexdigest()
 
 
 def append(
@@ -88,13 +105,34 @@ def about(con: sqlite3.Connection, subjects: Iterable[str]) -> Iterator[AuditRow
     yield from (AuditRow(*row) for row in found)
 
 
+def cut_off(con: sqlite3.Connection, subject: str, step: str) -> int:
+    """Return how often a step ended in the middle; of an undo, since it was last asked for."""
+    found = con.execute(TIMES_CUT_OFF, {"subject": subject, "step": step}).fetchone()
+    return int(found[0])
+
+
 def verify(con: sqlite3.Connection) -> Verification:
     """Recompute the chain from its first row to its head, and compare what it vouches for.
 
     Inside the caller's transaction: another process may append between two reads.
     """
+    if con.execute(TABLES).fetchone() != (2,):
+        return Verification(False, 0, 1, GENESIS, "there is no trail")
+    usual, con.text_factory = con.text_factory, _text
+    try:
+        return _verify(con)
+    finally:
+        con.text_factory = usual
+
+
+def _text(stored: bytes) -> str:
+    """Return a text whatever bytes it has: those that are no Unicode were altered."""
+    return stored.decode("utf-8", "surrogateescape")
+
+
+def _verify(con: sqlite3.Connection) -> Verification:
     previous, count = GENESIS, 0
-    vouched: dict[tuple[str, int, str], int] = {}
+    vouched: dict[Vouched, int] = {}
     for row in rows(con):
         count += 1
         fields = (row.at, row.actor, row.action, row.subject, row.body)
@@ -103,20 +141,30 @@ def verify(con: sqlite3.Connection) -> Verification:
             problem = "it was altered, or a row before it was removed or put in"
             return Verification(False, count, row.seq, previous, problem)
         previous = row.hash
-        body = json.loads(row.body)
-        if "sha256" in body:
-            vouched[row.subject, body["round"], body["sha256"]] = row.seq
+        vouched |= dict.fromkeys(_vouched_by(row), row.seq)
     head = con.execute("SELECT seq, hash FROM audit_head").fetchone()
     if (head or (0, GENESIS)) != (count, previous):
         return Verification(False, count, count + 1, previous, "the rows at the end are missing")
     return _compare(con, vouched, Verification(True, count, None, previous))
 
 
+def _vouched_by(row: AuditRow) -> Iterator[Vouched]:
+    """Yield what has to be stored because of a row."""
+    if row.action == "run.requested":
+        yield "requesters", row.subject, row.actor, digest("")
+    body = json.loads(row.body)
+    if "sha256" in body:
+        kinds = {"proposal.offered": "proposals", "proposal.approval": "approvals"}
+        otherwise = "outcomes" if row.action.startswith("change.") else "decisions"
+        yield kinds.get(row.action, otherwise), row.subject, body["round"], body["sha256"]
+
+
 def _compare(
-    con: sqlite3.Connection, vouched: dict[tuple[str, int, str], int], whole: Verification
+    con: sqlite3.Connection, vouched: dict[Vouched, int], whole: Verification
 ) -> Verification:
-    """Compare the stored proposals, answers and outcomes with those the rows vouch for."""
-    stored = {(subject, number, digest(body)) for subject, number, body in con.execute(BODIES)}
+    """Compare what is stored with what the rows vouch for."""
+    found = con.execute(f"{BODIES} UNION ALL {REQUESTERS}")
+    stored = {(*place, digest(body)) for *place, body in found}
     lost = vouched.keys() - stored
     if lost:
         seq = min(vouched[key] for key in lost)
@@ -124,6 +172,7 @@ def _compare(
         return whole._replace(ok=False, broken_at=seq, problem=problem)
     foreign = stored - vouched.keys()
     if foreign:
-        problem = f"a proposal, answer or outcome of {min(foreign)[0]} was put in beside the trail"
+        about = min(str(subject) for _, subject, *_ in foreign)
+        problem = f"a proposal, answer or outcome of {about} was put in beside the trail"
         return whole._replace(ok=False, broken_at=whole.rows + 1, problem=problem)
     return whole

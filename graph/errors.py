@@ -146,8 +146,8 @@ class RunLost(GraphError):
 
     def __init__(self, thread_id: str, product: str) -> None:
         super().__init__(
-            f"The state of {thread_id} is gone, so it cannot go on; what it offered is closed, and"
-            f" `pillion run {product}` measures it again."
+            f"The state of {thread_id} is gone or damaged, so it cannot go on; what it offered is"
+            f" closed, and `pillion run {product}` measures it again."
         )
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from graph import approvals, audit, outcomes, undos
+from graph import approvals, audit, memory, outcomes, undos
 from graph.errors import (
     AlreadyDecided,
     KeyReused,
@@ -22,7 +22,7 @@ from graph.errors import (
     UnknownProposal,
 )
 from graph.fitting import check_answer, check_fit
-from graph.offer_rows import ANSWERED, EVERY_ANSWER, OFFERS
+from graph.offer_rows import ANSWERED, APPROVED, COMING, EVERY_ANSWER, OFFERS
 from graph.policy import Needed, PolicyFile, PolicyUnusable
 from graph.run_store import RunStore, Thread, now
 from graph.undos import UndoRequest
@@ -65,12 +65,16 @@ class Ledger(RunStore):
 
     # proposals and decisions
 
-    def offer(self, thread_id: str, proposals: Iterable[Proposal], actor: str) -> None:
-        """Put proposals into the queue; a replay of the same offer changes nothing."""
+    def offer(self, thread_id: str, proposals: Iterable[Proposal], actor: str) -> tuple[str, ...]:
+        """Put proposals into the queue; a replay of the same offer changes nothing.
+
+        Returns their ids, without those of ideas that another run is about to carry out.
+        """
         at = now().isoformat()
         with self._transaction() as con:
-            waiting = self.offers(waiting=True)
-            for p in proposals:
+            waiting, coming = self.offers(waiting=True), self._coming(thread_id)
+            asked = [p for p in proposals if (p.product, idea_key(p.change)) not in coming]
+            for p in asked:
                 self._supersede_alike(p, waiting, thread_id, at)
                 last = con.execute(
                     "SELECT round, thread_id FROM proposals WHERE id = ? ORDER BY round DESC",
@@ -90,6 +94,12 @@ class Ledger(RunStore):
                     con, at, actor, "proposal.offered", p.id, kind=p.change.kind,
                     summary=p.summary, round=number, sha256=audit.digest(body),
                 )  # fmt: skip
+        return tuple(p.id for p in asked)
+
+    def _coming(self, thread_id: str) -> set[tuple[str, str]]:
+        """Return what other runs have an approval for that nothing has come of yet."""
+        found = map(self._offer, self._con.execute(COMING, (thread_id,)).fetchall())
+        return {(o.proposal.product, idea_key(o.proposal.change)) for o in found}
 
     def _supersede_alike(
         self, proposal: Proposal, waiting: Sequence[Offer], thread_id: str, at: str
@@ -271,9 +281,11 @@ class Ledger(RunStore):
     # outcomes
 
     def record_outcome(self, outcome: Outcome, actor: str) -> None:
-        """Record what became of a proposal; the same outcome twice is one row."""
+        """Record what became of an approved proposal; the same outcome twice is one row."""
         with self._transaction() as con:
-            number = self.offer_of(outcome.proposal_id).round
+            latest = self.offer_of(outcome.proposal_id).round
+            (approved,) = con.execute(APPROVED, (outcome.proposal_id,)).fetchone()
+            number = approved or latest
             outcomes.write(con, outcome, number, actor, now().isoformat())
             con.execute(
                 "DELETE FROM undo_requests"
@@ -286,21 +298,22 @@ class Ledger(RunStore):
         offers = (o for o in self.offers(thread_id=thread_id) if o.decision and not o.outcomes)
         return [o for o in offers if o.decision and o.decision.verdict == "approve"]
 
-    def give_up(self, thread_id: str, made: Collection[str]) -> None:
-        """End a run whose state is gone; `made` are the changes that it made all the same."""
+    def give_up(self, thread_id: str, made: Collection[str], why: str = outcomes.GONE) -> None:
+        """End a run that cannot go on; `made` are the changes that it made all the same."""
         at = now()
         with self._transaction() as con:
             for offer in self.unsettled(thread_id):
                 key = offer.proposal.id
-                outcome = outcomes.of_a_lost_run(key, key in made)
+                outcome = outcomes.of_a_lost_run(key, why, key in made)
                 outcomes.write(con, outcome, offer.round, "pillion", at.isoformat())
             for offer in self.offers(thread_id=thread_id, waiting=True):
-                self._write_decision(offer, _closed(offer.proposal.id, outcomes.GONE, at))
+                closed = _closed(offer.proposal.id, f"{why}; {outcomes.AGAIN}", at)
+                self._write_decision(offer, closed)
             con.execute(
                 "UPDATE outbox SET delivered_at = ? WHERE thread_id = ? AND delivered_at IS NULL",
                 (at.isoformat(), thread_id),
             )
-            self._write_status(con, thread_id, "failed", at.isoformat())
+            self._write_status(con, thread_id, "failed", at.isoformat(), why)
 
     def request_undo(self, proposal_id: str, actor: str) -> None:
         """Write down that a change is to be taken back, so that a crash cannot forget it.
@@ -341,22 +354,10 @@ class Ledger(RunStore):
     def refusals(self, product: str) -> dict[str, Refusal]:
         """Return ideas that were rejected, or taken back after approval, and not approved since.
 
-        By `idea_key`, so that an idea with other texts of its queries is known again.
         An offer that ran out unanswered says nothing: the answer before it still counts.
         """
-        found: dict[str, Refusal] = {}
-        for offer in map(self._offer, self._con.execute(ANSWERED, (product,)).fetchall()):
-            last = offer.outcomes[-1] if offer.outcomes else None
-            if offer.decision is None:
-                continue
-            idea = idea_key(offer.proposal.change)
-            if offer.decision.verdict == "reject":
-                found[idea] = Refusal(offer.decision, offer.proposal)
-            elif last is not None and last.status in ("undone", "rolled_back"):
-                found[idea] = Refusal(offer.decision, offer.proposal, last)
-            else:
-                found.pop(idea, None)
-        return found
+        found = self._con.execute(ANSWERED, (product,)).fetchall()
+        return memory.refused(map(self._offer, found))
 
     # judges
 

@@ -30,3 +30,17 @@ EVERY_ANSWER = """
     WHERE d.body ->> '$.verdict' <> 'expire' ORDER BY d.decided_at, d.rowid
 """
 """Every offer that somebody answered, in the order of the answers."""
+COMING = """
+    SELECT p.id, p.thread_id, p.round, p.body, p.offered_at FROM proposals AS p
+    JOIN decisions AS d ON d.proposal_id = p.id AND d.round = p.round
+    JOIN outbox AS o ON o.proposal_id = p.id AND o.round = p.round
+    WHERE d.body ->> '$.verdict' = 'approve' AND o.delivered_at IS NULL AND p.thread_id <> ?
+    AND NOT EXISTS (
+        SELECT 1 FROM outcomes AS c WHERE c.proposal_id = p.id AND c.round = p.round
+    )
+"""
+"""Approvals that other runs have not taken yet."""
+APPROVED = """
+    SELECT max(round) FROM decisions WHERE proposal_id = ? AND body ->> '$.verdict' = 'approve'
+"""
+"""The offer that outcomes are about: a later one may wait already."""

@@ -7,8 +7,8 @@ import sqlite3
 from graph import audit
 from tools.messages import Outcome
 
-GONE = "the state of its run is gone; `pillion run` measures it again"
-IN_PLACE_UNSEEN = "it is in place, but was not timed on live: the state of its run is gone"
+GONE = "the state of its run is gone"
+AGAIN = "`pillion run` measures it again"
 
 
 def write(con: sqlite3.Connection, outcome: Outcome, number: int, actor: str, at: str) -> None:
@@ -25,8 +25,9 @@ def write(con: sqlite3.Connection, outcome: Outcome, number: int, actor: str, at
         )  # fmt: skip
 
 
-def of_a_lost_run(proposal_id: str, made: bool) -> Outcome:
+def of_a_lost_run(proposal_id: str, why: str, made: bool) -> Outcome:
     """Return what becomes of an approval whose run cannot go on."""
     if made:
-        return Outcome(proposal_id=proposal_id, status="unproven", detail=IN_PLACE_UNSEEN)
-    return Outcome(proposal_id=proposal_id, status="failed", detail=GONE)
+        detail = f"it is in place, but was not timed on live: {why}"
+        return Outcome(proposal_id=proposal_id, status="unproven", detail=detail)
+    return Outcome(proposal_id=proposal_id, status="failed", detail=f"{why}; {AGAIN}")

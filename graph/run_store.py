@@ -68,18 +68,32 @@ class RunStore(SqliteFile):
             at = now().isoformat()
             audit.append(con, at, f"person:{person}", f"contract.{step}", product, **body)
 
-    def set_thread(self, thread_id: str, status: str) -> None:
-        """Record where a run stands."""
-        with self._transaction() as con:
-            self._write_status(con, thread_id, status, now().isoformat())
+    def cut_off(self, subject: str, step: str, why: str) -> int:
+        """Keep in the trail that a step ended in the middle; returns how often that one did.
 
-    def _write_status(self, con: sqlite3.Connection, thread_id: str, status: str, at: str) -> None:
+        For a change that is to be taken back, since that was last asked for.
+        """
+        with self._transaction() as con:
+            audit.append(
+                con, now().isoformat(), "pillion", audit.CUT_OFF, subject, step=step, why=why
+            )
+            return audit.cut_off(con, subject, step)
+
+    def set_thread(self, thread_id: str, status: str, why: str = "") -> None:
+        """Record where a run stands, and why it failed."""
+        with self._transaction() as con:
+            self._write_status(con, thread_id, status, now().isoformat(), why)
+
+    def _write_status(
+        self, con: sqlite3.Connection, thread_id: str, status: str, at: str, why: str = ""
+    ) -> None:
         con.execute(
             "UPDATE threads SET status = ?, updated_at = ? WHERE id = ? AND status <> ?",
             (status, at, thread_id, status),
         )
         if con.execute("SELECT changes()").fetchone()[0]:
-            audit.append(con, at, "pillion", f"run.{status}", thread_id)
+            reason = {"reason": why} if why else {}
+            audit.append(con, at, "pillion", f"run.{status}", thread_id, **reason)
 
     def threads(self, product: str | None = None, status: str | None = None) -> list[Thread]:
         """Return runs, newest first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from langgraph.errors import GraphDrained
-from langgraph.types import Command
+from langgraph.types import Command, StateSnapshot
 
 from graph.build import Steward, build_graph
 from graph.checkpoints import open_checkpoints
@@ -17,18 +18,20 @@ from graph.errors import GraphError, ProductUnavailable, RunFailed, RunLost
 from graph.judging import ServingJudge
 from graph.learning import store_of
 from graph.ledger import Ledger
+from graph.outcomes import GONE
 from graph.products import Products
 from graph.readiness import check_ready
 from graph.settings import Settings
 from graph.steward import OnEvent, Targets
 from mcp_servers.product.client import ProductClient
 from mcp_servers.product.contract import MeasureLimits
-from mcp_servers.product.errors import ServerGone, ToolFailed
+from mcp_servers.product.errors import ATTEMPTS, ServerGone, ToolFailed
 from nodes.context import Context, Policy
 from nodes.state import State
 from tools.failpoints import crash_point
 from tools.messages import AgentName, Decision
 
+LOG = logging.getLogger("pillion.runs")
 RECURSION_LIMIT = 1000
 ANSWER_KEPT = "The answer is kept: the next command, or the service, looks again."
 Drive = Callable[[Any, Any, Any, Any], Awaitable[None]]
@@ -71,7 +74,11 @@ class Runs:
     ) -> None:
         """Continue a run from its last checkpoint."""
         given = None
-        if not (await self.graph.aget_state(_config(thread_id))).values:
+        snapshot = await self._state(thread_id)
+        if snapshot is None:
+            await self._give_up(thread_id, product)
+            raise RunLost(thread_id, product)
+        if not snapshot.values:
             # The crash came before the first checkpoint.
             request = self.ledger.thread(thread_id).request
             names = [] if request == "all" else request.split(",")
@@ -84,8 +91,8 @@ class Runs:
         Raises `RunLost`, and ends the run, where its state is gone and they need it.
         """
         product = self.ledger.thread(thread_id).product
-        snapshot = await self.graph.aget_state(_config(thread_id))
-        if not snapshot.values:
+        snapshot = await self._state(thread_id)
+        if snapshot is None or not snapshot.values:
             await self._without_state(thread_id, product, decisions)
             return
         if snapshot.next and not snapshot.interrupts:
@@ -105,6 +112,15 @@ class Runs:
         crash_point("steward.before_resume")
         await self._advance(thread_id, product, Command(resume=answer), None)
 
+    async def _state(self, thread_id: str) -> StateSnapshot | None:
+        """Return the saved state of a run; None where it is damaged."""
+        try:
+            return await self.graph.aget_state(_config(thread_id))
+        except (ValueError, TypeError, KeyError) as exc:
+            # Of bytes that are no state any more.
+            LOG.info("The state of %s cannot be read: %s", thread_id, exc)
+            return None
+
     async def _without_state(self, thread_id: str, product: str, decisions: list[Decision]) -> None:
         """Take the answers that ask for no more than to be remembered; others end the run."""
         lost = any(d.verdict in ("approve", "edit") for d in decisions)
@@ -113,8 +129,8 @@ class Runs:
         if lost:
             raise RunLost(thread_id, product)
 
-    async def _give_up(self, thread_id: str, product: str) -> None:
-        """End a run without a state; what it made before that was lost stays told as made."""
+    async def _give_up(self, thread_id: str, product: str, why: str = GONE) -> None:
+        """End a run that cannot go on; what it made before that stays told as made."""
         made: set[str] = set()
         if self.ledger.unsettled(thread_id):
             async with self.product(product) as client:
@@ -124,7 +140,7 @@ class Runs:
                     raise GraphError(f"{exc.message} {ANSWER_KEPT}") from exc
             standing = [c for c in changes if c.status == "applied"]
             made = {c.proposal_id for c in standing if c.approval == thread_id}
-        self.ledger.give_up(thread_id, made)
+        self.ledger.give_up(thread_id, made, why)
 
     @asynccontextmanager
     async def product(self, name: str) -> AsyncIterator[ProductClient]:
@@ -150,7 +166,7 @@ class Runs:
             try:
                 await self._stream(thread_id, given, context)
             except ToolFailed as exc:
-                self.ledger.set_thread(thread_id, "failed")
+                self.ledger.set_thread(thread_id, "failed", exc.message)
                 raise GraphError(exc.message) from exc
             except ServerGone as exc:
                 raise ProductUnavailable(str(exc)) from exc
@@ -159,8 +175,12 @@ class Runs:
                 raise
             except Exception as exc:
                 # A fault of ours would only repeat; the next run starts afresh.
-                self.ledger.set_thread(thread_id, "failed")
-                raise RunFailed(f"{thread_id} failed: {type(exc).__name__}: {exc}") from exc
+                why = f"{type(exc).__name__}: {exc}"
+                self.ledger.set_thread(thread_id, "failed", why)
+                if self.ledger.cut_off(thread_id, type(exc).__name__, why) >= ATTEMPTS:
+                    # Answers that it did not take would wait for it for ever.
+                    await self._give_up(thread_id, product, f"its run failed each time ({why})")
+                raise RunFailed(f"{thread_id} failed: {why}") from exc
         snapshot = await self.graph.aget_state(_config(thread_id))
         self.ledger.set_thread(thread_id, "waiting" if snapshot.interrupts else "done")
 

@@ -15,7 +15,13 @@ from filelock import FileLock, Timeout
 from graph.errors import AlreadyDecided, Busy, GraphError, RunLost
 from graph.ledger import Ledger, UndoRequest, now
 from graph.settings import Settings
-from mcp_servers.product.errors import NotNow, ToolFailed
+from mcp_servers.product.errors import (
+    ATTEMPTS,
+    NotNow,
+    ServerEnded,
+    ToolFailed,
+    ended_each_time,
+)
 from tools.failpoints import crash_point
 from tools.lazy import lazy
 from tools.messages import AgentName, Decision, Outcome, Principal
@@ -31,6 +37,7 @@ LOCK_SECONDS = 10.0
 """How long to wait for another command to leave the home."""
 HOLDER = "steward.pid"
 """Who holds the home, for whoever has to wait; the lock decides, not this file."""
+UNDO_DROPPED = "The request to take the change back is dropped; ask again when that is better."
 UNDO_KEPT = "The request is kept: the next command, or the service, takes it back when it can."
 Event = Mapping[str, Any]
 OnEvent = Callable[[Event], None]
@@ -131,8 +138,10 @@ class Stewardship:
         for request in self.ledger.undo_requests():
             with self._apart(request.proposal_id, None):
                 await self.take_back(request)
+        # A run whose answers have to wait was tried just now.
+        tried = self.ledger.undelivered()
         for thread in self.ledger.threads(status="running"):
-            if thread.product != besides:
+            if thread.product != besides and thread.id not in tried:
                 with self._apart(thread.id, None):
                     await (await self.runs()).resume(thread.id, thread.product)
 
@@ -156,6 +165,11 @@ class Stewardship:
         async with self.product(self.ledger.proposal(proposal_id).product) as client:
             try:
                 done = await client.undo_change(proposal_id)
+            except ServerEnded as exc:
+                if self.ledger.cut_off(proposal_id, "undo", str(exc)) < ATTEMPTS:
+                    raise
+                self.ledger.drop_undo_request(proposal_id)
+                raise GraphError(f"{ended_each_time('undo')} {UNDO_DROPPED}") from exc
             except ToolFailed as exc:
                 NotNow.unless_lasting(exc, UNDO_KEPT)
                 self.ledger.drop_undo_request(proposal_id)

@@ -6,8 +6,9 @@ from langgraph.runtime import Runtime
 
 from mcp_servers.product.client import Progress
 from mcp_servers.product.contract import ApplyRequest, QueryWeight
-from mcp_servers.product.errors import NotNow, ToolFailed
+from mcp_servers.product.errors import SERVER_ENDED, NotNow, ServerEnded, ToolFailed
 from nodes.context import Context
+from nodes.endings import bounded, standing
 from nodes.progress import telling
 from nodes.state import State, Update, unapplied
 from tools.messages import Outcome, QueryTiming
@@ -48,13 +49,29 @@ async def _apply_one(
         approval=thread_id,
     )
     try:
-        applied = await context.client.apply_change(request, progress)
+        call = context.client.apply_change(request, progress)
+        applied = await bounded(context, thread_id, f"apply {proposal_id}", call)
     except ToolFailed as failure:
         # What passes is no reason to ask the person again.
         NotNow.unless_lasting(failure, KEPT)
+        if failure.code == SERVER_ENDED:
+            return await _after_endings(context, request, failure.message)
         status: OutcomeStatus = "expired" if failure.code == "schema_drift" else "failed"
         return Outcome(proposal_id=proposal_id, status=status, detail=failure.message)
     return Outcome(proposal_id=proposal_id, status="applied", detail=applied.detail)
+
+
+async def _after_endings(context: Context, request: ApplyRequest, told: str) -> Outcome:
+    """Ask what became of a change: a server may also end after the commit."""
+    proposal_id = request.proposal_id
+    try:
+        made = await standing(context, proposal_id)
+    except ServerEnded:
+        detail = f"nobody can tell whether it is in place: {told}"
+        return Outcome(proposal_id=proposal_id, status="unproven", detail=detail)
+    if made is not None and made.status == "applied" and made.approval == request.approval:
+        return Outcome(proposal_id=proposal_id, status="applied", detail=made.detail)
+    return Outcome(proposal_id=proposal_id, status="failed", detail=told)
 
 
 def _weight(query: QueryTiming) -> QueryWeight:

@@ -28,8 +28,8 @@ class Records(Protocol):
     def refusals(self, product: str) -> Mapping[str, Refusal]:
         """Return the latest refusal of each idea that was not approved since."""
 
-    def offer(self, thread_id: str, proposals: Iterable[Proposal], actor: str) -> None:
-        """Put proposals into the queue."""
+    def offer(self, thread_id: str, proposals: Iterable[Proposal], actor: str) -> tuple[str, ...]:
+        """Put proposals into the queue; returns those of them that may be asked about."""
 
     def proposal(self, proposal_id: str) -> Proposal:
         """Return the latest offer of a proposal."""
@@ -39,6 +39,9 @@ class Records(Protocol):
 
     def record_outcome(self, outcome: Outcome, actor: str) -> None:
         """Record what became of a proposal."""
+
+    def cut_off(self, subject: str, step: str, why: str) -> int:
+        """Keep that a product's server ended in a step; returns how often it did in that one."""
 
     def save_report(self, thread_id: str, body: Mapping[str, Any]) -> None:
         """Keep what the report needs beyond the ledger's own rows."""

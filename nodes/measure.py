@@ -6,11 +6,15 @@ from collections.abc import Collection, Iterator, Sequence
 
 from langgraph.runtime import Runtime
 
+from mcp_servers.product.errors import NotNow, ToolFailed
 from nodes.context import Context
+from nodes.endings import bounded
 from nodes.progress import telling
 from nodes.state import State, Update, Verdicted
 from tools.ideas import idea_key
-from tools.messages import Candidate
+from tools.messages import Candidate, Trial
+
+KEPT = "The edit is kept: the next command, or the service, measures it when it can."
 
 
 async def measure(state: State, runtime: Runtime[Context]) -> Update:
@@ -21,9 +25,16 @@ async def measure(state: State, runtime: Runtime[Context]) -> Update:
     if not pending:
         return {}
     asked = tuple(_asked(pending, context, state.get("edited", ())))
-    measured = await context.client.measure_candidates(
+    call = context.client.measure_candidates(
         asked, context.policy.limits, telling(runtime, "measure")
     )
+    step = f"measure after {len(verdicts)} verdicts"
+    try:
+        measured = await bounded(context, state["thread_id"], step, call)
+    except ToolFailed as failure:
+        if not state.get("edited"):
+            raise
+        return _unmeasured(state, context, asked, failure)
     context.records.record_trials(state["thread_id"], context.product, measured.trials)
     update: Update = {
         "verdicts": {
@@ -40,6 +51,16 @@ async def measure(state: State, runtime: Runtime[Context]) -> Update:
         update["total"] = measured.total
         update["queries"] = measured.patterns
     return update
+
+
+def _unmeasured(
+    state: State, context: Context, edits: Sequence[Candidate], failure: ToolFailed
+) -> Update:
+    """Let an edit fail alone: other questions of the run may still be open."""
+    NotNow.unless_lasting(failure, KEPT)
+    failed = [Trial(candidate=c, status="failed", reason=failure.message) for c in edits]
+    context.records.record_trials(state["thread_id"], context.product, failed)
+    return {"verdicts": {c.id: Verdicted(candidate_id=c.id, status="failed") for c in edits}}
 
 
 def _asked(

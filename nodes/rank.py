@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 from langgraph.runtime import Runtime
 
 from mcp_servers.product.contract import ChangeCheck
-from mcp_servers.product.errors import ToolFailed
+from mcp_servers.product.errors import SERVER_ENDED, ToolFailed
 from nodes.context import Context
+from nodes.endings import bounded
 from nodes.state import Passed, State, Update, Verdicted
 from tools.change_kinds import NEUTRAL
 from tools.messages import (
@@ -58,7 +59,7 @@ async def rank(state: State, runtime: Runtime[Context]) -> Update:
     chosen = [trials[i] for i in state.get("passed", {}) if i not in offered]
     proposals, lost = [], []
     for trial in ordered(chosen):
-        checked = await _check(context, trial)
+        checked = await _check(state, context, trial)
         if isinstance(checked, str):
             lost.append(trial.model_copy(update={"status": "refused", "reason": checked}))
         else:
@@ -71,13 +72,25 @@ async def rank(state: State, runtime: Runtime[Context]) -> Update:
     lost += [_held_back(trials[i], opinion) for i, opinion in held.items()]
     context.records.record_trials(state["thread_id"], context.product, lost)
     ranked = sorted((p for p in proposals if p.id not in held), key=_likely(judged))
-    context.records.offer(state["thread_id"], ranked, "agent:rank")
+    asked = context.records.offer(state["thread_id"], ranked, "agent:rank")
+    coming = [p.id for p in ranked if p.id not in asked]
+    if coming:
+        told = [_coming(trials[i]) for i in coming]
+        context.records.record_trials(state["thread_id"], context.product, told)
     return {
-        "offered": tuple(p.id for p in ranked),
+        "offered": asked,
         "phase": "offered",
-        "verdicts": {i: Verdicted(candidate_id=i, status="held") for i in held},
+        "verdicts": {
+            **{i: Verdicted(candidate_id=i, status="held") for i in held},
+            **{i: Verdicted(candidate_id=i, status="suppressed") for i in coming},
+        },
         "notes": tuple(n for n in (opinions.note, _told(len(held))) if n),
     }
+
+
+def _coming(trial: Trial) -> Trial:
+    reason = "it was approved in an earlier run, which is about to make it"
+    return trial.model_copy(update={"status": "suppressed", "reason": reason})
 
 
 def _told(held: int) -> str:
@@ -104,12 +117,16 @@ def _held_back(trial: Trial, opinion: Opinion) -> Trial:
     return trial.model_copy(update={"status": "held", "reason": reason})
 
 
-async def _check(context: Context, trial: Trial) -> ChangeCheck | str:
+async def _check(state: State, context: Context, trial: Trial) -> ChangeCheck | str:
     """Return the contract's verdict on a change, or why it cannot be proposed any more."""
+    call = context.client.check_change(trial.candidate.change)
+    offered = state.get("offered", ())
     try:
-        check = await context.client.check_change(trial.candidate.change)
+        check = await bounded(context, state["thread_id"], f"rank after {len(offered)}", call)
     except ToolFailed as failure:
-        if failure.code in ("schema_drift", "refused"):
+        # Where questions are open already, an edit that fails may not take them along.
+        lost = failure.code in ("schema_drift", "refused")
+        if lost or (failure.code == SERVER_ENDED and offered):
             return failure.message
         raise
     if check.verdict.compatible:

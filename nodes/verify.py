@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Literal
 
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from mcp_servers.product.client import Progress
 from mcp_servers.product.contract import LiveCheck
 from mcp_servers.product.errors import NotNow, ToolFailed
 from nodes.context import Context
+from nodes.endings import bounded
 from nodes.progress import telling
 from nodes.state import State, after_change
 from tools.messages import Outcome
@@ -33,7 +34,13 @@ async def verify(
     regressed: dict[str, str] = {}
     for proposal_id in (p for p in state.get("applied", ()) if p not in seen):
         runtime.stream_writer({"kind": "progress", "node": "verify", "message": proposal_id})
-        found = await _verify_one(context, proposal_id, telling(runtime, "verify"))
+        call = context.client.verify_change(
+            proposal_id, telling(runtime, "verify"), floor=context.policy.rollback_below
+        )
+        step = f"verify {proposal_id}"
+        found = await _verify_one(
+            context, proposal_id, bounded(context, state["thread_id"], step, call)
+        )
         if isinstance(found, str):
             regressed[proposal_id] = found
             continue
@@ -45,11 +52,13 @@ async def verify(
     return Command(goto=after_change(state), update=update)
 
 
-async def _verify_one(context: Context, proposal_id: str, progress: Progress) -> Outcome | str:
+async def _verify_one(
+    context: Context, proposal_id: str, checking: Awaitable[LiveCheck]
+) -> Outcome | str:
     """Return the outcome, or why the change has to be rolled back."""
     floor = context.policy.rollback_below
     try:
-        check = await context.client.verify_change(proposal_id, progress, floor=floor)
+        check = await checking
     except ToolFailed as failure:
         NotNow.unless_lasting(failure, KEPT)
         detail = f"it is in place, but could not be timed on live: {failure.message}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from mcp_servers.product.contract import (
     Applied,
     ApplyRequest,
     ChangeCheck,
+    Changes,
     Found,
     LiveCheck,
     Measured,
@@ -62,7 +64,9 @@ class MemoryRecords:
         self.offered: dict[str, Proposal] = {}
         self.answers: dict[tuple[str, str], Decision] = {}
         self.outcomes: list[Outcome] = []
+        self.coming: set[str] = set()
         self.reports: dict[str, Mapping[str, Any]] = {}
+        self.cut: Counter[tuple[str, str]] = Counter()
         self.writes = 0
 
     def record_trials(self, thread_id: str, product: str, trials: Iterable[Trial]) -> None:
@@ -75,10 +79,12 @@ class MemoryRecords:
     def refusals(self, product: str) -> Mapping[str, Refusal]:
         return self.refused
 
-    def offer(self, thread_id: str, proposals: Iterable[Proposal], actor: str) -> None:
+    def offer(self, thread_id: str, proposals: Iterable[Proposal], actor: str) -> tuple[str, ...]:
         self.writes += 1
-        for proposal in proposals:
+        asked = [p for p in proposals if p.id not in self.coming]
+        for proposal in asked:
             self.offered.setdefault(proposal.id, proposal)
+        return tuple(p.id for p in asked)
 
     def proposal(self, proposal_id: str) -> Proposal:
         return self.offered[proposal_id]
@@ -90,6 +96,10 @@ class MemoryRecords:
         self.writes += 1
         if outcome not in self.outcomes:
             self.outcomes.append(outcome)
+
+    def cut_off(self, subject: str, step: str, why: str) -> int:
+        self.cut[subject, step] += 1
+        return self.cut[subject, step]
 
     def save_report(self, thread_id: str, body: Mapping[str, Any]) -> None:
         self.writes += 1
@@ -121,6 +131,7 @@ class FakeProduct:
         self.broken: dict[str, str] = {}
         self.untold: dict[str, str] = {}
         self.failing: dict[tuple[str, str], Exception] = {}
+        self.made: tuple[Applied, ...] = ()
         self.calls: list[tuple[str, str]] = []
         self.requests: list[ApplyRequest] = []
 
@@ -196,6 +207,10 @@ class FakeProduct:
         self._called("undo", proposal_id)
         await progress(0, 1, "taking back")
         return self._row(proposal_id, "rolled_back" if rolled_back else "undone")
+
+    async def list_changes(self) -> Changes:
+        self._called("changes", "")
+        return Changes(changes=self.made)
 
     def _row(self, proposal_id: str, status: Any) -> Applied:
         return Applied(

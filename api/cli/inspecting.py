@@ -28,6 +28,7 @@ from api.products import (
 )
 from api.views import offer_view
 from api.wording import counted, size
+from graph.audit import GENESIS, Verification
 from graph.decisions import recorded
 from graph.errors import GraphError, LedgerBroken
 from graph.ledger import Ledger
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 else:
     language, words = lazy("graph.language"), lazy("graph.words")
 
+NO_LEDGER = Verification(False, 0, 1, GENESIS, "there is no ledger.db")
+"""Whoever deletes it takes the whole trail along."""
 RUNS_SHOWN = 20
 NEEDED_FREE = 1_000_000_000
 
@@ -124,6 +127,8 @@ def log(
         tell("Give --verify or --decisions, not both.", to=err)
         raise typer.Exit(2)
     if not settings.ledger_path.exists():
+        if verify:
+            _tell_verified(NO_LEDGER, "Is PILLION_HOME the right directory?", json=json)
         _no_log(settings, json=json)
         return
     with closing(Ledger(settings.ledger_path)) as ledger:
@@ -158,13 +163,15 @@ def _no_log(settings: Settings, *, json: bool) -> None:
 
 
 def _verify(ledger: Ledger, *, json: bool) -> None:
-    result = ledger.verify()
+    _tell_verified(ledger.verify(), "Compare with a backup of ledger.db.", json=json)
+
+
+def _tell_verified(result: Verification, advice: str, *, json: bool) -> None:
     if json:
         print_json(result._asdict())
     if not result.ok:
         raise LedgerBroken(
-            f"The audit trail is broken at row {result.broken_at}: {result.problem}. "
-            "Compare with a backup of ledger.db."
+            f"The audit trail is broken at row {result.broken_at}: {result.problem}. {advice}"
         )
     if not json:
         tell(f"{result.rows} rows, chain whole, head {result.head[:16]}.")
@@ -214,6 +221,9 @@ def _state(settings: Settings) -> list[dict[str, Any]]:
     checks = [_policy(settings)]
     if settings.ledger_path.exists():
         checks.append(_ledger(settings))
+    elif settings.checkpoint_path.exists():
+        lost = f"{settings.ledger_path.absolute()} is gone; restore it from a backup"
+        checks.append(_check("audit trail", False, lost))
     if settings.checkpoint_path.exists():
         whole = sound(settings.checkpoint_path)
         path = settings.checkpoint_path.absolute()

@@ -35,13 +35,14 @@ from mcp_servers.product.contract import (
     TableProfile,
     WorkloadReport,
 )
-from mcp_servers.product.errors import PASSING, ServerGone, ToolFailed
+from mcp_servers.product.errors import PASSING, ServerEnded, ServerGone, ToolFailed
 from tools.messages import CHANGE, AgentName, Candidate, Change, Message, Rehearsal, TableName
 
 R = TypeVar("R", bound=Message)
 Progress = ProgressFnT
 """Takes what is done, of how much as far as that is known, and a text."""
 RESTARTS = 1
+GOES_ON = "Nothing is half done; `pillion run` continues from here."
 
 
 class _Connection:
@@ -113,6 +114,15 @@ class ProductClient:
             await self._drop(connection)
             raise
 
+    async def _connected_for(self, tool: str, *, again: bool) -> tuple[_Connection, Client]:
+        try:
+            return await self._connected()
+        except ServerGone as gone:
+            if not again:
+                raise
+            told = f"The product server ended during {tool} and did not come back. {GOES_ON}"
+            raise ServerEnded(told) from gone
+
     async def _drop(self, connection: _Connection) -> None:
         async with self._lock:
             if self._connection is connection:
@@ -127,7 +137,7 @@ class ProductClient:
         progress: Progress | None = None,
     ) -> R:
         for attempt in range(RESTARTS + 1):
-            connection, client = await self._connected()
+            connection, client = await self._connected_for(tool, again=attempt > 0)
             try:
                 answer = await client.call_tool(
                     tool, dict(arguments or {}), progress_callback=progress
@@ -137,9 +147,8 @@ class ProductClient:
                     raise ToolFailed("internal", str(exc)) from exc
                 await self._drop(connection)
                 if attempt == RESTARTS:
-                    raise ServerGone(
-                        f"The product server ended during {tool}, twice. Nothing is half done; "
-                        "`pillion run` continues from here."
+                    raise ServerEnded(
+                        f"The product server ended during {tool}, twice. {GOES_ON}"
                     ) from exc
                 continue
             if answer.is_error:

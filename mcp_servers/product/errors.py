@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 
 PASSING = frozenset({"database_locked", "disk_full"})
+SERVER_ENDED = "server_ended"
+"""The code of a tool in which the server ended so often that it is not tried again."""
+ATTEMPTS = 3
+"""How often a step is tried in which the server ends; each time the call is repeated once."""
 _CODED = re.compile(r"(?s)(?:Error executing tool \w+: )?\[(\w+)\] (.*)")
 
 
@@ -32,6 +36,10 @@ class ServerGone(Exception):
     """The product server ended; everything it committed is safe and the call can be repeated."""
 
 
+class ServerEnded(ServerGone):
+    """The product server ended in a call, and again in its repetition or before that."""
+
+
 class NotNow(ServerGone):
     """The product cannot be changed at present: another program holds it, or its disk is full."""
 
@@ -40,3 +48,12 @@ class NotNow(ServerGone):
         """Raise where the reason passes by itself or with room made; `kept` says what waits."""
         if failure.code in PASSING:
             raise cls(f"{failure.message} {kept}") from failure
+
+
+def ended_each_time(step: str) -> str:
+    """Return what a person is told of a step that is given up, and what to do."""
+    return (
+        f"The product server ended in each of {ATTEMPTS} attempts at this ({step}). Its server.log,"
+        " beside the product, may say why; where memory is short, give it more, or lower"
+        " PILLION_PRODUCT_MEMORY_LIMIT and PILLION_PRODUCT_SHADOW_MEMORY_LIMIT."
+    )

@@ -141,14 +141,14 @@ class ProductService:
 
     def find(self, kinds: Iterable[str], on_event: Progress = quiet) -> Found:
         """Return ideas of some kinds; those that break the contract come back refused."""
-        catalog = self.owner.catalog()
+        present, catalog = self.owner.catalog(), self.owner.catalog_to_change()
         contract = load_contract(Path(self.descriptor.contract))
         known = facts(contract, catalog)
         steps = Steps(on_event)
         context = CandidateContext(
             product=self.descriptor.name,
             catalog=catalog,
-            workload=self.owner.workload(catalog),
+            workload=self.owner.workload(present),
             probe=self.owner.probe,
             promised=known.promised,
             required=known.required,
@@ -180,7 +180,7 @@ class ProductService:
 
     def check(self, change: Change, catalog: Catalog | None = None) -> ChangeCheck:
         """Judge a change against the contract and say what undo would do."""
-        catalog = catalog or self.owner.catalog()
+        catalog = catalog or self.owner.catalog_to_change()
         # Planning judges the SQL inside the change; the contract's check then runs it.
         steps = plan(change, catalog, proposal_id=change_id(self.descriptor.name, change))
         contract = load_contract(Path(self.descriptor.contract))

@@ -138,6 +138,38 @@ def test_a_change_whose_server_dies_each_time_waits_for_the_next_command(
     check_decided(flow, proposal, rows)
 
 
+def test_a_run_whose_server_dies_each_time_ends_and_says_what_to_do(
+    registered: Flow, tmp_path: Path
+) -> None:
+    flow = registered.copy(tmp_path / "flow")
+    rows = flow.rows()
+    for status in ("running", "running", "failed"):
+        done = flow.pillion("run", "sales", crash_at="server.measure_candidates.before")
+        assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+        assert flow.select("SELECT status FROM threads") == [(status,)]
+    assert "server.log" in done.stderr and "PILLION_PRODUCT_MEMORY_LIMIT" in done.stderr
+    (failed,) = flow.select("SELECT body FROM audit WHERE action = 'run.failed'")
+    assert "attempts at this (measure" in failed[0]
+    check_whole(flow, rows)
+    assert flow.json("run", "sales")["status"] == "waiting"
+
+
+def test_a_change_in_which_the_server_dies_each_time_is_told_as_failed(
+    asked: Flow, tmp_path: Path
+) -> None:
+    flow = asked.copy(tmp_path / "flow")
+    rows, proposal = flow.rows(), flow.offered()
+    flow.pillion("decide", proposal, "approve", crash_at="apply.before_commit")
+    for _ in range(2):
+        assert flow.select("SELECT status FROM outcomes") == []
+        flow.pillion("review", crash_at="apply.before_commit")
+    assert (flow.changes(), flow.rows(), flow.amount_type()) == ({}, rows, "VARCHAR")
+    assert flow.select("SELECT seq FROM outbox WHERE delivered_at IS NULL") == []
+    (outcome,) = flow.select("SELECT body FROM outcomes")
+    assert '"status":"failed"' in outcome[0] and "ended in each of 3 attempts" in outcome[0]
+    assert flow.json("run", "sales")["status"] == "waiting"
+
+
 def check_undone(flow: Flow, proposal: str, rows: list[tuple[object, ...]]) -> None:
     flow.waiting()
     if flow.changes() == {proposal: "applied"}:

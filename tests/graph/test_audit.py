@@ -97,7 +97,9 @@ def vouching() -> Iterator[sqlite3.Connection]:
     body = make_decision("p1").model_dump_json()
     with closing(trail(2)) as con:
         con.execute("INSERT INTO decisions VALUES ('p1', 1, ?, 'at')", (body,))
-        audit.append(con, "at", "x", "y", "p1", round=1, sha256=audit.digest(body))
+        audit.append(con, "at", "x", "proposal.approve", "p1", round=1, sha256=audit.digest(body))
+        con.execute("INSERT INTO requesters VALUES ('t1', 'person', 'ada')")
+        audit.append(con, "at", "person:ada", "run.requested", "t1")
         assert audit.verify(con).ok
         con.execute("DROP TRIGGER decisions_stand_update")
         con.execute("DROP TRIGGER decisions_stand_delete")
@@ -110,8 +112,15 @@ def vouching() -> Iterator[sqlite3.Connection]:
         ("UPDATE decisions SET body = replace(body, 'approve', 'reject')", 3),
         ("UPDATE decisions SET round = 2", 3),
         ("DELETE FROM decisions", 3),
-        ("INSERT INTO decisions SELECT 'p2', round, body, 'at' FROM decisions", 4),
-        ("INSERT INTO outcomes VALUES ('p1', 1, 'applied', '{}', 'at')", 4),
+        ("UPDATE decisions SET body = CAST(x'ff41' AS TEXT)", 3),
+        ("UPDATE decisions SET body = x'ff41'", 3),
+        ("INSERT INTO decisions SELECT 'p2', round, body, 'at' FROM decisions", 5),
+        ("INSERT INTO decisions SELECT x'00', round, body, 'at' FROM decisions", 5),
+        ("INSERT INTO outcomes VALUES ('p1', 1, 'applied', '{}', 'at')", 5),
+        ("INSERT INTO outcomes SELECT 'p1', 1, 'applied', body, 'at' FROM decisions", 5),
+        ("INSERT INTO approvals SELECT 'p1', 1, 'bob', body, 'at' FROM decisions", 5),
+        ("DELETE FROM requesters", 4),
+        ("UPDATE requesters SET name = 'bob'", 4),
     ],
 )
 def test_records_that_the_trail_does_not_vouch_for_are_found(
@@ -119,6 +128,23 @@ def test_records_that_the_trail_does_not_vouch_for_are_found(
 ) -> None:
     vouching.execute(statement)
     assert audit.verify(vouching).broken_at == row
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+@pytest.mark.parametrize("value", ["x'ff41'", "CAST(x'ff41' AS TEXT)", "7"])
+def test_what_is_no_text_any_more_is_found(column: str, value: str) -> None:
+    with closing(trail(3)) as con:
+        con.execute("DROP TRIGGER audit_is_append_only_update")
+        con.execute(f"UPDATE audit SET {column} = {value} WHERE seq = 2")
+        assert audit.verify(con).broken_at == 2
+        assert con.text_factory is str
+
+
+@pytest.mark.parametrize("table", ["audit", "audit_head"])
+def test_a_trail_that_is_gone_is_found(table: str) -> None:
+    with closing(trail(3)) as con:
+        con.execute(f"DROP TABLE {table}")
+        assert audit.verify(con)[:3] == (False, 0, 1)
 
 
 def test_the_last_rows_are_given_oldest_first() -> None:

@@ -384,3 +384,27 @@ def test_a_row_that_comes_while_the_trail_is_checked_breaks_nothing(
 
     monkeypatch.setattr(audit, "rows", and_then_another)
     assert ledger.verify().ok
+
+
+def test_what_becomes_of_a_change_is_told_of_the_offer_that_was_approved(tmp_path: Path) -> None:
+    with closing(make_ledger(tmp_path / "ledger.db", "p1")) as ledger:
+        ledger.decide(make_decision("p1", decided_at=now()))
+        ledger.delivered("t1", ["p1"])
+        ledger.open_thread("t2", "flights", "all")
+        assert ledger.offer("t2", [open_proposal("p1")], "agent:rank") == ("p1",)
+        undone = Outcome(proposal_id="p1", status="undone", detail="taken back")
+        ledger.record_outcome(undone, "person:ada")
+        (waiting,) = ledger.offers(waiting=True)
+        assert (waiting.round, waiting.outcomes) == (2, ())
+        (refusal,) = ledger.refusals("flights").values()
+        assert refusal.outcome == undone
+        assert ledger.verify().ok
+
+
+def test_an_idea_that_is_about_to_be_made_is_not_offered_by_another_run(tmp_path: Path) -> None:
+    with closing(make_ledger(tmp_path / "ledger.db", "p1")) as ledger:
+        ledger.decide(make_decision("p1", decided_at=now()))
+        again = [open_proposal("p1"), open_proposal("p2")]
+        assert ledger.offer("t2", again, "agent:rank") == ("p2",)
+        assert ledger.offer("t1", again[:1], "agent:rank") == ("p1",)
+        assert ledger.offer_of("p1").thread_id == "t1"

@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
-from graph.errors import RunFailed, RunLost
+from graph.checkpoints import Checkpoints
+from graph.errors import GraphError, ProductUnavailable, RunFailed, RunLost
 from graph.ledger import now
 from graph.settings import Settings
 from graph.steward import Stewardship, open_steward
+from mcp_servers.product.client import ProductClient
+from mcp_servers.product.errors import ATTEMPTS, ServerEnded, ToolFailed
 from mcp_servers.product.server import build_server
 from mcp_servers.product.service import ProductService
 from mcp_servers.product.settings import ProductSettings
@@ -198,3 +201,101 @@ async def test_an_answer_to_a_run_whose_state_is_gone_says_so_and_ends_it(
     await steward.run("sales", ("schema",))
     assert first in [o.proposal.id for o in steward.ledger.offers(waiting=True)]
     assert steward.ledger.verify().ok
+
+
+async def test_an_answer_to_a_run_whose_state_is_damaged_holds_up_no_other_command(
+    steward: Stewardship,
+) -> None:
+    thread = await steward.run("sales", ("schema",))
+    proposal_id = waiting(steward)["change_type"]
+    saver = (await steward.runs()).graph.checkpointer
+    assert isinstance(saver, Checkpoints)
+    await saver.conn.execute("UPDATE checkpoints SET checkpoint = x'c1c1c1c1'")
+    steward.ledger.decide(make_decision(proposal_id, decided_at=now()))
+    with pytest.raises(RunLost, match="gone or damaged"):
+        await steward.deliver(thread)
+    assert steward.ledger.thread(thread).status == "failed"
+    again = await steward.run("sales", ("schema",))
+    assert steward.ledger.thread(again).status == "waiting"
+
+
+async def test_an_unfinished_run_whose_state_is_damaged_is_given_up(steward: Stewardship) -> None:
+    thread = await steward.run("sales", ("schema",))
+    saver = (await steward.runs()).graph.checkpointer
+    assert isinstance(saver, Checkpoints)
+    await saver.conn.execute("UPDATE checkpoints SET checkpoint = x'c1c1c1c1'")
+    steward.ledger.set_thread(thread, "running")
+    with pytest.raises(RunLost):
+        await steward.run("sales", ("schema",))
+    assert steward.ledger.thread(thread).status == "failed"
+    assert waiting(steward) == {}
+
+
+async def test_an_answer_that_only_meets_faults_does_not_wait_for_ever(
+    steward: Stewardship, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thread = await steward.run("sales", ("schema",))
+    proposal_id = waiting(steward)["change_type"]
+
+    async def faulty(*arguments: object) -> None:
+        raise Fault("unforeseen")
+
+    monkeypatch.setattr(await steward.runs(), "_stream", faulty)
+    steward.ledger.decide(make_decision(proposal_id, decided_at=now()))
+    for _ in range(ATTEMPTS):
+        assert list(steward.ledger.undelivered()) == [thread]
+        with pytest.raises(RunFailed, match="Fault: unforeseen"):
+            await steward.deliver(thread)
+    assert steward.ledger.undelivered() == {}
+    (outcome,) = steward.ledger.offer_of(proposal_id).outcomes
+    assert outcome.status == "failed"
+    assert "its run failed each time (Fault: unforeseen); `pillion run`" in outcome.detail
+    assert steward.ledger.verify().ok
+
+
+async def test_an_undo_in_which_the_server_ends_each_time_is_dropped(
+    steward: Stewardship, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await steward.run("sales", ("schema",))
+    proposal_id = waiting(steward)["change_type"]
+    await answer(steward, proposal_id, "approve")
+
+    async def ends(*arguments: object, **fields: object) -> None:
+        raise ServerEnded("it ended, twice")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ProductClient, "undo_change", ends)
+        for _ in range(2):
+            for _ in range(ATTEMPTS - 1):
+                with pytest.raises(ProductUnavailable):
+                    await steward.undo(proposal_id, "person:ada")
+                assert steward.ledger.undo_requests()
+            with pytest.raises(GraphError, match=r"each of 3 attempts at this \(undo\).*dropped"):
+                await steward.undo(proposal_id, "person:ada")
+            assert steward.ledger.undo_requests() == []
+    await steward.undo(proposal_id, "person:ada")
+    assert steward.ledger.offer_of(proposal_id).outcomes[-1].status == "undone"
+
+
+async def test_an_approval_that_waits_is_not_asked_for_again_by_another_run(
+    steward: Stewardship, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await steward.run("sales", ("schema",))
+    proposal_id = waiting(steward)["change_type"]
+
+    async def locked(*arguments: object) -> None:
+        raise ToolFailed("database_locked", "another program holds it")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ProductClient, "apply_change", locked)
+        steward.ledger.decide(make_decision(proposal_id, decided_at=now()))
+        with pytest.raises(ProductUnavailable, match="The answer is kept"):
+            await steward.deliver(first)
+        # As the service does when somebody asks for a run meanwhile.
+        await (await steward.runs()).start("second", "sales", ("schema",), BUDGET)
+    assert waiting(steward) == {}
+    (trial,) = (t for t in steward.ledger.trials("second") if t.candidate.id == proposal_id)
+    assert "approved in an earlier run" in trial.reason
+    await steward.deliver(first)
+    assert [o.status for o in steward.ledger.offer_of(proposal_id).outcomes][:1] == ["applied"]
+    assert steward.ledger.offer_of(proposal_id).thread_id == first

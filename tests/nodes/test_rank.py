@@ -219,3 +219,21 @@ def test_close_gains_keep_their_places_however_they_were_measured() -> None:
         ]
         orders.add(tuple(t.candidate.id for t in ordered(trials)))
     assert len(orders) == 1
+
+
+async def test_what_an_earlier_run_is_about_to_make_is_not_asked_again() -> None:
+    one, two = make_candidates(2)
+    records = MemoryRecords()
+    trials = [
+        Trial(candidate=c, status="accepted", reason="it won", evidence=make_evidence())
+        for c in (one, two)
+    ]
+    records.record_trials("t1", "sales", trials)
+    records.coming = {one.id}
+    passed = {c.id: Passed(candidate_id=c.id) for c in (one, two)}
+    state = State(product="sales", thread_id="t1", passed=passed)
+    update = await rank(state, make_runtime(FakeProduct(), records))
+    assert (update["offered"], list(records.offered)) == ((two.id,), [two.id])
+    assert update["verdicts"][one.id].status == "suppressed"
+    (told,) = (t for t in records.trials("t1") if t.status == "suppressed")
+    assert "approved in an earlier run" in told.reason

@@ -12,6 +12,7 @@ from tempfile import mkdtemp
 import duckdb
 
 from tools.messages import Candidate, Change, CreateSummary, RewriteQuery, TableName, quoted
+from tools.product import stale_summaries
 from tools.product.catalog import Catalog, Table, read_catalog
 from tools.product.errors import ProductError
 from tools.product.guard import check_read_only
@@ -65,6 +66,10 @@ class Bench:
     def __post_init__(self) -> None:
         self.base_path = Path(self.job.snapshot)
         self.base = open_copy(self.base_path, self.job.settings.memory_limit)
+        wanted = (c.change for c in self.job.candidates)
+        stale_summaries.clear(
+            self.base, (w.summary for w in wanted if isinstance(w, CreateSummary))
+        )
         self.catalog: Catalog = read_catalog(self.base)
         self._answers: dict[str, Answer] = {}
         self._digests: dict[tuple[Path, TableName], tuple[object, ...]] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -57,17 +58,35 @@ def save_contract(contract: OpenDataContractStandard, path: Path) -> None:
 def _parsed(text: str, path: Path) -> OpenDataContractStandard:
     file = parse_yaml(text, path, ContractInvalid)
     _check_head(file)
+    data = {**file.data, "schema": _modern(file.data.get("schema"))}
     try:
-        contract = OpenDataContractStandard.model_validate(file.data)
+        contract = OpenDataContractStandard.model_validate(data)
     except ValidationError as exc:
         first = exc.errors()[0]
         raise _wrong(file, tuple(first["loc"]), first["msg"]) from exc
     for at, promise in enumerate(contract.schema_ or ()):
         where: Where = ("schema", at)
         _check_keys(file, promise, where)
+        _check_rules(file, promise, where)
         _check_properties(file, promise.properties or [], (*where, "properties"))
     _check_names(file, contract.schema_ or [], ("schema",))
     return contract
+
+
+def _modern(value: Any) -> Any:
+    """Return what a contract states with the arguments of its rules where ODCS 3.1 has them.
+
+    Before, valid values stood in the rule itself, and would be dropped.
+    """
+    if isinstance(value, list):
+        return [_modern(v) for v in value]
+    if not isinstance(value, dict):
+        return value
+    found = {k: _modern(v) for k, v in value.items()}
+    if isinstance(found.get("validValues"), list) and ("rule" in found or "metric" in found):
+        listed = {"validValues": found.pop("validValues")}
+        found["arguments"] = listed | (found.get("arguments") or {})
+    return found
 
 
 def _wrong(file: YamlFile, where: Where, problem: str) -> ContractInvalid:
@@ -107,6 +126,11 @@ def _check_properties(file: YamlFile, properties: list[SchemaProperty], where: W
     for at, prop in enumerate(properties):
         here: Where = (*where, at)
         _check_keys(file, prop, here)
+        _check_rules(file, prop, here)
+        if prop.items is not None:
+            _check_keys(file, prop.items, (*here, "items"))
+            inside: Where = (*here, "items", "properties")
+            _check_properties(file, prop.items.properties or [], inside)
         if prop.logicalType is not None and prop.logicalType not in LOGICAL_TYPES:
             known = ", ".join(LOGICAL_TYPES)
             raise _wrong(
@@ -125,6 +149,20 @@ def _check_keys(file: YamlFile, value: BaseModel, where: Where) -> None:
     for key in raw:
         if key not in known:
             raise _wrong(file, (*where, key), "is not a field of ODCS here")
+
+
+def _check_rules(file: YamlFile, value: SchemaObject | SchemaProperty, where: Where) -> None:
+    """Raise where a field of a rule is misspelt; others may be an engine's own."""
+    raw: Any = file.data
+    for step in where:
+        raw = raw[step]
+    for at, rule in enumerate(value.quality or ()):
+        known = {name.lower(): name for name in type(rule).model_fields}
+        for key in raw["quality"][at]:
+            close = get_close_matches(key.lower(), known, n=1, cutoff=0.85)
+            if close and key not in known.values():
+                here = (*where, "quality", at, key)
+                raise _wrong(file, here, f"is not a field of ODCS here; {known[close[0]]} is")
 
 
 def _check_names(

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from open_data_contract_standard.model import (
+    DataQuality,
     OpenDataContractStandard,
     SchemaObject,
     SchemaProperty,
@@ -21,7 +22,7 @@ from tools.product.catalog import Catalog, Column, Table
 from tools.product.contract_objects import column_name, columns_by_name, promised_objects
 from tools.product.contract_queries import readings
 from tools.product.logical_types import carries, is_text
-from tools.product.relationships import ends
+from tools.product.relationships import ends, named
 from tools.product.stored_queries import View
 
 BOUNDS = (
@@ -30,6 +31,7 @@ BOUNDS = (
     ("exclusiveMinimum", ">"),
     ("exclusiveMaximum", "<"),
 )
+NONE_UNSAID = ("nullCheck", "validValues")
 LENGTHS = (("minLength", ">="), ("maxLength", "<="))
 BEYOND_RE2 = re.compile(r"\(\?(?:[=!]|<[=!])|\\[1-9]|\\k<|\\c[A-Za-z]")
 """Lookaround and back references, which DuckDB's regular expressions don't know."""
@@ -65,10 +67,10 @@ def facts(contract: OpenDataContractStandard, catalog: Catalog) -> ContractFacts
 def _needed(
     contract: OpenDataContractStandard, catalog: Catalog
 ) -> Iterator[tuple[TableName, str]]:
-    """Yield the columns that rules given as SQL read, and those at the ends of relationships."""
+    """Yield the columns that rules given as SQL read, and those named beside tables."""
     for _, reading in readings(contract, catalog):
         yield from reading.columns
-    for end in ends(contract, catalog):
+    for end in (*ends(contract, catalog), *named(contract, catalog)):
         column = end.relation.column(end.column) if isinstance(end.relation, Table) else None
         if column is not None:
             yield end.relation.name, column.name
@@ -86,13 +88,38 @@ def _stored(promise: SchemaObject, table: Table | View) -> Iterator[tuple[Schema
 def is_required(prop: SchemaProperty) -> bool:
     """Return whether a property's values may not be missing."""
     return bool(prop.required or prop.primaryKey) or any(
-        (q.metric or q.rule) in ("nullValues", "missingValues") and _none_allowed(q)
+        (q.metric or q.rule) in ("nullValues", "missingValues", "nullCheck") and none_allowed(q)
         for q in prop.quality or ()
     )
 
 
-def _none_allowed(rule: Any) -> bool:
-    return bool(rule.mustBe == 0 or rule.mustBeLessOrEqualTo == 0 or rule.mustBeLessThan == 1)
+def none_allowed(rule: DataQuality) -> bool:
+    """Return whether a rule allows no row at all; some rules of ODCS 3.0 say that without a number.
+
+    Less than one percent is not none.
+    """
+    if rule.rule in NONE_UNSAID and not _limited(rule):
+        return True
+    one = rule.mustBeLessThan == 1 and rule.unit != "percent"
+    return str(rule.mustBe) in ("0", "0.0") or rule.mustBeLessOrEqualTo == 0 or one
+
+
+def too_many_nulls(prop: SchemaProperty, nulls: int, rows: int) -> bool:
+    """Return whether a rule of a property allows fewer NULLs than there would be."""
+    for rule in prop.quality or ():
+        found = 100 * nulls / rows if rule.unit == "percent" else nulls
+        most, under = rule.mustBeLessOrEqualTo, rule.mustBeLessThan
+        above = most is not None and found > most
+        if (rule.metric or rule.rule) == "nullValues" and (
+            above or (under is not None and found >= under)
+        ):
+            return True
+    return False
+
+
+def _limited(rule: DataQuality) -> bool:
+    stated = rule.model_dump(exclude_none=True)
+    return any(name.startswith("must") for name in stated)
 
 
 def _checks(prop: SchemaProperty, column: str, stored: str) -> Iterator[str]:
@@ -117,10 +144,14 @@ def _checks(prop: SchemaProperty, column: str, stored: str) -> Iterator[str]:
             yield f"{name} IN ({', '.join(known)})"
 
 
-def _patterns(prop: SchemaProperty) -> Iterator[str]:
+def stated_patterns(prop: SchemaProperty) -> list[Any]:
+    """Return the patterns that a property states, in either of ODCS's ways."""
     found = [(prop.logicalTypeOptions or {}).get("pattern")]
-    found += [(q.arguments or {}).get("pattern") for q in _invalid_value_rules(prop)]
-    for pattern in found:
+    return found + [(q.arguments or {}).get("pattern") for q in _invalid_value_rules(prop)]
+
+
+def _patterns(prop: SchemaProperty) -> Iterator[str]:
+    for pattern in stated_patterns(prop):
         if isinstance(pattern, str) and "\0" not in pattern and not BEYOND_RE2.search(pattern):
             try:
                 re.compile(pattern)
@@ -141,11 +172,11 @@ def valid_values(prop: SchemaProperty) -> Iterator[list[Any]]:
             yield values
 
 
-def _invalid_value_rules(prop: SchemaProperty) -> list[Any]:
+def _invalid_value_rules(prop: SchemaProperty) -> list[DataQuality]:
     return [
         q
         for q in prop.quality or ()
-        if (q.metric or q.rule) == "invalidValues" and _none_allowed(q)
+        if (q.metric or q.rule) in ("invalidValues", "validValues") and none_allowed(q)
     ]
 
 

@@ -28,7 +28,14 @@ from tools.messages import (
     quoted,
 )
 from tools.product.catalog import Catalog
-from tools.product.contract_facts import facts, is_required, valid_values
+from tools.product.contract_facts import (
+    facts,
+    is_required,
+    none_allowed,
+    stated_patterns,
+    too_many_nulls,
+    valid_values,
+)
 from tools.product.contract_inference import Probe
 from tools.product.contract_needs import needs
 from tools.product.contract_objects import (
@@ -39,6 +46,7 @@ from tools.product.contract_objects import (
     same_table,
 )
 from tools.product.contract_risks import is_unique, risks
+from tools.product.contract_room import without_room
 from tools.product.logical_types import carries, family, is_text, normal_type, promises_kept
 from tools.product.present_rows import Tried, tried
 from tools.product.promised_views import retyped
@@ -64,7 +72,7 @@ def check_change(
     With `probe`, a type change is also tried on every present row.
     """
     rows = tried(change, probe) if probe and isinstance(change, ChangeType) else Tried()
-    found = [*_findings(_Gate(contract, catalog, rows.nulled), change), *rows.findings]
+    found = [*_findings(_Gate(contract, catalog, rows), change), *rows.findings]
     return ContractVerdict(
         compatible=all(f.severity != "breaking" for f in found), findings=tuple(found)
     )
@@ -76,8 +84,13 @@ class _Gate:
 
     contract: OpenDataContractStandard
     catalog: Catalog
-    nulled: str
-    """How many present values the change would make NULL; empty where that was not tried."""
+    tried: Tried
+    """What the change would make of the present rows, where that was tried."""
+
+    @property
+    def nulled(self) -> str:
+        """How many present values the change would make NULL."""
+        return self.tried.nulled
 
     def objects(self, table: TableName) -> list[SchemaObject]:
         known = promised_tables(self.contract, self.catalog)
@@ -128,7 +141,11 @@ def _findings(gate: _Gate, change: Change) -> Iterator[Finding]:
 def _unique_properties(gate: _Gate, table: TableName) -> Iterator[tuple[str, SchemaProperty]]:
     for promise in gate.objects(table):
         for prop in promise.properties or ():
-            if prop.unique or prop.primaryKey:
+            counted = any(
+                (q.metric or q.rule) in ("duplicateValues", "duplicateCount") and none_allowed(q)
+                for q in prop.quality or ()
+            )
+            if prop.unique or prop.primaryKey or counted:
                 yield f"schema.{promise.name}.properties.{prop.name}", prop
 
 
@@ -206,12 +223,19 @@ def _broken_promises(
 ) -> Iterator[Finding]:
     yield from _broken_types(path, prop, change, gate.contract.apiVersion or "")
     yield from _broken_spelling(path, prop, change)
+    for field, text in without_room(prop, change):
+        yield _finding(f"{path}.{field}", "breaking", text)
     # What the expressions do counts, whatever marker an edit leaves beside them.
     marker = change.null_marker
     if is_required(prop) and (marker is not None or gate.nulled):
         what = gate.nulled if marker is None else repr(marker)
         text = f"{what} would become NULL, and values are required"
         yield _finding(f"{path}.required", "breaking", text)
+    elif gate.tried.nulls and too_many_nulls(prop, gate.tried.nulls, gate.tried.rows):
+        text = (
+            f"{gate.tried.nulls:,} of {gate.tried.rows:,} values would be NULL, more than it allows"
+        )
+        yield _finding(f"{path}.quality", "breaking", text)
 
 
 def _broken_types(
@@ -239,6 +263,13 @@ def _broken_spelling(path: str, prop: SchemaProperty, change: ChangeType) -> Ite
         if options.get(option) is not None:
             text = f"promises a spelling, which {change.to_type} does not keep"
             yield _finding(f"{path}.logicalTypeOptions.{option}", "breaking", text)
+    if "pattern" not in options and any(stated_patterns(prop)):
+        text = f"promises a spelling, which {change.to_type} does not keep"
+        yield _finding(f"{path}.quality.pattern", "breaking", text)
+    written = options.get("format")
+    if carries(change.to_type) & {"date", "timestamp", "time"} and not _as_stored(written):
+        text = f"states the format {written}: whoever reads text sees another one"
+        yield _finding(f"{path}.logicalTypeOptions.format", "warning", text)
     samples = [("examples", list(prop.examples or ()))]
     samples += [("enum", values) for values in valid_values(prop)]
     for field, values in samples:
@@ -246,6 +277,13 @@ def _broken_spelling(path: str, prop: SchemaProperty, change: ChangeType) -> Ite
         if odd is not None:
             text = f"{odd!r} is not what {change.to_type} gives back"
             yield _finding(f"{path}.{field}", "breaking", text)
+
+
+def _as_stored(written: Any) -> bool:
+    """Return whether a date's format is none, or the one that the engine writes."""
+    return written is None or str(written).replace("'", "") in (
+        "yyyy-MM-dd", "yyyy-MM-dd HH:mm:ss", "HH:mm:ss",
+    )  # fmt: skip
 
 
 def _text_format(options: dict[str, Any]) -> bool:

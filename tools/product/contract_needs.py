@@ -8,9 +8,9 @@ from open_data_contract_standard.model import OpenDataContractStandard
 
 from tools.messages import ChangeType, DropColumn, DropTable, Finding
 from tools.product.catalog import Catalog
-from tools.product.contract_queries import Rule, readings
+from tools.product.contract_queries import Rule, readings, told_otherwise
 from tools.product.empty_copy import empty_copy
-from tools.product.relationships import ends
+from tools.product.relationships import ends, named
 
 
 def needs(
@@ -39,11 +39,19 @@ def _needs(
         for end in facing:
             text = f"{change.column} is compared with {end.other}, which keeps its type"
             yield Finding(path=end.path, severity="warning", message=text)
+        for path, engine in told_otherwise(contract, catalog, change.table, column):
+            text = f"whether {change.to_type} keeps the rule for {engine} cannot be told"
+            yield Finding(path=path, severity="warning", message=text)
         return
     for rule in reading:
         yield Finding(path=rule.path, severity="breaking", message="the rule reads it")
     for end in facing:
         yield Finding(path=end.path, severity="breaking", message="the relationship needs it")
+    for end in named(contract, catalog):
+        if end.touches(catalog, change.table, column):
+            yield Finding(path=end.path, severity="breaking", message="the contract names it")
+    for path, engine in told_otherwise(contract, catalog, change.table, column):
+        yield Finding(path=path, severity="breaking", message=f"the rule for {engine} names it")
 
 
 def _asked(reading: list[Rule], change: ChangeType, catalog: Catalog) -> Iterator[Finding]:

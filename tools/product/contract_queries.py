@@ -98,6 +98,37 @@ def _of(
             yield Rule(f"{path}.quality.{quality.name or at}", sql, schema, home)
 
 
+def told_otherwise(
+    contract: OpenDataContractStandard, catalog: Catalog, table: TableName, column: str | None
+) -> Iterator[tuple[str, str]]:
+    """Yield path and engine of rules that only people or other engines read and that may name it.
+
+    Those of a property are about its column, whatever they say.
+    """
+    for promise, meant in promised_objects(contract, catalog):
+        if not any(same_table(one.name, table) for one in meant):
+            continue
+        path = f"schema.{promise.name}"
+        for at, rule in enumerate(promise.quality or ()):
+            text = str(rule.implementation or "")
+            if text and (column is None or _has(text, column)):
+                yield f"{path}.quality.{rule.name or at}", _reader(rule)
+        for prop in promise.properties or ():
+            about = column is None or column_name(prop).lower() == column.lower()
+            for at, rule in enumerate((prop.quality or ()) if about else ()):
+                if _unread(rule):
+                    where = f"{path}.properties.{prop.name}.quality.{rule.name or at}"
+                    yield where, _reader(rule)
+
+
+def _unread(rule: DataQuality) -> bool:
+    return rule.type in ("custom", "text") or rule.implementation is not None
+
+
+def _reader(rule: DataQuality) -> str:
+    return rule.engine or ("people" if rule.type == "text" else "another engine")
+
+
 def readings(
     contract: OpenDataContractStandard, catalog: Catalog
 ) -> Iterator[tuple[Rule, Reading]]:

@@ -26,6 +26,7 @@ from tools.product.change_ledger import (
 from tools.product.changes import leftovers, plan, plan_undo, stands_on
 from tools.product.disk_space import checkpoint, ran_out
 from tools.product.errors import DiskFull, ProductError, Refused, SchemaDrift, UndoConflict
+from tools.product.stale_summaries import stale_under
 from tools.product.stored_queries import Stored, View
 from tools.product.summary_refusals import refused_rows
 from tools.product.undo_checks import CONFLICT
@@ -87,7 +88,7 @@ def apply(
             return done
         if done is not None and done.status == "applied":
             _supersede(con, done)
-        catalog = read_catalog(con)
+        catalog = _without_stale(con, change)
         before = catalog.table(change.table)
         present = schema_hash(catalog, [change.table])
         if before is None or expected_schema_hash not in (None, present):
@@ -165,6 +166,18 @@ def _supersede(con: duckdb.DuckDBPyConnection, row: AppliedChange) -> None:
     """Remove what is left of an earlier approval's change; a failure later brings it back."""
     change: Change = CHANGE.validate_json(row.change)
     _run(con, leftovers(change, read_catalog(con), proposal_id=row.proposal_id), "apply")
+
+
+def _without_stale(con: duckdb.DuckDBPyConnection, change: Change) -> Catalog:
+    """Take away what is left of a summary in whose place a change makes another; read the rest."""
+    catalog = read_catalog(con)
+    if not isinstance(change, CreateSummary):
+        return catalog
+    stale = stale_under(con, catalog, change.summary)
+    for row in stale:
+        _supersede(con, row)
+        end(con, row, "undone")
+    return read_catalog(con) if stale else catalog
 
 
 def _undo_statements(row: AppliedChange, change: Change, catalog: Catalog) -> tuple[str, ...]:

@@ -31,6 +31,11 @@ def fits(source: str, target: str) -> bool:
     return lowest <= low and high <= highest
 
 
+def room(kind: str) -> tuple[int, int] | None:
+    """Return the least and the greatest whole number of a type; None of one without bounds."""
+    return _range(kind) if _bounded(kind) else None
+
+
 def narrow(kind: str) -> bool:
     """Whether arithmetic in a type overflows at numbers that are not rare."""
     return kind in _NARROW

@@ -22,6 +22,7 @@ from tools.product.fingerprint import analyse
 from tools.product.guard import check_read_only
 from tools.product.live import Timings
 from tools.product.opening import open_database
+from tools.product.stale_summaries import without_stale
 from tools.product.tap import Tap
 from tools.product.workload import QueryPattern, TableUse, Workload
 from tools.product.workload_store import WorkloadStore
@@ -94,6 +95,11 @@ class Owner:
         """Read what is in the database now."""
         with self.cursor() as con:
             return read_catalog(con)
+
+    def catalog_to_change(self) -> Catalog:
+        """Read what is there, but for stale summaries: another may be made in their place."""
+        with self.cursor() as con:
+            return without_stale(con, read_catalog(con))
 
     def table(self, name: TableName) -> Table | None:
         """Read what one table is now; None where there is none of that name."""

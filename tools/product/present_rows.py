@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import duckdb
 
@@ -18,6 +18,9 @@ class Tried:
     nulled: str = ""
     """How many values the change makes NULL, in words; empty where it makes none."""
     findings: tuple[Finding, ...] = ()
+    nulls: int = 0
+    """How many would be NULL then, with those that are now; 0 where the change makes none."""
+    rows: int = 0
 
 
 def tried(change: ChangeType, probe: Probe) -> Tried:
@@ -25,18 +28,21 @@ def tried(change: ChangeType, probe: Probe) -> Tried:
     column, was = quoted(change.column), quoted(f"present {change.column}")
     sql = (
         f"SELECT count(*) FILTER (({change.backward}) IS DISTINCT FROM {was}),"
-        f" count(*) FILTER ({was} IS NOT NULL AND {column} IS NULL), count(*)"
+        f" count(*) FILTER ({was} IS NOT NULL AND {column} IS NULL),"
+        f" count(*) FILTER ({column} IS NULL), count(*)"
         f" FROM (SELECT {column} AS {was}, ({change.forward}) AS {column}"
         f" FROM {change.table.sql})"
     )
     path = f"schema.{change.table}.properties.{change.column}"
     try:
-        lost, nulled, rows = probe(sql, ())[0]
+        lost, nulled, nulls, rows = probe(sql, ())[0]
     except (ProductError, duckdb.Error) as exc:
         text = f"not every present row can be changed: {str(exc).splitlines()[0]}"
         return Tried(findings=(Finding(path=path, severity="breaking", message=text),))
     missing = f"{nulled:,} of {rows:,} values" if nulled else ""
+    found = Tried(missing, nulls=nulls if nulled else 0, rows=rows)
     if not lost:
-        return Tried(missing)
+        return found
     text = f"{lost:,} of {rows:,} rows would not come back exactly on undo"
-    return Tried(missing, (Finding(path=path, severity="breaking", message=text),))
+    finding = Finding(path=path, severity="breaking", message=text)
+    return replace(found, findings=(finding,))

@@ -60,6 +60,20 @@ def ends(contract: OpenDataContractStandard, catalog: Catalog) -> Iterator[End]:
                 yield from objects.ends(where, promise, pairs)
 
 
+def named(contract: OpenDataContractStandard, catalog: Catalog) -> Iterator[End]:
+    """Yield the columns that service levels are measured by, or that hold encrypted values."""
+    objects = _Objects(names_of(contract, catalog), tuple(promised_objects(contract, catalog)))
+    levels = [(f"slaProperties.{at}.element", level.element)
+              for at, level in enumerate(contract.slaProperties or ())]  # fmt: skip
+    for path, text in (*levels, ("slaDefaultElement", contract.slaDefaultElement)):
+        for element in (text or "").split(","):
+            yield from objects.means(path, element.strip(), SchemaObject())
+    for promise, _ in objects.promised:
+        for prop in promise.properties or ():
+            path = f"schema.{promise.name}.properties.{prop.name}.encryptedName"
+            yield from objects.means(path, prop.encryptedName or "", promise)
+
+
 def _inside(prop: SchemaProperty) -> Iterator[Relationship]:
     for inner in nested((prop,)):
         yield from inner.relationships or ()
@@ -90,6 +104,10 @@ class _Objects:
                 faced = other if "." in other or "/" in other else f"{home.name}.{other}"
                 for relation, column in self._columns(text, home):
                     yield End(path, relation, column, faced)
+
+    def means(self, path: str, text: str, home: SchemaObject) -> Iterator[End]:
+        for relation, column in self._columns(text, home):
+            yield End(path, relation, column, "")
 
     def _columns(self, text: str, home: SchemaObject) -> Iterator[tuple[Relation, str]]:
         """Yield what `table.column`, or `schema/table/properties/column`, means."""

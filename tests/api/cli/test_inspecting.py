@@ -1,7 +1,9 @@
-"""The answers that people gave, exported as the eval suite replays them."""
+"""Looking at a home: the answers that people gave, the trail, and what is wrong there."""
 
 from __future__ import annotations
 
+import json
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 
@@ -49,3 +51,19 @@ def test_without_an_answer_there_is_nothing_to_export(home: Path) -> None:
 def test_the_chain_and_the_answers_are_asked_for_one_at_a_time(home: Path) -> None:
     said = refusal(invoke(home, "log", "--decisions", "--verify"), code=2)
     assert "not both" in said
+
+
+def test_a_trail_that_is_gone_does_not_verify(home: Path) -> None:
+    missing = invoke(home, "log", "--verify", "--json")
+    assert missing.exit_code == 4
+    assert json.loads(missing.stdout)["ok"] is False
+    assert "no ledger.db" in refusal(invoke(home, "log", "--verify"), code=4)
+    assert document(home, "log") == []
+
+
+def test_a_ledger_that_is_gone_though_runs_are_there_is_a_problem(home: Path) -> None:
+    home.mkdir(exist_ok=True)
+    sqlite3.connect(home / "checkpoints.db").close()
+    checks = {c["check"]: c for c in json.loads(invoke(home, "doctor", "--json").stdout)}
+    assert not checks["audit trail"]["ok"]
+    assert "restore it from a backup" in checks["audit trail"]["detail"]

@@ -15,7 +15,7 @@ import pytest
 
 from mcp_servers.product.client import ProductClient, connect, http_target, stdio_target
 from mcp_servers.product.contract import ApplyRequest
-from mcp_servers.product.errors import ServerGone, ToolFailed
+from mcp_servers.product.errors import ServerEnded, ServerGone, ToolFailed
 from mcp_servers.product.server import build_server
 from mcp_servers.product.service import ProductService
 from mcp_servers.product.settings import ProductSettings
@@ -107,8 +107,19 @@ async def test_a_server_that_dies_in_each_attempt_is_said_plainly(
 ) -> None:
     monkeypatch.setenv("PILLION_CRASH_AT", f"server.{tool}.before")
     async with connect(stdio_target(descriptor.home / "product.odps.yaml")) as client:
-        with pytest.raises(ServerGone):
+        with pytest.raises(ServerEnded, match=f"ended during {tool}, twice"):
             await CALLS[tool](client)
+
+
+async def test_a_server_that_dies_and_stays_away_is_said_plainly(
+    descriptor: Descriptor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PILLION_CRASH_AT", "server.run_query.before")
+    once, gone = stdio_target(descriptor.home / "product.odps.yaml"), stdio_target(tmp_path / "no")
+    targets = iter((once, gone))
+    async with connect(lambda: next(targets)()) as client:
+        with pytest.raises(ServerEnded, match="ended during run_query and did not come back"):
+            await rows(client)
 
 
 async def test_a_call_that_fails_after_its_commit_is_done_all_the_same(

@@ -25,10 +25,12 @@ from tools.product.contract import (
     load_contract,
     save_contract,
 )
+from tools.product.contract_facts import valid_values
 from tools.product.errors import ContractInvalid
 
 HEAD = "apiVersion: v3.1.0\nkind: DataContract\nid: c\nversion: 1.0.0\nstatus: active\n"
 Probe = Callable[..., list[tuple[Any, ...]]]
+COLUMN = "schema:\n- name: t\n  properties:\n  - name: a\n"
 
 
 def probe_of(con: duckdb.DuckDBPyConnection) -> Probe:
@@ -209,6 +211,12 @@ def test_any_contract_survives_yaml(
         (HEAD + "schema:\n- name: t\n  properties:\n  - required: true\n", ":9", "no name"),
         (HEAD + "schema:\n- name: t\n- name: t\n", ":8", "second time"),
         (HEAD + "id: d\n", ":6", "second time"),
+        (
+            HEAD + COLUMN + "    quality:\n    - mustbe: 0\n",
+            ":11",
+            "quality.0.mustbe: is not a field",
+        ),
+        (HEAD + COLUMN + "    items:\n      logicaltype: date\n", ":11", "a.items.logicaltype"),
         (HEAD + "tags: &a [x]\nteam: *a\n", ":6", "aliases"),
         (HEAD + "tags: &a [*a]\n", ":6", "aliases"),
         (HEAD + "tags: " + "[" * 5000 + "]" * 5000, ":6", "tags"),
@@ -234,6 +242,16 @@ def test_unreadable_contracts_are_told_apart(tmp_path: Path) -> None:
     (tmp_path / "b").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ContractInvalid, match="UTF-8"):
         load_contract(tmp_path / "b")
+
+
+def test_valid_values_where_odcs_3_0_had_them_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    rule = (
+        "    quality:\n    - rule: validValues\n      validValues: [1, 007]\n      engineKey: x\n"
+    )
+    path.write_text(HEAD.replace("v3.1.0", "v3.0.2") + COLUMN + rule)
+    found = ((load_contract(path).schema_ or [])[0].properties or [])[0]
+    assert list(valid_values(found)) == [[1, "007"]]
 
 
 def test_plain_dates_codes_and_no_stay_text(tmp_path: Path) -> None:

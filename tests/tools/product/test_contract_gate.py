@@ -6,6 +6,7 @@ from typing import Any
 import duckdb
 import pytest
 from open_data_contract_standard.model import (
+    DataQuality,
     EnumValue,
     OpenDataContractStandard,
     SchemaObject,
@@ -29,6 +30,7 @@ from tools.messages import (
     TableName,
 )
 from tools.product.catalog import read_catalog
+from tools.product.contract_facts import facts
 from tools.product.contract_gate import check_change, risks
 
 T = TableName(name="flights")
@@ -81,6 +83,20 @@ def delay(**fields: Any) -> OpenDataContractStandard:
 
 
 D = "flights.properties.delay"
+ENUM = {f"{D}.enum": "breaking"}
+RULE = {f"{D}.quality.0": "warning"}
+
+
+def no(option: str) -> dict[str, str]:
+    return {f"{D}.logicalTypeOptions.{option}": "breaking"}
+
+
+def whole(**fields: Any) -> OpenDataContractStandard:
+    return delay(**({"logicalType": "integer"} | fields))
+
+
+def ruled(**fields: Any) -> OpenDataContractStandard:
+    return whole(quality=[DataQuality(**fields)])
 
 
 @pytest.mark.parametrize(
@@ -123,6 +139,30 @@ D = "flights.properties.delay"
             {f"{D}.enum": "breaking"},
         ),
         (delay(classification="postal code"), "INTEGER", {D: "breaking"}),
+        (whole(logicalTypeOptions={"maximum": 5e9}), "BIGINT", {}),
+        (whole(logicalTypeOptions={"maximum": 3_000_000_000}), "INTEGER", no("maximum")),
+        (whole(logicalTypeOptions={"exclusiveMinimum": -1.5}), "UINTEGER", no("exclusiveMinimum")),
+        (whole(logicalTypeOptions={"minimum": 0, "maximum": 255}), "UTINYINT", {}),
+        (whole(logicalTypeOptions={"format": "i64"}), "INTEGER", no("format")),
+        (whole(logicalTypeOptions={"format": "i32"}), "INTEGER", {}),
+        (whole(examples=["7", "99999999999"]), "INTEGER", {f"{D}.examples": "breaking"}),
+        (whole(enum=[EnumValue(value=1), EnumValue(value="1.5")]), "INTEGER", ENUM),
+        (whole(enum=[EnumValue(value=1), EnumValue(value=1000)]), "TINYINT", ENUM),
+        (whole(enum=[EnumValue(value="1.5")], logicalType="number"), "DECIMAL(4,1)", {}),
+        (
+            ruled(metric="invalidValues", arguments={"pattern": "^[0-9]{3}$"}, mustBe=0),
+            "INTEGER",
+            {f"{D}.quality.pattern": "breaking"},
+        ),
+        (ruled(rule="validValues", arguments={"validValues": ["007"]}), "INTEGER", ENUM),
+        (ruled(type="custom", engine="soda", implementation="x"), "INTEGER", RULE),
+        (ruled(type="text", description="three digits"), "INTEGER", RULE),
+        (
+            delay(logicalType="date", logicalTypeOptions={"format": "dd.MM.yyyy"}),
+            "DATE",
+            {f"{D}.logicalTypeOptions.format": "warning"},
+        ),
+        (delay(logicalType="date", logicalTypeOptions={"format": "yyyy-MM-dd"}), "DATE", {}),
     ],
 )
 def test_a_type_change_is_held_against_each_promise(
@@ -203,6 +243,45 @@ def test_expressions_that_lose_a_value_say_so_without_a_marker(
     assert [(f.path, f.severity) for f in found] == [
         (f"schema.{D}.required", "breaking"), (f"schema.{D}", "warning"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rule", "path"),
+    [
+        ({"rule": "nullCheck"}, "required"),
+        ({"rule": "nullCheck", "mustBe": 0}, "required"),
+        ({"metric": "nullValues", "mustBe": "0"}, "required"),
+        ({"metric": "nullValues", "mustBeLessThan": 1}, "required"),
+        ({"metric": "nullValues", "mustBeLessThan": 50, "unit": "percent"}, "quality"),
+        ({"metric": "nullValues", "mustBeLessOrEqualTo": 49, "unit": "percent"}, "quality"),
+        ({"metric": "nullValues", "mustBeLessThan": 2}, None),
+        ({"metric": "nullValues", "mustBeLessThan": 51, "unit": "percent"}, None),
+        ({"metric": "nullValues", "mustBeGreaterThan": 0}, None),
+        ({"metric": "rowCount", "mustBeLessThan": 1}, None),
+    ],
+)
+def test_a_rule_about_nulls_is_held_against_those_that_a_change_makes(
+    con: duckdb.DuckDBPyConnection, rule: dict[str, Any], path: str | None
+) -> None:
+    change = retype(
+        "INTEGER", forward=MARKED, backward="""coalesce(CAST("delay" AS VARCHAR), 'NA')"""
+    )
+    found = check_change(ruled(**rule), change, read_catalog(con), probe_of(con)).findings
+    broken = [f.path.removeprefix(f"schema.{D}.") for f in found if f.severity == "breaking"]
+    assert broken == ([path] if path else [])
+
+
+def test_less_than_one_percent_missing_is_not_none(con: duckdb.DuckDBPyConnection) -> None:
+    few = ruled(metric="nullValues", mustBeLessThan=1, unit="percent")
+    assert facts(few, read_catalog(con)).required == frozenset()
+
+
+def test_an_index_that_keeps_a_rule_about_duplicates_is_not_dropped_unsaid(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    once = SchemaProperty(name="n", quality=[DataQuality(metric="duplicateValues", mustBe=0)])
+    found = judged(con, contract_of(once), UNIQUE)
+    assert found == {"flights.properties.n.unique": "warning"}
 
 
 def test_a_column_called_as_a_scan_might_call_it_is_tried(con: duckdb.DuckDBPyConnection) -> None:

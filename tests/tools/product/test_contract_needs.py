@@ -13,6 +13,7 @@ from open_data_contract_standard.model import (
     Relationship,
     SchemaObject,
     SchemaProperty,
+    ServiceLevelAgreementProperty,
 )
 
 from tools.messages import Change, ChangeType, DropColumn, DropTable, TableName
@@ -258,3 +259,30 @@ def test_an_end_in_a_view_holds_what_the_view_reads(con: duckdb.DuckDBPyConnecti
     path = "orders.properties.customer.relationships.0"
     assert found(con, contract, retype("id", CUSTOMERS)) == {path: "warning"}
     assert found(con, contract, retype("name", CUSTOMERS)) == {}
+
+
+SLA = ServiceLevelAgreementProperty(property="freshness", value=1, element="orders.zip, gone.at")
+SODA = DataQuality(type="custom", engine="soda", implementation="missing_count(ZIP) = 0")
+HIDDEN = SchemaProperty(name="customer", encryptedName="zip")
+
+
+@pytest.mark.parametrize(
+    ("fields", "promised", "path"),
+    [
+        ({"slaProperties": [SLA]}, {}, "slaProperties.0.element"),
+        ({"slaDefaultElement": "shop.orders.zip"}, {}, "slaDefaultElement"),
+        ({}, {"properties": [HIDDEN]}, "schema.orders.properties.customer.encryptedName"),
+        ({}, {"quality": [SODA]}, "schema.orders.quality.0"),
+    ],
+)
+def test_a_column_that_the_contract_names_beside_its_tables_is_not_dropped(
+    con: duckdb.DuckDBPyConnection,
+    fields: dict[str, Any],
+    promised: dict[str, Any],
+    path: str,
+) -> None:
+    orders = SchemaObject(name="orders", physicalName="shop.orders", **promised)
+    contract = contract_of(orders).model_copy(update=fields)
+    verdict = check_change(contract, drop("zip"), read_catalog(con))
+    assert [(f.path, f.severity) for f in verdict.findings] == [(path, "breaking")]
+    assert check_change(contract, drop("amount"), read_catalog(con)).compatible
