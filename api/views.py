@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from api.report.html import write_report
+from api.wording import about_query, measured_ratio
 from graph.ledger import Ledger, Offer
 from graph.settings import Settings
 from tools.messages import Interval, Trial, change_target
@@ -43,13 +44,15 @@ def offer_view(offer: Offer) -> dict[str, Any]:
 
 def trial_view(trial: Trial) -> dict[str, Any]:
     """Return one verdict for machines."""
+    ratio = measured_ratio(trial.evidence)
     return {
         "id": trial.candidate.id,
         "kind": trial.candidate.change.kind,
         "target": change_target(trial.candidate.change),
         "status": trial.status,
         "reason": trial.reason,
-        "ratio": trial.evidence.ratio.model_dump() if trial.evidence else None,
+        "query": about_query(trial) or None,
+        "ratio": ratio.model_dump() if ratio else None,
     }
 
 

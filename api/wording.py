@@ -45,12 +45,14 @@ from tools.plain_text import NAME_WIDTH, plain, quoted, short
 from tools.words.told import RULES, Words
 
 __all__ = [
-    "MISSING", "NAME_WIDTH", "TRIAL_WORDS", "approvals", "asked_by", "between", "change_details",
-    "change_words", "contract_word", "cost", "cost_bounds", "counted", "factor", "foreseen",
-    "gain", "how_measured", "measured_ratio", "milliseconds", "quoted", "ratio_number", "safe",
-    "share", "short", "size", "size_change", "spoken", "taken", "trial_words",
+    "CHANGES_RESULTS", "MISSING", "NAME_WIDTH", "TRIAL_WORDS", "about_query", "approvals",
+    "asked_by", "between", "change_details", "change_words", "contract_word", "cost",
+    "cost_bounds", "counted", "factor", "foreseen", "gain", "how_measured", "measured_ratio",
+    "milliseconds", "quoted", "ratio_number", "safe", "share", "short", "size", "size_change",
+    "spoken", "taken", "trial_words",
 ]  # fmt: skip
 
+_QUERY_WIDTH = 90
 TRIAL_WORDS: dict[TrialStatus, str] = {
     "accepted": "accepted",
     "rejected": "not worth it",
@@ -62,10 +64,19 @@ TRIAL_WORDS: dict[TrialStatus, str] = {
 }
 
 
+CHANGES_RESULTS = "changes results"
+
+
 def trial_words(trial: Trial) -> str:
     """Return what became of an idea; one that changes answers was never a matter of gain."""
     other = trial.evidence is not None and not trial.evidence.equal
-    return "changes results" if other else TRIAL_WORDS[trial.status]
+    return CHANGES_RESULTS if other else TRIAL_WORDS[trial.status]
+
+
+def about_query(trial: Trial) -> str:
+    """Return the query whose result an idea changes, which its reason names by fingerprint."""
+    queries = trial.evidence.queries if trial.evidence is not None else ()
+    return next((short(q.sql, _QUERY_WIDTH) for q in queries if not q.equal), "")
 
 
 def measured_ratio(evidence: Evidence | None) -> Interval | None:

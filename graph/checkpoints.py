@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -280,8 +281,21 @@ async def open_checkpoints(
     path.parent.mkdir(parents=True, exist_ok=True)
     # Without transactions that Python begins by itself: a statement is one.
     options: dict[str, Any] = {"timeout": LOCKED_SECONDS, "isolation_level": None}
-    async with aiosqlite.connect(path, factory=_Logged, **options) as con:
+    con = await _connected(aiosqlite.connect(path, factory=_Logged, **options))
+    try:
         await con.execute(f"PRAGMA synchronous={synchronous}")
         saver = Checkpoints(con, serde=build_serializer())
         await saver.setup()
         yield saver
+    finally:
+        await con.close()
+
+
+async def _connected(connecting: Awaitable[aiosqlite.Connection]) -> aiosqlite.Connection:
+    """Return a connection; one that is stopped on its way would leave its thread without a loop."""
+    opening = asyncio.ensure_future(connecting)
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        await (await opening).close()
+        raise

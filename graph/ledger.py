@@ -15,12 +15,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from graph import approvals, audit, memory, outcomes, undos
-from graph.errors import (
-    AlreadyDecided,
-    KeyReused,
-    OfferedAnew,
-    UnknownProposal,
-)
+from graph.errors import AlreadyDecided, KeyReused, OfferedAnew, UnknownProposal
 from graph.fitting import check_answer, check_fit
 from graph.offer_rows import ANSWERED, APPROVED, COMING, EVERY_ANSWER, OFFERS
 from graph.policy import Needed, PolicyFile, PolicyUnusable

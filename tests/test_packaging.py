@@ -72,7 +72,7 @@ def test_the_wheel_holds_every_file_of_the_packages(wheel: Path) -> None:
 def test_the_wheel_may_not_be_uploaded_and_brings_the_command(wheel: Path) -> None:
     (info,) = wheel.glob("*.dist-info")
     assert "Classifier: Private :: Do Not Upload\n" in (info / "METADATA").read_text()
-    assert "pillion = api.cli.main:main" in (info / "entry_points.txt").read_text()
+    assert "pillion = api.cli.entry:main" in (info / "entry_points.txt").read_text()
 
 
 def test_the_wheel_imports_from_anywhere_without_the_source_tree(wheel: Path) -> None:

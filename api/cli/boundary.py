@@ -16,7 +16,8 @@ from pydantic import ValidationError
 from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
-from api.cli.shell import STOPPED, drop_unwritten, err, reader_left, tell
+from api.cli.entry import STOPPED, STOPPED_WORDS
+from api.cli.shell import drop_unwritten, err, reader_left, tell
 from graph.errors import AlreadyDecided, AlreadyUndone, GraphError, LedgerBroken, RunFailed
 from graph.settings import Settings
 from mcp_servers.product.errors import ServerGone, ToolFailed
@@ -74,7 +75,7 @@ def explain(error: BaseException, settings: Settings) -> Told:
         error = error.exceptions[0]
     match error:
         case KeyboardInterrupt():
-            return Told(STOPPED, "Stopped. Nothing is half done; the next command continues.")
+            return Told(STOPPED, STOPPED_WORDS)
         case AlreadyDecided() | AlreadyUndone():
             return Told(3, str(error))
         case LedgerBroken():

@@ -20,7 +20,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from api.wording import TRIAL_WORDS, milliseconds, short
+from api.wording import CHANGES_RESULTS, TRIAL_WORDS, milliseconds, short
 from tools.messages import TrialStatus
 from tools.plain_text import plain
 
@@ -39,7 +39,8 @@ STEP_WORDS = {
 }
 _BRIEF = frozenset({"supervise", "gate", "rank", "approve", "report"})
 _VERDICT = re.compile(
-    rf"(?P<what>.+): (?P<status>{'|'.join(get_args(TrialStatus))})(?: (?P<ratio>×[\d.]+))?"
+    rf"(?P<what>.+): (?P<status>{'|'.join(get_args(TrialStatus))})"
+    r"(?: (?P<ratio>×[\d.]+)|(?P<other>, it changes results))?"
 )
 _VERDICTS_SHOWN = 5
 _BAR_WIDTH = 30
@@ -201,5 +202,5 @@ def _finished_line(step: _Step, mark: str = "") -> Text:
 def _verdict_line(verdict: re.Match[str]) -> Text:
     status, ratio = verdict["status"], verdict["ratio"] or ""
     style = "green" if status == "accepted" else "dark_orange"
-    word = TRIAL_WORDS[cast(TrialStatus, status)]
+    word = CHANGES_RESULTS if verdict["other"] else TRIAL_WORDS[cast(TrialStatus, status)]
     return Text.assemble((f"{ratio:>7}", style), f"  {verdict['what']}: ", (word, style))

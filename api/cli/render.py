@@ -23,6 +23,7 @@ from api.cli.cells import (
 from api.cli.evidence import evidence_panel
 from api.wording import (
     MISSING,
+    about_query,
     approvals,
     between,
     contract_word,
@@ -98,9 +99,14 @@ def trials_table(trials: Sequence[Trial], all: bool = False) -> Table:
             gain_cell(measured_ratio(evidence)),
             cost(evidence.insert_cost if evidence else None),
             space_cell(evidence),
-            stacked(text(trial_words(trial), style), text(trial.reason, QUIET)),
+            stacked(text(trial_words(trial), style), *_reason(trial)),
         )
     return table
+
+
+def _reason(trial: Trial) -> list[Text]:
+    query = about_query(trial)
+    return [text(trial.reason, QUIET), *([text(query)] if query else [])]
 
 
 def outcome_table(outcomes: Sequence[Outcome]) -> Table:

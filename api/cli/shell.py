@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 from rich.console import Console
 
+from api.cli.entry import STOPPED
 from api.cli.progress import RunProgress
 from api.ide.settings import McpSettings
 from api.presence import Serving
@@ -39,7 +40,6 @@ else:
     at_service = lazy("api.at_service")
 
 T = TypeVar("T")
-STOPPED = 130
 READER_LEFT = 141
 EXIT_CODES = {
     0: "done, or stopped at a question that waits for an answer",

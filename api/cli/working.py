@@ -233,14 +233,17 @@ def _tell_notes(ledger: Ledger, thread_id: str, *, all: bool) -> None:
 
 def _why_nothing(trials: list[Trial], seconds: float, *, shown: bool) -> None:
     if not trials:
-        tell("There was nothing to try.")
+        tell("There was nothing to try; the notes say what was looked for.")
         return
     if not shown:
         out.print(trials_table(trials, all=False))
-    ideas = counted(len(trials), "idea")
     held = any(t.status == "held" for t in trials)
     found = "worth asking" if held else "worth changing"
-    tell(f"Tried {ideas} in {seconds:.0f} s; nothing is {found}.")
+    late = sum(t.status == "unmeasured" for t in trials)
+    if tried := len(trials) - late:
+        tell(f"Tried {counted(tried, 'idea')} in {seconds:.0f} s; nothing is {found}.")
+    if late:
+        tell(f"No time was left to measure {counted(late, 'idea')}: give more with --budget.")
 
 
 def _how_to_answer(waiting: int) -> None:

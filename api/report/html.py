@@ -12,6 +12,7 @@ from api.report.proposals import OUTCOME_WORDS, e, proposal_card
 from api.report.style import SHEET
 from api.wording import (
     MISSING,
+    about_query,
     change_words,
     cost,
     counted,
@@ -96,6 +97,9 @@ def _headline(report: RunReport) -> str:
         return f"{name}: {counted(standing, 'change', 'changes')} in place"
     if offered:
         return f"{name}: {counted(offered, 'change', 'changes')} proposed, none in place"
+    late = sum(t.status == "unmeasured" for t in report.trials)
+    if late:
+        return f"{name}: nothing found yet, {counted(late, 'idea')} not measured for want of time"
     return f"{name}: nothing is worth changing"
 
 
@@ -155,12 +159,9 @@ def _intervals(report: RunReport) -> str:
         for p in report.proposals
     ]
     measured += [
-        (
-            f"{change_words(t.candidate.change)}: {change_target(t.candidate.change)}",
-            t.evidence.ratio,
-        )
+        (f"{change_words(t.candidate.change)}: {change_target(t.candidate.change)}", ratio)
         for t in report.trials
-        if t.evidence is not None and t.status != "accepted"
+        if t.status != "accepted" and (ratio := measured_ratio(t.evidence)) is not None
     ]
     drawn = svg_ratio_intervals(measured[:_INTERVALS_SHOWN])
     if not drawn or len(measured) < 2:
@@ -222,6 +223,8 @@ def _loser(trial: Trial) -> tuple[str, ...]:
         else f'<br><span class="soft small">slowest: {e(gain(slowest.ratio))} '
         f"{e(short(slowest.sql, 90))}</span>"
     )
+    if query := about_query(trial):
+        worst += f'<br><span class="soft small">{e(query)}</span>'
     ratio = measured_ratio(evidence)
     style = "bad" if ratio is not None and ratio.high < 1 else ""
     return (

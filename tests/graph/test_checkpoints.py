@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -90,3 +92,29 @@ async def test_a_question_survives_its_process(tmp_path: Path) -> None:
     verdict = snapshot.values["verdicts"][candidate.id]
     assert isinstance(verdict, Verdicted) and isinstance(verdict.ratio, Interval)
     assert snapshot.interrupts[0].value["proposals"][0]["id"] == candidate.id
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2, 3, 4])
+def test_a_command_stopped_while_it_opens_them_ends_without_a_complaint(
+    steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complaints: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", complaints.append)
+    before = set(threading.enumerate())
+
+    async def opens() -> None:
+        async with open_checkpoints(tmp_path / "checkpoints.db"):
+            await asyncio.sleep(60)
+
+    async def stopped() -> None:
+        opening = asyncio.create_task(opens())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        opening.cancel()
+        await opening
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(stopped())
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)
+    assert complaints == []

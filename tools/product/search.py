@@ -82,8 +82,12 @@ def _tell(progress: Progress, at: tuple[int, int], name: str, text: str) -> None
 
 
 def _verdict(trial: Trial) -> str:
-    ratio = f" ×{trial.evidence.ratio.mid:.2f}" if trial.evidence else ""
-    return f"{trial.status}{ratio}"
+    if trial.evidence is None:
+        return trial.status
+    if not trial.evidence.equal:
+        # It was not timed any more.
+        return f"{trial.status}, it changes results"
+    return f"{trial.status} ×{trial.evidence.ratio.mid:.2f}"
 
 
 def _try(bench: Bench, candidate: Candidate, left: int, report: Callable[[str], None]) -> Finished:

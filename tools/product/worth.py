@@ -49,8 +49,10 @@ def doubt(total: Interval, min_gain: float, neutral: bool) -> str | None:
         return f"the workload becomes slower: {shown}" if total.high < NEUTRAL_LOSS else None
     if total.low > min_gain:
         return None
-    slower = "the workload becomes slower" if total.high < 1 else "the gain is not clear"
-    return f"{slower}: {shown}, wanted above ×{min_gain:g}"
+    told = "the gain is not clear"
+    if total.high <= min_gain:
+        told = "the workload becomes slower" if total.high < 1 else "the gain is too small"
+    return f"{told}: {shown}, wanted above ×{min_gain:g}"
 
 
 def refusal(most: float, rehearsal: Rehearsal, cost: Interval | None, exact: bool) -> str | None:

@@ -18,6 +18,7 @@ EVENTS: list[dict[str, Any]] = [
     {"kind": "node", "node": "measure", "status": "started"},
     MEASURED | {"done": 3, "message": "candidate 3/12 index a"},
     MEASURED | {"done": 3, "message": "candidate 3/12 index a: rejected ×0.97"},
+    MEASURED | {"done": 3, "message": "candidate 3/12 a: rejected, it changes results"},
     MEASURED | {"done": 4, "message": "candidate 4/12 bad \x1b[31m[red]x: accepted ×1.70"},
     {"kind": "note", "text": "continuing \x1b[2J t-1"},
 ]
@@ -34,9 +35,10 @@ def test_outside_a_terminal_one_plain_line_is_printed_per_step_and_verdict() -> 
     lines = run(Console(file=io.StringIO(), stderr=True, width=80), EVENTS).splitlines()
     assert lines[0].startswith("look at the schema: 14 ideas (")
     assert lines[1] == "measure on a copy:   ×0.97  candidate 3/12 index a: not worth it"
-    assert lines[2] == "measure on a copy:   ×1.70  candidate 4/12 bad \\x1b[31m[red]x: accepted"
-    assert lines[3] == "continuing \\x1b[2J t-1"
-    assert len(lines) == 4
+    assert lines[2] == "measure on a copy:          candidate 3/12 a: changes results"
+    assert lines[3] == "measure on a copy:   ×1.70  candidate 4/12 bad \\x1b[31m[red]x: accepted"
+    assert lines[4] == "continuing \\x1b[2J t-1"
+    assert len(lines) == 5
 
 
 def test_plain_lines_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,7 @@ from api.cli.render import (
     status_table,
     trials_table,
 )
+from api.views import trial_view
 from api.wording import cost, factor, gain, milliseconds, size, size_change
 from tests.factories import (
     HOSTILE,
@@ -124,6 +125,15 @@ def test_an_idea_that_changes_results_has_no_gain() -> None:
     text = shown(trials_table([make_trial(status="rejected", evidence=evidence)]))
     assert "changes results" in text and "–" in text
     assert "×1" not in text and "not worth it" not in text
+    assert "SELECT count(*) FROM flights" in " ".join(text.split())
+
+
+def test_an_idea_that_changes_results_is_told_to_programs_without_a_gain() -> None:
+    evidence = make_evidence(ratio=make_interval(1.0), queries=(make_timing(equal=False),))
+    view = trial_view(make_trial(status="rejected", evidence=evidence))
+    assert (view["ratio"], view["query"]) == (None, "SELECT count(*) FROM flights")
+    other = trial_view(make_trial())
+    assert other["ratio"]["mid"] == 0.82 and other["query"] is None
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from api.cli import entry
 from api.cli.boundary import explain
 from graph.errors import RunFailed
 from graph.settings import Settings
@@ -171,6 +172,37 @@ def test_output_that_cannot_be_written_is_said_to_be_that(command: list[str], ho
         1, "The output cannot be written: No space left on device. What was done stands; send the"
         " output elsewhere.\n",
     )  # fmt: skip
+
+
+def test_a_command_that_is_stopped_while_it_is_loaded_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Loading:
+        def main(self) -> None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(entry, "commands", Loading())
+    with pytest.raises(SystemExit) as ended:
+        entry.main()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == f"{entry.STOPPED_WORDS}\n"
+
+
+def test_what_runs_first_waits_for_nothing() -> None:
+    code = "import sys, api.cli.entry; print({'typer', 'pydantic', 'rich'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "set()\n", done.stderr
+
+
+@pytest.mark.parametrize("closed", [">&-", "<&-", "2>&-", ">&- 2>&-"])
+def test_a_command_whose_streams_were_closed_ends_well(closed: str, asked: Path) -> None:
+    ran = 'exec "$0" -c "from api.cli.entry import main; main()" status'
+    done = subprocess.run(
+        ["sh", "-c", f"{ran} {closed}", sys.executable],
+        env={**os.environ, **environment(asked)}, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert ("Waiting for an answer" in done.stdout) == (closed in ("<&-", "2>&-"))
 
 
 BEHIND_AMPERSAND = (

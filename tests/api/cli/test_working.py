@@ -19,7 +19,7 @@ from graph.ledger import Ledger
 from graph.settings import Settings
 from graph.steward import Stewardship
 from tests.commands import document, invoke, make_home, plain_text, waiting
-from tests.factories import make_decision
+from tests.factories import make_change, make_decision, make_trial
 from tests.ledgers import KEPT, make_ledger, open_proposal
 from tools.messages import Outcome, OutcomeStatus
 
@@ -95,6 +95,19 @@ def test_what_could_be_measured_in_between_is_new_again(
     for thread, unmeasured in (("r1", BAD), ("r2", ()), ("r3", BAD)):
         ran(ledger, thread, unmeasured)
     assert len(told(settings, "r3", capsys)) == 3
+
+
+def test_ideas_that_nobody_had_time_for_are_not_called_worthless(
+    settings: Settings, ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    late = make_trial("unmeasured", make_change(), "the time budget of 1 s was spent")
+    for thread, trials in (("r1", [late]), ("r2", [late, make_trial()])):
+        ran(ledger, thread, None)
+        ledger.record_trials(thread, "sales", trials)
+        finish(settings, thread, json=False, seconds=1)
+        said = capsys.readouterr().out
+        assert "No time was left to measure 1 idea: give more with --budget." in said
+        assert ("Tried 1 idea in 1 s; nothing is worth changing." in said) == (thread == "r2")
 
 
 @pytest.mark.parametrize(

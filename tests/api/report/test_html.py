@@ -23,7 +23,7 @@ from tests.factories import (
     make_trial,
 )
 from tools import failpoints
-from tools.messages import ContractVerdict, Finding
+from tools.messages import ContractVerdict, Finding, SortTable, TableName
 
 VOID = {"meta", "br", "rect", "line", "circle"}
 
@@ -124,6 +124,22 @@ def test_hostile_text_in_every_place_stays_text() -> None:
     assert "script" not in parsed.tags
     assert parsed.attributes == clean.attributes
     assert not {"\x1b", "\u202e", "\x00"} & set(page)
+
+
+def test_an_idea_that_changes_results_names_the_query_and_is_in_no_picture() -> None:
+    wrong = make_evidence(ratio=make_interval(1.0), queries=(make_timing("SELECT 7", equal=False),))
+    sort = SortTable(table=TableName(name="flights"), order_by=("day",))
+    lost = make_trial(change=sort, evidence=wrong, reason="query q1: contents differ")
+    page = render_report(make_report(trials=(lost, make_trial())))
+    assert "SELECT 7" in page
+    (picture,) = [p for p in page.split("<svg") if "How many times faster" in p]
+    drawn = picture.partition("</svg>")[0]
+    assert "add an index" in drawn and "sort by day" not in drawn
+
+
+def test_ideas_that_nobody_had_time_for_are_not_called_worthless() -> None:
+    page = render_report(make_report(proposals=(), outcomes=(), trials=(make_trial("unmeasured"),)))
+    assert "nothing found yet, 1 idea not measured for want of time" in page
 
 
 def test_a_run_that_found_nothing_says_so() -> None:

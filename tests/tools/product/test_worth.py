@@ -58,6 +58,7 @@ def test_inserts_that_are_not_surely_slower_are_held_against_nothing() -> None:
     ("gain", "neutral", "said"),
     [
         (1.1, False, None), (1.025, False, "the gain is not clear"),
+        (1.005, False, "the gain is too small"),
         (0.9, False, "the workload becomes slower"), (0.99, True, None),
         (0.9, True, "the workload becomes slower"),
     ],

@@ -25,6 +25,10 @@ from tools.product.structure import incoming_triggers
 
 ENOUGH_PATTERNS = 20
 ENOUGH_RUNS = 500
+TOO_SHORT = (
+    "the log is too short to call anything unused: it takes"
+    f" {ENOUGH_PATTERNS} different queries or {ENOUGH_RUNS} runs"
+)
 MAX_DROPS = 3
 MAX_NAMED = 5
 
@@ -32,7 +36,7 @@ MAX_NAMED = 5
 def find_unused(context: CandidateContext) -> Found:
     """Propose to drop what no query reads and no contract promises, given enough of a log."""
     if not _long_enough(context):
-        return Found((), ("the log is too short to call anything unused",))
+        return Found((), (TOO_SHORT,))
     if context.workload.unseen:
         return Found((), (f"nothing is called unused: {_unseen(context)}",))
     written = Written(context.workload)

@@ -343,6 +343,27 @@ def test_silence_says_what_was_looked_at(con: duckdb.DuckDBPyConnection) -> None
     assert found == Found((), ("nothing in 1 query of 1 table calls for: change type, sort table",))
 
 
+def test_a_reason_for_one_kind_does_not_stand_for_the_others(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    con.execute("CREATE TABLE t AS SELECT i AS x FROM range(10) r(i)")
+    found = look(con, ["SELECT max(x) AS m FROM t"], {"change_type", "drop_table", "sort_table"})
+    assert found.notes == (
+        "the log is too short to call anything unused: it takes 20 different queries or 500 runs",
+        "nothing in 1 query of 1 table calls for: change type, sort table",
+    )
+
+
+def test_silence_about_views_says_that_nobody_looked_inside(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    con.execute("CREATE TABLE t AS SELECT CAST(i AS VARCHAR) AS x FROM range(30000) r(i)")
+    con.execute("CREATE VIEW v AS SELECT CAST(x AS INTEGER) AS x FROM t")
+    found = look(con, ["SELECT max(x) AS m FROM v"], {"change_type"})
+    assert found.candidates == ()
+    assert found.notes[1].startswith("queries read views or macros: what those compute inside")
+
+
 def test_one_summary_serves_queries_of_different_groups(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("CREATE TABLE t AS SELECT i % 5 AS a, i % 7 AS b, i AS x FROM range(30000) r(i)")
     queries = [f"SELECT {c}, sum(x) AS total FROM t GROUP BY {c}" for c in ("a", "b")]

@@ -10,6 +10,7 @@ import pytest
 from tests.finding import look, targets
 from tools.messages import DropIndex, TableName
 from tools.product import executor
+from tools.product.candidates.unused import TOO_SHORT
 from tools.product.dispatch import dispatched
 from tools.product.workload import TableUse
 
@@ -23,7 +24,10 @@ def test_unused_things_are_dropped_only_after_a_long_log(con: duckdb.DuckDBPyCon
     kinds, promised = {"drop_column", "drop_table", "drop_index"}, frozenset({(T, "promised")})
     queries = ["SELECT used FROM t"]
     short = look(con, queries, kinds, promised=promised)
-    assert (short.candidates, len(short.notes)) == ((), 1)
+    assert (short.candidates, short.notes) == (
+        (),
+        (TOO_SHORT, "nothing in 1 query of 2 tables calls for: drop index"),
+    )
     assert look(con, [], kinds).candidates == ()
     long = look(con, queries, kinds, promised=promised, runs=500)
     assert targets(long) == ["drop_column unused", "drop_index", "drop_table"]
