@@ -41,6 +41,10 @@ ASKED_HERE = (
 )
 REFUSED = "A writer that breaks the rule is refused from now on."
 REWRITTEN = "The whole table is rewritten: meanwhile writers wait, and it needs its size again."
+ALTERED = (
+    "Until it is undone the engine refuses to rename the table and to rename, retype or drop any of"
+    " its columns (ALTER TABLE)."
+)
 
 
 def risks(change: Change, verdict: ContractVerdict, catalog: Catalog) -> tuple[str, ...]:
@@ -79,6 +83,7 @@ def _access_risks(change: Change) -> tuple[str, ...]:
             return (
                 "Inserts, updates and deletes maintain the index and take longer.",
                 "The index takes space and memory, and grows with every write.",
+                ALTERED,
             )
         case DropIndex(definition=definition):
             lost = ("The index no longer refuses duplicates.",) if is_unique(definition) else ()
@@ -120,6 +125,7 @@ def _summary_risks(change: CreateSummary, catalog: Catalog) -> tuple[str, ...]:
         *parsed,
         f"Every write to {change.table} also updates the summary and takes longer; MERGE and "
         f"upserts into {change.table} are refused by the engine while it has triggers.",
+        ALTERED,
         space,
     )
 

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import duckdb
 
 from tools.failpoints import crash_point
-from tools.messages import CHANGE, Change, CreateSummary, change_target
+from tools.messages import CHANGE, Change, ChangeType, CreateSummary, change_target
+from tools.product import summaries
 from tools.product.catalog import Catalog, Table, read_catalog, schema_hash
 from tools.product.change_ledger import (
     ActiveRewrite,
@@ -99,6 +100,7 @@ def apply(
         crash_point("apply.before_change")
         _run(con, plan(change, catalog, proposal_id=proposal_id).forward, "apply")
         _check_working(con, working)
+        _check_summaries(con, change)
         looks.after(con)
         crash_point("apply.before_ledger")
         record(con, proposal_id, change, (before, present), approval)
@@ -223,6 +225,22 @@ def _check_writes(change: Change, table: Table) -> None:
             " which no query it serves has to read.",
             hint=refusal.hint,
         )
+
+
+def _check_summaries(con: duckdb.DuckDBPyConnection, change: Change) -> None:
+    """Raise `Refused` when a summary would hold the old type beside what it is computed from."""
+    made = (r.change for r in dispatch_rewrites(con) if isinstance(change, ChangeType))
+    for summary in made:
+        if not isinstance(summary, CreateSummary) or summary.table != change.table:
+            continue
+        sides = (summaries.content(summary), f"FROM {summary.summary.sql}")
+        now, kept = ([r[1] for r in con.execute(f"DESCRIBE {s}").fetchall()] for s in sides)
+        if now != kept:
+            raise Refused(
+                f"{summary.summary} keeps what it is computed from as it is before"
+                f" {change_target(change)} is changed.",
+                hint="Undo that summary first; it can be made again afterwards.",
+            )
 
 
 def _working(con: duckdb.DuckDBPyConnection, catalog: Catalog) -> tuple[_Probe, ...]:

@@ -193,7 +193,9 @@ def _columns(scope: Scope) -> Iterator[exp.Column]:
     for part in ("having", "qualify", "order"):
         clause = scope.expression.args.get(part)
         for column in clause.find_all(exp.Column) if clause is not None else ():
-            if id(column) not in known and (part != "order" or _is_selected(column, scope)):
+            plain = part != "order" or not isinstance(column.parent, exp.Ordered)
+            # Within an expression of ORDER BY a column comes before an alias.
+            if id(column) not in known and (plain or _is_selected(column, scope)):
                 yield column
 
 

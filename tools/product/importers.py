@@ -192,6 +192,7 @@ class _Lines:
     """The lines of a file, and where a row began: it may go over several."""
 
     def __init__(self, data: str) -> None:
+        self._data = data
         self._lines = io.StringIO(data, newline="")
         self._number = self._offset = 0
         self._between = True
@@ -208,6 +209,11 @@ class _Lines:
             self.began, self.start, self._between = self._number, self._offset, False
         self._offset += len(line)
         return line
+
+    @property
+    def row(self) -> str:
+        """The text of the row that was read last, as it is written."""
+        return self._data[self.start : self._offset]
 
     def end_row(self) -> None:
         """Say that the next line begins a row."""
@@ -241,7 +247,7 @@ def _log_file(path: Path, data: str, counter: _Counter) -> Iterator[Observation]
     while True:
         lines.end_row()
         try:
-            run, flaw = _run(next(reader), columns)
+            run, flaw = _run(next(reader), columns, lines)
         except StopIteration:
             if run is not None and may_be_half(data[lines.start :], mark):
                 counter.half = run
@@ -270,12 +276,16 @@ class _Columns(NamedTuple):
     """What parts the fields."""
 
 
-def _run(row: dict[str | None, Any], columns: _Columns) -> tuple[Observation | None, str]:
+def _run(
+    row: dict[str | None, Any], columns: _Columns, lines: _Lines
+) -> tuple[Observation | None, str]:
     """Return the run a row tells of, if any, and what cannot be read, without a word of the row."""
     text = row.get(columns.sql)
     reason = _no_run(text, row, columns)
     if reason or not isinstance(text, str):
         return None, reason
+    if any(more.strip() for more in row.get(None) or ()) and not _quoted(text, lines.row):
+        return None, "it has more fields than the first row; SQL that holds commas needs quotes"
     at, late = moment(row.get(columns.at) if columns.at else None)
     name, factor = columns.ms or (None, 1.0)
     ms, slow = duration(row.get(name) if name else None, factor, columns.mark)
@@ -283,6 +293,10 @@ def _run(row: dict[str | None, Any], columns: _Columns) -> tuple[Observation | N
     caller = _caller(row.get(columns.caller)) if columns.caller else None
     run = Observation(sql=_clean(text), at=at, ms=ms, source=source, caller=caller)
     return run, "; ".join(filter(None, (late, slow)))
+
+
+def _quoted(text: str, row: str) -> bool:
+    return '"' + text.replace('"', '""') + '"' in row
 
 
 def _no_run(text: object, row: dict[str | None, Any], columns: _Columns) -> str:

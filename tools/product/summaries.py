@@ -24,7 +24,7 @@ EVENTS = {
 
 def create(change: CreateSummary, table: Table) -> tuple[str, ...]:
     """Return the statements that make a summary and keep it exact."""
-    fill = f"CREATE TABLE {change.summary.sql} AS {_grouped(change, change.table.sql)}"
+    fill = f"CREATE TABLE {change.summary.sql} AS {content(change)}"
     return (fill, *_once(change), *(_trigger(change, table, event) for event in EVENTS))
 
 
@@ -53,6 +53,11 @@ def kept_exact(change: CreateSummary, catalog: Catalog) -> bool:
     present = {t.name for t in table.triggers} if table else set()
     wanted = {trigger_name(change, event) for event in EVENTS}
     return wanted <= present and catalog.table(change.summary) is not None
+
+
+def content(change: CreateSummary) -> str:
+    """Return the query that gives what a summary holds."""
+    return _grouped(change, change.table.sql)
 
 
 def trigger_name(change: CreateSummary, event: str) -> str:
@@ -153,7 +158,7 @@ def _merge_affected(change: CreateSummary, event: str) -> str:
     changed = " UNION ".join(f"SELECT DISTINCT {keys} FROM {source}" for source in sources)
     names = [f"pillion_a.{quoted(d.column)}" for d in change.dimensions]
     names += [f"pillion_b.{quoted(a.column)}" for a in change.aggregates]
-    base = f"SELECT *, TRUE AS pillion_alive FROM ({_grouped(change, change.table.sql)})"
+    base = f"SELECT *, TRUE AS pillion_alive FROM ({content(change)})"
     current = (
         f"SELECT {', '.join(names)}, pillion_b.pillion_alive FROM ({changed}) AS pillion_a"
         f" LEFT JOIN ({base}) AS pillion_b ON {_same(change, 'pillion_a', 'pillion_b')}"

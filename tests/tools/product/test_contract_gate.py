@@ -29,6 +29,7 @@ from tools.messages import (
     SortTable,
     TableName,
 )
+from tools.product import executor
 from tools.product.catalog import read_catalog
 from tools.product.contract_facts import facts
 from tools.product.contract_gate import check_change, risks
@@ -363,13 +364,26 @@ def test_risks_are_sentences_and_carry_the_warnings(con: duckdb.DuckDBPyConnecti
     assert "'NA'" in told
 
 
+@pytest.mark.parametrize("change", [INDEX, summary_named("by_day")])
+def test_a_person_is_told_what_the_owner_can_alter_no_more(
+    con: duckdb.DuckDBPyConnection, change: Change
+) -> None:
+    catalog = read_catalog(con)
+    found = risks(change, check_change(contract_of(), change, catalog), catalog)
+    assert any("refuses to rename the table and to rename, retype or drop" in s for s in found)
+    executor.apply(con, "p1", change)
+    for alter in ("RENAME TO u", "RENAME n TO m", "ALTER n TYPE BIGINT", "DROP COLUMN n"):
+        with pytest.raises(duckdb.Error, match="depend"):
+            con.execute(f"ALTER TABLE {T.sql} {alter}")
+
+
 @pytest.mark.parametrize(
     ("to_type", "told", "stored", "refused"),
     [
         ("INTEGER", "007 as 7", {"1.5": "2", "007": "7"}, ["abc", "3000000000"]),
         ("BIGINT", "007 as 7", {"1.5": "2", "007": "7"}, ["abc", "1e30"]),
         ("DOUBLE", "007 is", {"007": "7.0", "0.10000000000000000555": "0.1"}, ["abc", "0x1F"]),
-        ("DECIMAL(9,2)", "007 is", {"007": "7.00", "1.555": "1.56"}, ["abc"]),
+        ("DECIMAL(9,2)", "007 is", {"007": "7.00", "1.555": "1.56"}, ["abc", "1e7"]),
         ("DATE", "a time of day", {"2024-01-01 12:30:00": "2024-01-01"}, ["01.02.2024", "2024-01"]),
         (
             "TIMESTAMP",

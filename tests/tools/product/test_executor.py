@@ -363,3 +363,32 @@ def test_no_index_is_made_on_a_table_that_foreign_keys_reference(
         con, "p2", CreateIndex(table=TableName(name="orders"), columns=("no",), name="i")
     )
     con.execute("UPDATE orders SET no = 2")
+
+
+@pytest.mark.parametrize(
+    ("dimension", "refused"), [('"x"', True), ('CAST("x" AS INTEGER)', False), ('"g"', False)]
+)
+def test_no_type_changes_under_a_summary_that_holds_the_old_one(
+    con: duckdb.DuckDBPyConnection, dimension: str, refused: bool
+) -> None:
+    con.execute(
+        "CREATE TABLE t AS SELECT CAST(i % 9 AS VARCHAR) AS x, i % 2 AS g FROM range(99) r(i)"
+    )
+    table = TableName(name="t")
+    summary = CreateSummary(
+        table=table, summary=TableName(name="sums"), rewrites=(),
+        dimensions=(Dimension(expression=dimension, column="d"),),
+        aggregates=(Aggregate(function="count", column="n"),),
+    )  # fmt: skip
+    served = (f"SELECT count(*) AS n FROM t WHERE {dimension} > 3", "SELECT sum(n) FROM sums")
+    executor.apply(con, "p1", summary.model_copy(update={"rewrites": (served,)}))
+    change = ChangeType(
+        table=table, column="x", forward='CAST("x" AS INTEGER)', backward='CAST("x" AS VARCHAR)',
+        **TYPED,
+    )  # fmt: skip
+    if refused:
+        with pytest.raises(Refused, match="sums keeps what it is computed from"):
+            executor.apply(con, "p2", change)
+        executor.undo(con, "p1")
+    executor.apply(con, "p2", change)
+    con.execute("INSERT INTO t VALUES (77, 1)")

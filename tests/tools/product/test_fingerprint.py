@@ -131,6 +131,11 @@ def fixture_events() -> Catalog:
         return read_catalog(con)
 
 
+def test_a_column_within_an_expression_of_order_by_is_read(events: Catalog) -> None:
+    facts = analyse("SELECT id AS name FROM e ORDER BY upper(name)", events)
+    assert {c.column for c in facts.columns} == {"id", "name"}
+
+
 @pytest.mark.parametrize(("sql", "column"), [
     ("SELECT s.f FROM e", "s"), ("SELECT e.s.f FROM e", "s"), ("SELECT x.s.f FROM e AS x", "s"),
     ("SELECT main.e.s.f FROM e", "s"), ("SELECT s.f.lower() FROM e", "s"),

@@ -102,6 +102,17 @@ def test_bad_rows_are_named_and_the_others_taken(tmp_path: Path, store: Workload
     assert store.unread() == imported.unread
 
 
+def test_sql_that_its_own_commas_cut_off_is_not_taken(tmp_path: Path, store: WorkloadStore) -> None:
+    log = (
+        "ms,sql\n1,SELECT a, secret FROM t\n2,SELECT 1\n3,SELECT 2,\n"
+        '4,"SELECT ""x"", 3",more\n5,SELECT \'"SELECT a\', "b"\n'
+    )
+    imported = import_path(written(tmp_path / "log.csv", log), store)
+    why = "it has more fields than the first row; SQL that holds commas needs quotes"
+    assert reasons(imported) == [(2, why), (6, why)]
+    assert {row[0] for row in texts(store, "sql")} == {"SELECT 1", "SELECT 2", 'SELECT "x", 3'}
+
+
 def test_a_row_over_several_lines_is_named_by_its_first(
     tmp_path: Path, store: WorkloadStore
 ) -> None:

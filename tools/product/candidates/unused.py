@@ -21,7 +21,7 @@ from tools.product.candidates.written import Written
 from tools.product.catalog import Table
 from tools.product.changes import plan
 from tools.product.errors import ProductError
-from tools.product.structure import incoming_triggers
+from tools.product.structure import incoming_triggers, mentions
 
 ENOUGH_PATTERNS = 20
 ENOUGH_RUNS = 500
@@ -146,7 +146,9 @@ def _usable(context: CandidateContext, table: Table, columns: tuple[str, ...]) -
     """Whether a query of the log, or a view, may look for values in an index."""
     column = table.column(columns[0])
     if column is None:
-        return False
+        return any(
+            _read(context, table, c.name) for c in table.columns if mentions(columns[0], c.name)
+        )
     if context.catalog.stored.reading(table.name, column.name):
         # What is asked of a view becomes a condition on its table.
         return True
@@ -154,6 +156,16 @@ def _usable(context: CandidateContext, table: Table, columns: tuple[str, ...]) -
     if beyond is not None and column.name in beyond.sought:
         return True
     return any(use.sought for _, use in context.uses(table.name, column.name))
+
+
+def _read(context: CandidateContext, table: Table, column: str) -> bool:
+    """Whether anything reads a column: in what way an index of an expression is found by none."""
+    beyond = context.workload.beyond(table.name)
+    return bool(
+        context.uses(table.name, column)
+        or context.catalog.stored.reading(table.name, column)
+        or (beyond is not None and beyond.holds(column))
+    )
 
 
 def find_constraints(context: CandidateContext) -> Found:

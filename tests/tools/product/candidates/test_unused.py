@@ -230,3 +230,15 @@ def test_nothing_of_a_summary_is_dropped(con: duckdb.DuckDBPyConnection) -> None
     assert answer != asked
     found = look(con, [asked, answer, "SELECT i FROM trips"], {"drop_column"}, runs=500)
     assert targets(found) == ["drop_column unused"]
+
+
+def test_an_index_of_an_expression_may_serve_what_reads_its_column(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    con.execute("CREATE TABLE t (name VARCHAR, other VARCHAR)")
+    con.execute(
+        "CREATE INDEX by_name ON t (lower(name)); CREATE INDEX by_other ON t (lower(other))"
+    )
+    queries = ["SELECT name FROM t WHERE lower(name) = 'x'"]
+    found = look(con, queries, {"drop_index"}, runs=500)
+    assert [getattr(c.change, "name", "") for c in found.candidates] == ["by_other"]
