@@ -28,6 +28,9 @@ def ratio_number(value: float) -> str:
         return "∞" if value > 0 else "-∞"
     if 0.995 <= value <= 1.005:
         return _trimmed(value, 3)
+    if 0 < value < 0.1:
+        # Two digits that count: nothing is ×0 as fast.
+        return _trimmed(value, 1 - math.floor(math.log10(value)))
     return _trimmed(value, 2 if value < 2 else 1 if value < 20 else 0)
 
 

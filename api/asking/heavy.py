@@ -46,8 +46,9 @@ async def slow(home: Home, asked: Asked) -> Answer:
     # Of fewer queries than there are, a share would be too large.
     whole = total if report.patterns_total <= len(patterns) else 0.0
     lines = [line for p in shown for line in _told(p, whole, offers.get(p.fingerprint, ()))]
-    word = ("slowest" if slowest else "heaviest") if total else "most often asked"
-    kind = f"{word} query" if len(shown) == 1 else f"{len(shown)} {word} queries"
+    kind = counted(len(shown), "query", "queries")
+    for word in _first_by(ordered, total, slowest=slowest):
+        kind = f"{word} query" if len(shown) == 1 else f"{len(shown)} {word} queries"
     title = _title(f"{kind} of {asked.product}", asked.product, wanted, found)
     proposed = (o for p in shown for o in offers.get(p.fingerprint, ()))
     ids = dict.fromkeys(o.proposal.id for o in proposed)
@@ -69,6 +70,14 @@ def matching(patterns: Iterable[QueryPattern], wanted: Sequence[str]) -> list[Qu
     best = max((score for score, _ in scored), default=0)
     kept = [p for score, p in scored if best and score == best]
     return sorted(kept, key=lambda p: (-p.total_ms, -p.runs, p.fingerprint))
+
+
+def _first_by(ordered: Sequence[QueryPattern], total: float, *, slowest: bool) -> Iterator[str]:
+    """Yield the word for what puts the first ones first; nothing where they are all alike."""
+    if total:
+        yield "slowest" if slowest else "heaviest"
+    elif len({p.runs for p in ordered}) > 1:
+        yield "most often asked"
 
 
 def _each(pattern: QueryPattern) -> tuple[float, str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import struct
 from collections.abc import Iterator, Mapping
 from operator import index
@@ -25,6 +26,9 @@ UNFIT = (
 )  # fmt: skip
 """Keys of a config that say the model computes in a way that is not written here."""
 MOST_LAYERS = 200
+COUNTS, MOST_COUNTED = re.compile(r"(^|_)(layers?|experts?|heads|blocks)(_|$)"), 4096
+MOST_SIZE, MOST_REAL = 2**31 - 1, 1e30
+"""What the files and libraries hold a size in, and a number."""
 WRONG = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 """What is raised by reading somebody's JSON that holds something else."""
 
@@ -137,9 +141,22 @@ def turned(config: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in found.items() if v is not None and config.get(k) is None}
 
 
+def check_counts(config: Mapping[str, Any], place: Path) -> None:
+    """Raise `BadModel` for more layers, heads or experts than any model of any family has.
+
+    MLX makes an object of each before it looks at the weights: millions end the process.
+    """
+    for name, found in config.items():
+        if isinstance(found, Mapping):
+            check_counts(found, place)
+        if COUNTS.search(name) and isinstance(found, int | float) and abs(found) > MOST_COUNTED:
+            raise BadModel(f"{place}: its config holds a {name} that no model can have.")
+
+
 def check_possible(shape: Shape, place: Path) -> None:
     """Raise `BadModel` for sizes that no model can have."""
-    if min(shape.width, shape.hidden, shape.context, shape.tokens) < 1:
+    sizes = (shape.width, shape.hidden, shape.context, shape.tokens)
+    if min(sizes) < 1 or max(sizes) > MOST_SIZE:
         raise BadModel(f"{place}: its config holds a size that no model can have.")
     if not 0 < shape.layers <= MOST_LAYERS:
         raise BadModel(f"{place}: it has {shape.layers} layers, not between 1 and {MOST_LAYERS}.")
@@ -148,7 +165,7 @@ def check_possible(shape: Shape, place: Path) -> None:
         raise BadModel(f"{place}: its attention heads do not divide its width.")
     if shape.head % 2:
         raise BadModel(f"{place}: its attention heads have no two halves, which are turned.")
-    if not all(math.isfinite(n) and n > 0 for n in (shape.rope_base, shape.epsilon)):
+    if not all(1 / MOST_REAL < n < MOST_REAL for n in (shape.rope_base, shape.epsilon)):
         raise BadModel(f"{place}: it holds a number of its embedding or norms that cannot be.")
 
 

@@ -20,7 +20,7 @@ from mlx_lm.utils import load_model
 from tools.slm.decoding import decode, shares
 from tools.slm.engine import Prompt, Schema, Stop, Stopped
 from tools.slm.errors import BadModel, ModelError
-from tools.slm.family import turned
+from tools.slm.family import check_counts, turned
 from tools.slm.tuning import layers
 from tools.slm.vocabulary import Laid, Vocabulary
 
@@ -36,15 +36,20 @@ class MlxEngine:
     def __init__(self, place: Path, adapter: Path | None = None) -> None:
         self.blas = LOADED
         try:
-            config = json.loads((place / "config.json").read_bytes())
+            config = dict(json.loads((place / "config.json").read_bytes()))
+            check_counts(config, place)
             self._model, config = load_model(place, model_config=turned(config))
             self._vocabulary = Vocabulary(place / "tokenizer.json", config)
+            if not mx.metal.is_available():
+                self._model.set_dtype(mx.float32)
+            # A config that mlx-lm takes may still hold what nothing can be computed with.
+            mx.eval(self._model(mx.array([[0]])))
         except MemoryError as exc:
             raise ModelError(f"There is not enough memory for {place}.") from exc
+        except BadModel:
+            raise
         except Exception as exc:
             raise BadModel(f"{place} cannot be loaded: {type(exc).__name__}: {exc}") from exc
-        if not mx.metal.is_available():
-            self._model.set_dtype(mx.float32)
         if adapter is not None:
             layers.attach(self._model, adapter)
         self._kept: OrderedDict[tuple[int, ...], Any] = OrderedDict()

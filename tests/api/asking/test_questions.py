@@ -146,6 +146,17 @@ async def test_the_slowest_is_not_the_one_that_takes_most_in_all(
     assert "500 ms in all, 36 %, 500 ms each" in reply.text
 
 
+async def test_queries_that_are_asked_as_often_are_not_said_to_be_asked_most(
+    home: Home, product: Product
+) -> None:
+    product.patterns = [p.model_copy(update={"total_ms": 0.0}) for p in product.patterns]
+    text = await told(home, "which queries are the heaviest?")
+    assert text.startswith("The 2 queries of flights:")
+    product.patterns[0] = product.patterns[0].model_copy(update={"runs": 90})
+    text = await told(home, "which queries are the heaviest?")
+    assert text.startswith("The 2 most often asked queries of flights:")
+
+
 async def test_one_query_is_not_told_as_many_and_a_share_only_of_the_whole(
     home: Home, product: Product
 ) -> None:

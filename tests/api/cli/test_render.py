@@ -241,6 +241,10 @@ def test_safe_text_prints_as_the_plain_text_whatever_it_holds(text: str) -> None
     [
         (factor(1.8), "×1.8"),
         (factor(0.998), "×0.998"),
+        (factor(0.11), "×0.11"),
+        (factor(0.004), "×0.004"),
+        (factor(0.0123), "×0.012"),
+        (factor(0.0), "×0"),
         (factor(2250), "×2,250"),
         (factor(float("nan")), "–"),
         (factor(float("inf")), "×∞"),

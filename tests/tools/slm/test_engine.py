@@ -247,6 +247,24 @@ def test_weights_of_another_model_are_refused(name: Any, files: Files, tmp_path:
         load(name, Files(other, packed))
 
 
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"rope_theta": None}, {"rope_theta": "x"}, {"num_hidden_layers": 10**7},
+        {"num_hidden_layers": 1e12}, {"text_config": {"n_layers": 10**9}},
+    ],
+)  # fmt: skip
+def test_a_config_that_nothing_can_be_computed_with_is_refused(
+    field: dict[str, Any], files: Files, tmp_path: Path
+) -> None:
+    place = tmp_path / "model"
+    shutil.copytree(files.place, place)
+    config = json.loads((place / "config.json").read_bytes())
+    (place / "config.json").write_text(json.dumps(config | field))
+    with pytest.raises(BadModel, match="cannot be loaded|no model can have"):
+        load("mlx", Files(place, None))
+
+
 @pytest.mark.parametrize("left", [0, 7, 900, -100])
 def test_weights_that_are_cut_off_are_refused(
     left: int, name: Any, files: Files, tmp_path: Path

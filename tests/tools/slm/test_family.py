@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tools.slm.errors import BadModel
 from tools.slm.family import Shape, shape_of
 
 CONFIG = {
@@ -34,3 +35,17 @@ def test_what_a_config_leaves_out_has_the_familys_default(
 ) -> None:
     (tmp_path / "config.json").write_text(json.dumps(CONFIG | told))
     assert shape_of(tmp_path) == shape
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"max_position_embeddings": 2**63}, {"max_position_embeddings": 2**40},
+        {"vocab_size": 10**30}, {"rope_theta": 1e308}, {"rms_norm_eps": 1e-300},
+        {"rms_norm_eps": float("nan")}, {"rope_theta": float("inf")}, {"hidden_size": 0},
+    ],
+)  # fmt: skip
+def test_a_size_that_no_file_can_hold_is_refused(told: dict[str, object], tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG | told))
+    with pytest.raises(BadModel):
+        shape_of(tmp_path)
