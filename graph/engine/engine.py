@@ -157,9 +157,8 @@ class Engine:
         """Do one run; whatever becomes of it is written down before the next one starts."""
         thread_id, run_id = active.run.thread_id, active.run.run_id
         origin = self._origins.pop(run_id, NOWHERE)
-        async with self._slots:
-            with observed_run(origin, run_id=run_id, thread_id=thread_id):
-                (failure,) = await asyncio.gather(self._do(active), return_exceptions=True)
+        with observed_run(origin, run_id=run_id, thread_id=thread_id):
+            (failure,) = await asyncio.gather(self._in_turn(active), return_exceptions=True)
         del self._active[thread_id]
         if isinstance(failure, Exception):
             self._stand_back(thread_id, run_id, failure)
@@ -178,8 +177,14 @@ class Engine:
         timer = asyncio.get_running_loop().call_later(seconds, self._schedule, thread_id)
         self._timers[thread_id] = timer
 
-    async def _do(self, active: _Active) -> None:
+    async def _in_turn(self, active: _Active) -> None:
         served = self.registry.find(active.run.graph)
+        # Its turn first: who waits for it takes no place that others could work in.
+        async with served.turn(active.run), self._slots:
+            if active.action is None:
+                await self._do(active, served)
+
+    async def _do(self, active: _Active, served: ServedGraph) -> None:
         base = await self.checkpoints.latest(active.run.thread_id)
         if active.action is not None:
             return

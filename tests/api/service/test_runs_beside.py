@@ -13,6 +13,7 @@ import pytest
 from api.service.service import Service, open_service
 from api.service.settings import ServiceSettings
 from api.service.threads import join_thread
+from graph.engine.records import Standing, ThreadRow
 from graph.engine.registry import PlainGraph
 from graph.settings import Settings
 from tests.api.service.graphs import GRAPHS
@@ -196,3 +197,27 @@ async def test_a_number_that_no_event_has_means_the_beginning(
     frames: Any = whole.body_iterator  # type: ignore[attr-defined]
     async with asyncio.timeout(10):
         assert (await anext(frames)).startswith(b"id: 1\n")
+
+
+async def test_a_search_reads_no_more_states_than_it_shows(
+    service: Service, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = service.engine.records
+    for number in range(50):
+        standing = Standing("idle", {"odd": bool(number % 2)})
+        records.add_thread(f"t{number:02}", {"created_by": "ada"}, standing)
+    read, looks = records.thread_row, list[str]()
+
+    def counted(thread_id: str) -> ThreadRow:
+        looks.append(thread_id)
+        return read(thread_id)
+
+    monkeypatch.setattr(records, "thread_row", counted)
+    asked = {"limit": 3, "offset": 1, "sort_by": "thread_id", "sort_order": "asc"}
+    page = await http.post("/threads/search", json=asked)
+    assert [t["thread_id"] for t in page.json()] == looks == ["t00", "t01", "t02"]
+    assert page.headers["x-pagination-total"] == "51"
+    assert (await http.post("/threads/count", json={})).json() == 51
+    assert len(looks) == 3
+    odd = await http.post("/threads/count", json={"values": {"odd": True}})
+    assert odd.json() == 25
