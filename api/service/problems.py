@@ -81,7 +81,11 @@ KINDS: dict[type[Exception], tuple[int, str]] = {
     GraphError: (409, "refused"),
 }
 """What an error means over HTTP; the nearest class counts, and its words are meant for people."""
-PRODUCT_SAID = {"query_failed": 422, "parse_failed": 400, "forbidden": 403, "internal": 500}
+PRODUCT_SAID = {
+    "query_failed": 422, "parse_failed": 400, "forbidden": 403, "internal": 500,
+    "database_locked": 503, "database_unusable": 503, "disk_full": 507,
+}  # fmt: skip
+"""What else a product says is about how things stand there: 409."""
 
 
 class Refused(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Header, Query
@@ -17,6 +18,7 @@ from graph.engine.errors import ThreadBusy
 from graph.engine.following import cursor_of
 from graph.engine.records import OPEN, RunStatus
 from graph.engine.requests import Mode, RunRequest, Wire
+from graph.errors import UnknownThread
 
 router = APIRouter(tags=["runs"])
 Action = Literal["interrupt", "rollback"]
@@ -213,11 +215,10 @@ async def cancel_runs(
     """End several runs: those named, or all of a status that the caller may end."""
     wanted: tuple[Any, ...] = OPEN if asked.status in (None, "all") else (asked.status,)
     for run in service.engine.records.open_runs(asked.thread_id):
-        thread = service.engine.records.thread_row(run.thread_id)
         named = asked.run_ids is None or run.run_id in asked.run_ids
-        if named and run.status in wanted and caller.sees("operator", thread.metadata):
-            try:
+        # Some end by themselves meanwhile, or go with their thread.
+        with suppress(RunEnded, UnknownThread):
+            thread = service.engine.records.thread_row(run.thread_id)
+            if named and run.status in wanted and caller.sees("operator", thread.metadata):
                 await service.engine.cancel(run, action)
-            except RunEnded:
-                continue
     return Response(status_code=204)

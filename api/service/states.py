@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
+from langgraph.errors import InvalidUpdateError
 from langgraph.types import StateSnapshot
 from pydantic import Field
 from starlette.responses import Response
@@ -21,6 +22,10 @@ from graph.engine.requests import Wire
 router = APIRouter(tags=["threads"], prefix="/threads/{thread_id}")
 FILTERS = ("source", "step")
 """Metadata by which a history may be filtered: names go into langgraph's SQL."""
+UNFIT = (
+    InvalidUpdateError, TypeError, ValueError, LookupError, AttributeError, NotImplementedError,
+)  # fmt: skip
+"""What a graph's own reducers make of values that are not theirs."""
 Select = Annotated[list[str] | None, Query()]
 
 
@@ -202,7 +207,13 @@ async def _written(
         raise InvalidRequest(
             "The values hold what no state keeps, such as integers beyond 64 bits; send text."
         ) from exc
-    written: Any = await served.graph.aupdate_state(config, asked.values, as_node=asked.as_node)
+    try:
+        written: Any = await served.graph.aupdate_state(config, asked.values, as_node=asked.as_node)
+    except UNFIT as exc:
+        why = str(exc).splitlines()[0][:200] if isinstance(exc, InvalidUpdateError) else ""
+        raise InvalidRequest(
+            f"The graph does not take these values into its state: {why or type(exc).__name__}."
+        ) from exc
     standing = standing_of(await served.graph.aget_state(thread_config(thread_id)))
     service.engine.records.settle(thread_id, standing)
     checkpoint = checkpoint_view(written)

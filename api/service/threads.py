@@ -17,7 +17,7 @@ from api.service.wire import checked_id, json_response, page_headers, selected, 
 from api.service.wire import graph_of as graph_of_thread
 from graph.engine.errors import Conflict, InvalidRequest, ThreadExists
 from graph.engine.following import known_cursor, number_in
-from graph.engine.records import ThreadRow, ThreadStatus
+from graph.engine.records import ThreadStatus
 from graph.engine.requests import Wire
 
 router = APIRouter(tags=["threads"], prefix="/threads")
@@ -90,16 +90,18 @@ async def create_thread(service: Served, caller: Operator, asked: ThreadCreate) 
     return json_response(thread_view(visible(service, caller, thread_id)))
 
 
-def _found(service: Served, caller: Caller, asked: ThreadSearch) -> list[ThreadRow]:
+def _found(service: Served, caller: Caller, asked: ThreadSearch) -> list[str]:
+    """Return the ids of the threads that are asked for and that the caller may see."""
+    records = service.engine.records
     sort = (asked.sort_by or "updated_at", asked.sort_order != "asc")
-    found = service.engine.records.find_threads(
+    found = records.thread_heads(
         metadata=asked.metadata, status=asked.status, ids=asked.ids, sort=sort
     )
     return [
-        t
-        for t in found
-        if caller.sees("viewer", t.metadata)
-        and (not asked.values or _holds(t.values, asked.values))
+        head.thread_id
+        for head in found
+        if caller.sees("viewer", head.metadata)
+        and (not asked.values or _holds(records.thread_row(head.thread_id).values, asked.values))
     ]
 
 
@@ -114,7 +116,7 @@ async def search_threads(service: Served, caller: Viewer, asked: ThreadSearch) -
     found = _found(service, caller, asked)
     page = found[asked.offset : asked.offset + asked.limit]
     headers = page_headers(len(found), asked.offset, len(page))
-    whole = [thread_view(thread) for thread in page]
+    whole = [thread_view(service.engine.records.thread_row(thread_id)) for thread_id in page]
     views = selected(whole, asked.select)
     if paths:
         more = [{"extracted": extracted(view, paths)} for view in whole]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from weakref import WeakValueDictionary
 
 from langgraph.errors import GraphDrained, GraphRecursionError
 
@@ -65,9 +66,7 @@ class Engine:
     draining: bool = False
     closed: bool = False
     _active: dict[str, _Active] = field(default_factory=dict)
-    _gates: defaultdict[str, asyncio.Lock] = field(
-        default_factory=lambda: defaultdict(asyncio.Lock)
-    )
+    _gates: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
     _origins: dict[str, Origin] = field(default_factory=dict)
     _timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
     _failures: Counter[str] = field(default_factory=Counter)
@@ -75,6 +74,10 @@ class Engine:
 
     def __post_init__(self) -> None:
         self._slots = asyncio.Semaphore(self.max_runs)
+
+    def _gate(self, thread_id: str) -> asyncio.Lock:
+        """Return a thread's lock, which is there while somebody holds it or waits for it."""
+        return self._gates.setdefault(thread_id, asyncio.Lock())
 
     def recover(self) -> None:
         """Take up the runs that a crash or a stop left, in their order."""
@@ -86,7 +89,7 @@ class Engine:
         if self.draining:
             raise Draining
         served = self.registry.find(request.assistant_id)
-        async with self._gates[thread_id]:
+        async with self._gate(thread_id):
             thread = self.records.thread_row(thread_id)
             graph = thread.metadata.get("graph_id", served.name)
             if graph != served.name:
@@ -157,9 +160,8 @@ class Engine:
         """Do one run; whatever becomes of it is written down before the next one starts."""
         thread_id, run_id = active.run.thread_id, active.run.run_id
         origin = self._origins.pop(run_id, NOWHERE)
-        async with self._slots:
-            with observed_run(origin, run_id=run_id, thread_id=thread_id):
-                (failure,) = await asyncio.gather(self._do(active), return_exceptions=True)
+        with observed_run(origin, run_id=run_id, thread_id=thread_id):
+            (failure,) = await asyncio.gather(self._in_turn(active), return_exceptions=True)
         del self._active[thread_id]
         if isinstance(failure, Exception):
             self._stand_back(thread_id, run_id, failure)
@@ -178,8 +180,14 @@ class Engine:
         timer = asyncio.get_running_loop().call_later(seconds, self._schedule, thread_id)
         self._timers[thread_id] = timer
 
-    async def _do(self, active: _Active) -> None:
+    async def _in_turn(self, active: _Active) -> None:
         served = self.registry.find(active.run.graph)
+        # Its turn first: who waits for it takes no place that others could work in.
+        async with served.turn(active.run), self._slots:
+            if active.action is None:
+                await self._do(active, served)
+
+    async def _do(self, active: _Active, served: ServedGraph) -> None:
         base = await self.checkpoints.latest(active.run.thread_id)
         if active.action is not None:
             return
@@ -286,7 +294,7 @@ class Engine:
     @asynccontextmanager
     async def still(self, thread_id: str) -> AsyncIterator[None]:
         """Let no run into a thread for the length of a block; raises `ThreadBusy` where one is."""
-        async with self._gates[thread_id]:
+        async with self._gate(thread_id):
             if self.has_work(thread_id):
                 raise ThreadBusy(thread_id)
             yield
@@ -311,7 +319,7 @@ class Engine:
 
         One that waits does not, nor one that somebody stopped: it may go on from there.
         """
-        async with self._gates[thread_id]:
+        async with self._gate(thread_id):
             known = self.records.find_threads(ids=[thread_id])
             if not known or known[0].status == "interrupted" or self.has_work(thread_id):
                 return False
@@ -320,13 +328,12 @@ class Engine:
 
     async def forget(self, thread_id: str) -> None:
         """Delete a thread with its runs, events and checkpoints; what runs in it is ended."""
-        async with self._gates[thread_id]:
+        async with self._gate(thread_id):
             for run in self.records.open_runs(thread_id):
                 with suppress(RunEnded, UnknownRun):
                     await self.cancel(run)
             await self.checkpoints.adelete_thread(thread_id)
             self.records.remove_thread(thread_id)
-        self._gates.pop(thread_id, None)
 
     async def drain(self, seconds: float) -> None:
         """Let running steps end, and stop before the next; all runs go on at the next start."""

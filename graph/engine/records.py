@@ -34,6 +34,13 @@ class ThreadRow(NamedTuple):
     updated_at: str
 
 
+class ThreadHead(NamedTuple):
+    """A thread without its state."""
+
+    thread_id: str
+    metadata: dict[str, Any]
+
+
 class RunRow(NamedTuple):
     """A run and where it stands."""
 
@@ -154,6 +161,18 @@ class Records(EventLog):
         sort: tuple[str, bool] = ("updated_at", True),
     ) -> list[ThreadRow]:
         """Return the threads that are like that; temporary ones are nobody's business."""
+        found = self.thread_heads(metadata=metadata, status=status, ids=ids, sort=sort)
+        return [self.thread_row(head.thread_id) for head in found]
+
+    def thread_heads(
+        self,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        status: str | None = None,
+        ids: Iterable[str] | None = None,
+        sort: tuple[str, bool] = ("updated_at", True),
+    ) -> list[ThreadHead]:
+        """Return the same without their states, which may be large where threads are many."""
         where, given = ["NOT temporary"], list[Any]()
         for key, value in (metadata or {}).items():
             where.append("EXISTS (SELECT 1 FROM json_each(metadata) WHERE key = ? AND value IS ?)")
@@ -167,8 +186,8 @@ class Records(EventLog):
         column = {"thread_id": "id"}.get(sort[0], sort[0])
         assert sort[0] in SORTS
         order = f"{column} {'DESC' if sort[1] else 'ASC'}, id"
-        sql = f"SELECT {_THREAD} FROM threads WHERE {' AND '.join(where)} ORDER BY {order}"  # noqa: S608 - our own columns
-        return [_thread(row) for row in self._con.execute(sql, given)]
+        sql = f"SELECT id, metadata FROM threads WHERE {' AND '.join(where)} ORDER BY {order}"  # noqa: S608 - our own columns
+        return [ThreadHead(row[0], decode(row[1])) for row in self._con.execute(sql, given)]
 
     def change_metadata(self, thread_id: str, metadata: Mapping[str, Any]) -> None:
         """Merge metadata into a thread's."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -45,6 +46,9 @@ class ServedGraph(Protocol):
 
     async def check_answer(self, request: RunRequest, thread_id: str) -> None:
         """Check an answer against what waits in a thread that stands still."""
+
+    def turn(self, run: RunRow) -> AbstractAsyncContextManager[Any]:
+        """Return what a run has to hold while it works, such as its product."""
 
     async def execute(self, run: RunRow, drive: Drive) -> None:
         """Do the run, or go on with it after a crash."""
@@ -105,6 +109,10 @@ class PlainGraph:
         resume = request.command.resume if request.command else None
         if resume is not None:
             check_resume(resume, waiting_questions(await self._state(thread_id)))
+
+    def turn(self, run: RunRow) -> AbstractAsyncContextManager[Any]:
+        """It has to wait for nothing."""
+        return nullcontext()
 
     async def execute(self, run: RunRow, drive: Drive) -> None:
         """Begin with what was given; after a crash, go on from the last checkpoint."""

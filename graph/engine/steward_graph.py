@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
 
@@ -152,6 +153,14 @@ class StewardGraph:
         decisions = build_decisions(self.ledger, answers, asked, caller, "http")
         self.ledger.decide_all(decisions, seen=offered)
 
+    def turn(self, run: RunRow) -> AbstractAsyncContextManager[Any]:
+        """Return its product: one run works on it at a time."""
+        if self._started(run.thread_id):
+            return self.alone(self.ledger.thread(run.thread_id).product)
+        asked = run.request.input
+        product = asked.get("product") if isinstance(asked, dict) else None
+        return self.alone(product) if isinstance(product, str) else nullcontext()
+
     async def execute(self, run: RunRow, drive: Drive) -> None:
         """Start, continue or answer the thread's run, whichever the ledger calls for."""
         thread_id, asked = run.thread_id, run.request
@@ -160,13 +169,11 @@ class StewardGraph:
         if not self._started(thread_id):
             first = StewardInput.model_validate(asked.input)
             about_product(first.product)
-            async with self._products[first.product]:
-                await runs.start(thread_id, first.product, tuple(first.agents), budget)
+            await runs.start(thread_id, first.product, tuple(first.agents), budget)
         else:
             product = self.ledger.thread(thread_id).product
             about_product(product)
-            async with self._products[product]:
-                await self._go_on(runs, thread_id, product, budget)
+            await self._go_on(runs, thread_id, product, budget)
         self.after(thread_id)
 
     async def _go_on(self, runs: Runs, thread_id: str, product: str, budget: float | None) -> None:

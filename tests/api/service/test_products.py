@@ -14,9 +14,11 @@ from api.service.service import Service
 from graph.steward import Stewardship
 from mcp_servers.product.client import ProductClient, connect
 from mcp_servers.product.contract import ProductDescription
+from mcp_servers.product.errors import ToolFailed
 from mcp_servers.product.server import build_server
 from mcp_servers.product.service import ProductService
 from mcp_servers.product.settings import ProductSettings
+from tests.api.service.test_guard import problem_of
 from tests.products import make_product
 
 
@@ -51,3 +53,24 @@ async def test_drafts_are_told_of_what_is_not_described(
         answer = await http.get("/v1/products/sales/drafts", params={"only": "sales.region"})
         assert (answer.status_code, answer.json()["title"]) == (409, "contract_invalid")
         assert str(contract) in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [("database_locked", 503), ("database_unusable", 503), ("disk_full", 507)]
+)
+async def test_what_keeps_a_product_away_is_no_conflict(
+    service: Service,
+    http: httpx.AsyncClient,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    code: str,
+    status: int,
+) -> None:
+    make_product(tmp_path, service.settings.home, rows=10)
+
+    async def keeps_away(self: ProductClient) -> ProductDescription:
+        raise ToolFailed(code, "Try again later.")
+
+    monkeypatch.setattr(ProductClient, "describe_product", keeps_away)
+    answer = await http.get("/v1/products/sales")
+    assert problem_of(answer) == (status, code)

@@ -13,7 +13,10 @@ import pytest
 from api.service.service import Service, open_service
 from api.service.settings import ServiceSettings
 from api.service.threads import join_thread
+from graph.engine.engine import CancelAction
+from graph.engine.records import RunRow, Standing, ThreadRow
 from graph.engine.registry import PlainGraph
+from graph.engine.requests import RunRequest
 from graph.settings import Settings
 from tests.api.service.graphs import GRAPHS
 from tests.api.service.test_guard import problem_of
@@ -141,6 +144,19 @@ async def test_no_run_comes_into_a_thread_whose_state_is_being_written(
     assert values["steps"] == ["step 0", "mine", "step 0"]
 
 
+@pytest.mark.parametrize(
+    ("values", "why"), [("x", "Expected dict, got x"), ({"steps": 5}, "TypeError")]
+)
+async def test_values_that_the_graph_does_not_take_are_refused(
+    service: Service, http: httpx.AsyncClient, values: Any, why: str
+) -> None:
+    run = await begun(http)
+    await until(lambda: status_of(service, run) == "success")
+    answer = await http.post("/threads/t/state", json={"values": values})
+    assert problem_of(answer) == (422, "invalid_request")
+    assert answer.json()["detail"].endswith(f"into its state: {why}.")
+
+
 async def test_no_run_is_left_in_a_thread_that_is_deleted_meanwhile(
     service: Service, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,17 +185,67 @@ async def test_no_run_is_left_in_a_thread_that_is_deleted_meanwhile(
     assert problem_of(await http.get("/threads/t")) == (404, "unknown_thread")
 
 
+async def test_a_thread_that_is_made_anew_has_one_lock(
+    service: Service, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forget = service.engine.checkpoints.adelete_thread
+    deleting, later = asyncio.Event(), asyncio.Event()
+
+    async def slowly(thread_id: str) -> None:
+        await forget(thread_id)
+        deleting.set()
+        await later.wait()
+
+    monkeypatch.setattr(service.engine.checkpoints, "adelete_thread", slowly)
+    held, done = asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        async with service.engine.still("t"):
+            held.set()
+            await done.wait()
+
+    first = asyncio.create_task(http.delete("/threads/t"))
+    await deleting.wait()
+    holding = asyncio.create_task(hold())
+    later.set()
+    assert (await first).status_code == 204
+    await held.wait()
+    service.engine.records.add_thread("t", {"created_by": "ada"})
+    again = asyncio.create_task(http.delete("/threads/t"))
+    await asyncio.sleep(0.2)
+    assert not again.done()
+    done.set()
+    await holding
+    assert (await again).status_code == 204
+
+
+async def test_runs_that_went_with_their_thread_keep_no_other_from_being_cancelled(
+    service: Service, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records, cancel = service.engine.records, service.engine.cancel
+    for thread in ("t1", "t2", "t3"):
+        records.add_thread(thread, {"created_by": "ada", "graph_id": "counter"})
+        asked = RunRequest(assistant_id="counter", after_seconds=600)
+        service.engine.take_up(thread, "counter", asked)
+
+    async def and_another_goes(run: RunRow, action: CancelAction = "interrupt") -> None:
+        records.remove_thread("t2")
+        await cancel(run, action)
+
+    monkeypatch.setattr(service.engine, "cancel", and_another_goes)
+    assert (await http.post("/runs/cancel", json={})).status_code == 204
+    assert records.open_runs() == []
+
+
 async def test_what_is_refused_or_called_off_leaves_nothing_in_memory(
     service: Service, http: httpx.AsyncClient
 ) -> None:
-    before = len(service.engine._gates)
     for _ in range(20):
         refused = {"assistant_id": "counter", "input": {}, "command": {}}
         assert (await http.post("/runs", json=refused)).status_code == 422
         run = await begun(http, after_seconds=600)
         await http.post(f"/threads/t/runs/{run}/cancel")
-    assert len(service.engine._gates) <= before + 1
-    assert not service.engine._origins
+    assert not service.engine._gates and not service.engine._origins
 
 
 @pytest.mark.parametrize("named", ["999999999", "-1", "\u00b2", "x"])
@@ -196,3 +262,27 @@ async def test_a_number_that_no_event_has_means_the_beginning(
     frames: Any = whole.body_iterator  # type: ignore[attr-defined]
     async with asyncio.timeout(10):
         assert (await anext(frames)).startswith(b"id: 1\n")
+
+
+async def test_a_search_reads_no_more_states_than_it_shows(
+    service: Service, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = service.engine.records
+    for number in range(50):
+        standing = Standing("idle", {"odd": bool(number % 2)})
+        records.add_thread(f"t{number:02}", {"created_by": "ada"}, standing)
+    read, looks = records.thread_row, list[str]()
+
+    def counted(thread_id: str) -> ThreadRow:
+        looks.append(thread_id)
+        return read(thread_id)
+
+    monkeypatch.setattr(records, "thread_row", counted)
+    asked = {"limit": 3, "offset": 1, "sort_by": "thread_id", "sort_order": "asc"}
+    page = await http.post("/threads/search", json=asked)
+    assert [t["thread_id"] for t in page.json()] == looks == ["t00", "t01", "t02"]
+    assert page.headers["x-pagination-total"] == "51"
+    assert (await http.post("/threads/count", json={})).json() == 51
+    assert len(looks) == 3
+    odd = await http.post("/threads/count", json={"values": {"odd": True}})
+    assert odd.json() == 25

@@ -169,3 +169,30 @@ async def test_an_undo_is_written_down_before_its_turn_comes(
         assert not taken
     await asked
     assert taken == [proposal] and not service.ledger.undo_requests()
+
+
+async def test_a_product_whose_turn_is_taken_keeps_no_other_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def resume(self: Runs, thread_id: str, product: str, budget: Any = None) -> None:
+        self.ledger.set_thread(thread_id, "done")
+
+    monkeypatch.setattr(Runs, "resume", resume)
+    limits = ServiceSettings(max_runs=2)
+    async with open_service(Settings(home=tmp_path), limits) as service:
+
+        def go_on(thread: str, product: str) -> None:
+            service.ledger.open_thread(thread, product, "all")
+            service.engine.records.add_thread(thread, {**ABOUT, "product": product})
+            service.engine.take_up(thread, "steward", RunRequest(assistant_id="steward"))
+
+        def stands(thread: str) -> str:
+            return service.ledger.thread(thread).status
+
+        async with service.conductor.graph.alone("flights"):
+            for number in range(limits.max_runs):
+                go_on(f"flights-{number}", "flights")
+            go_on("sales-1", "sales")
+            await until(lambda: stands("sales-1") == "done")
+            assert {stands(t.id) for t in service.ledger.threads("flights")} == {"running"}
+        await until(lambda: {stands(t.id) for t in service.ledger.threads()} == {"done"})
