@@ -22,7 +22,7 @@ def says_kept(shown: str) -> bool:
 def open_proposal(key: str, product: str = "flights") -> Proposal:
     """Return a proposal that is open for a week."""
     return make_proposal(
-        make_change(null_marker=key), id=key, product=product, expires_at=now() + timedelta(days=7)
+        make_change(column=key), id=key, product=product, expires_at=now() + timedelta(days=7)
     )
 
 

@@ -26,7 +26,7 @@ RUN_SERVER = [
 ]  # fmt: skip
 RUN_SHADOW = [
     "apply.between_statements", "apply.before_commit", "undo.before_commit",
-    "journal.before_write:2", "journal.after_write:2",
+    "journal.before_write:3", "journal.after_write:3",
 ]  # fmt: skip
 DECIDE_AGENT = [
     "ledger.decide.between", "steward.before_resume",
@@ -88,6 +88,21 @@ def test_a_killed_measurement_is_told_and_taken_up_again(
     assert done.returncode == 1
     assert "The measurement ended without a result" in done.stderr
     check_asked(flow, rows)
+
+
+def test_a_measurement_that_always_dies_in_one_trial_goes_on_without_it(
+    registered: Flow, tmp_path: Path
+) -> None:
+    flow = registered.copy(tmp_path / "flow")
+    rows, codes = flow.rows(), []
+    while len(codes) < 8 and 0 not in codes:
+        codes.append(flow.pillion("run", "sales", crash_at="apply.before_commit").returncode)
+    assert codes[:2] == [1, 1] and codes[-1] == 0
+    check_whole(flow, rows)
+    told = "SELECT DISTINCT body ->> '$.reason' FROM trials WHERE status = 'failed'"
+    assert flow.select(told) == [
+        ("the measurement ended in its trial 2 times, as for want of memory",)
+    ]
 
 
 def check_decided(flow: Flow, proposal: str, rows: list[tuple[object, ...]]) -> None:

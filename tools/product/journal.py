@@ -27,8 +27,10 @@ class Finished(Message):
 class Entry(Message):
     """One line of the journal."""
 
-    kind: Literal["baseline", "trial", "result"]
+    kind: Literal["baseline", "begun", "trial", "result"]
     baseline: tuple[QueryBaseline, ...] = ()
+    begun: str = ""
+    """The candidate whose trial begins."""
     finished: Finished | None = None
     result: MeasureResult | None = None
 
@@ -58,6 +60,10 @@ class Journal:
     def finished(self) -> dict[str, Finished]:
         """Finished trials of an earlier run by candidate."""
         return {e.finished.trial.candidate.id: e.finished for e in self.entries if e.finished}
+
+    def ended_in(self, candidate: str) -> int:
+        """Return how often an earlier run of this job ended in a trial of a candidate."""
+        return 0 if candidate in self.finished else sum(e.begun == candidate for e in self.entries)
 
     def write(self, entry: Entry) -> None:
         """Append one line, on disk when this returns."""

@@ -34,6 +34,8 @@ from tools.product.trial import LEAST_SECONDS, PATIENCE, run_trial
 
 FINAL_SHARE = 0.15
 FINAL_ROUNDS = 5
+MOST_ENDINGS = 2
+"""How often a measurement may end in the trial of one candidate before it goes on without it."""
 OTHER_STEPS = 2
 """Steps that are told besides the candidates: the queries as they are, and all changes together."""
 Progress = Callable[[float, float, str], None]
@@ -56,7 +58,11 @@ def search(bench: Bench, journal: Journal, progress: Progress) -> MeasureResult:
             finished = _repeated(bench, finished)
         if finished is None:
             left = len(ordered) - index + 1
-            finished = _try(bench, candidate, left, partial(_tell, progress, (index, steps), name))
+            report = partial(_tell, progress, (index, steps), name)
+            finished = _given_up(journal, candidate)
+            if finished is None:
+                journal.write(Entry(kind="begun", begun=candidate.id))
+                finished = _try(bench, candidate, left, report)
             journal.write(Entry(kind="trial", finished=finished))
         trials.append(finished.trial)
         _tell(progress, (index, steps), name, _verdict(finished.trial))
@@ -88,6 +94,15 @@ def _verdict(trial: Trial) -> str:
         # It was not timed any more.
         return f"{trial.status}, it changes results"
     return f"{trial.status} ×{trial.evidence.ratio.mid:.2f}"
+
+
+def _given_up(journal: Journal, candidate: Candidate) -> Finished | None:
+    """Return the end of a candidate that the measurement does not outlive: others are waiting."""
+    times = journal.ended_in(candidate.id)
+    if times < MOST_ENDINGS:
+        return None
+    reason = f"the measurement ended in its trial {times} times, as for want of memory"
+    return Finished(trial=Trial(candidate=candidate, status="failed", reason=reason))
 
 
 def _try(bench: Bench, candidate: Candidate, left: int, report: Callable[[str], None]) -> Finished:

@@ -37,7 +37,7 @@ def test_answers_are_exported_with_their_facts(answered: Path) -> None:
 
 def test_answers_are_listed_for_people_and_harmless(answered: Path) -> None:
     said = invoke(answered, "log", "--decisions").stdout
-    assert "ada reject p2 change_type flights.dep_delay" in said
+    assert "ada reject p2 change_type flights.p2" in said
     assert "\x1b" not in said
 
 

@@ -21,15 +21,16 @@ from graph.ledger import now
 from graph.runs import Runs
 from graph.settings import Settings
 from tests.api.service.test_guard import problem_of
-from tests.factories import make_decision, make_proposal
+from tests.factories import make_change, make_decision, make_proposal
 
 ABOUT = {"graph_id": "steward", "product": "flights"}
 
 
-def offer(service: Service, thread: str) -> str:
+def offer(service: Service, thread: str, column: str = "dep_delay") -> str:
     """Offer a proposal in a run that waits; returns its id."""
     at = now()
-    proposal = make_proposal(created_at=at, expires_at=at + timedelta(days=1))
+    change = make_change(column=column)
+    proposal = make_proposal(change, created_at=at, expires_at=at + timedelta(days=1))
     service.ledger.open_thread(thread, "flights", "all")
     service.ledger.offer(thread, [proposal], "agent:rank")
     service.ledger.set_thread(thread, "waiting")

@@ -61,7 +61,7 @@ async def test_one_thread_that_cannot_be_read_keeps_no_other_waiting(
     monkeypatch.setattr(type(service.conductor), "_know", knows)
     monkeypatch.setattr(Runs, "answer", answer)
     for thread in ("flights-1", "flights-2"):
-        proposal = offer(service, thread)
+        proposal = offer(service, thread, column=thread)
         service.ledger.decide(make_decision(proposal, decided_at=now()))
     service.conductor.wake()
     await until(lambda: list(service.ledger.undelivered()) == ["flights-1"])

@@ -21,6 +21,7 @@ from tools.messages import (
 )
 from tools.product import search as module
 from tools.product.bench import Bench
+from tools.product.journal import Entry
 from tools.product.measurement import MeasureResult, ShadowJob
 from tools.product.shadow import measure
 from tools.product.workload import QueryPattern
@@ -268,6 +269,20 @@ def test_a_change_accepted_before_a_crash_is_made_again_not_measured(tmp_path: P
     assert again.trials[0] == first.trials[0]
     index = again.trials[1]
     assert index.evidence is not None and index.evidence.given == (job.candidates[0].id,)
+
+
+def test_a_candidate_that_the_measurement_does_not_outlive_is_given_up(tmp_path: Path) -> None:
+    job = make_job(tmp_path, [TYPED, STATUS], [CASTING, LOOKUP])
+    run(job)
+    killed = job.candidates[0].id
+    for times in (1, 2):
+        keep_lines(job, ("baseline",), most=1)
+        journal = next(Path(job.evidence).iterdir())
+        begun = Entry(kind="begun", begun=killed).model_dump_json()
+        journal.write_text("\n".join([journal.read_text(), *[begun] * times]))
+        first, second = run_again(job).trials
+        assert (first.status == "failed", second.status) == (times == 2, "rejected")
+    assert "ended in its trial 2 times" in first.reason
 
 
 def keep_lines(job: ShadowJob, kinds: tuple[str, ...], *, most: int) -> None:
