@@ -45,13 +45,15 @@ from tools.plain_text import NAME_WIDTH, plain, quoted, short
 from tools.words.told import RULES, Words
 
 __all__ = [
-    "CHANGES_RESULTS", "MISSING", "NAME_WIDTH", "TRIAL_WORDS", "about_query", "approvals", "asked_by", "between", "change_details",
-    "change_words", "contract_word", "cost", "cost_bounds", "counted", "factor", "foreseen",
-    "gain", "how_measured", "measured_ratio", "milliseconds", "quoted", "ratio_number", "safe",
-    "share", "short", "size", "size_change", "spoken", "taken", "trial_words",
+    "CHANGES_RESULTS", "MISSING", "NAME_WIDTH", "TRIAL_WORDS", "about_query", "approvals",
+    "asked_by", "between", "change_details", "change_words", "contract_word", "cost", "cost_bounds",
+    "counted", "factor", "foreseen", "gain", "how_measured", "measured_ratio", "milliseconds",
+    "quoted", "ratio_number", "safe", "share", "short", "size", "size_change", "spoken", "taken",
+    "trial_words",
 ]  # fmt: skip
 
 _QUERY_WIDTH = 90
+CHANGES_RESULTS = "changes results"
 TRIAL_WORDS: dict[TrialStatus, str] = {
     "accepted": "accepted",
     "rejected": "not worth it",
@@ -61,9 +63,6 @@ TRIAL_WORDS: dict[TrialStatus, str] = {
     "suppressed": "refused before",
     "held": "held back",
 }
-
-
-CHANGES_RESULTS = "changes results"
 
 
 def trial_words(trial: Trial) -> str:
