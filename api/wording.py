@@ -173,5 +173,5 @@ def how_measured(evidence: Evidence) -> str:
     how = {"shadow": "measured on a shadow copy", "sample": "measured on a sample"}.get(
         evidence.method, f"judged by the {evidence.method}"
     )
-    after = f", on top of {', '.join(evidence.given)}" if evidence.given else ""
+    after = f", with {', '.join(evidence.given)} made before it" if evidence.given else ""
     return f"{how}: {evidence.rows:,} rows, {evidence.engine}{after}"
