@@ -12,7 +12,7 @@ from typing import NamedTuple
 from tools.messages import TableName
 from tools.numbers import counted, share
 from tools.plain_text import quoted
-from tools.product.logical_types import family, is_text
+from tools.product.logical_types import family, is_text, normal_type
 from tools.product.profile import ColumnProfile, Range, Span, TableProfile
 from tools.product.workload import ColumnUse, QueryPattern, Role
 from tools.words.facts import Facts, joined
@@ -24,6 +24,10 @@ _KINDS = {
     "date": "dates", "timestamp": "points in time", "time": "times of the day",
     "object": "structures", "array": "lists",
 }  # fmt: skip
+_OTHER_KINDS = {
+    "INTERVAL": "spans of time", "BLOB": "bytes", "UUID": "identifiers", "BIT": "bits",
+}  # fmt: skip
+"""Types that a contract can only promise as text."""
 _RANGES: dict[Range, str] = {
     "negative too": "Some of them are negative.",
     "never negative": "None of them is negative.",
@@ -67,7 +71,7 @@ class Named(NamedTuple):
 def facts_of_column(table: TableProfile, column: ColumnProfile, known: Known) -> Facts:
     """Return what may be told of a column."""
     meaning = known.meanings.get((table.table, column.name), "string")
-    kind = _KINDS[family(column.type)]
+    kind = _kind(column.type)
     if is_text(column.type) and meaning != "string" and meaning in _KINDS:
         kind = f"{_KINDS[meaning]}, stored as text"
     sentences = (
@@ -79,6 +83,10 @@ def facts_of_column(table: TableProfile, column: ColumnProfile, known: Known) ->
         *_comment(known.comments.get((table.table, column.name))),
     )
     return Facts(about="column", subject=quoted(column.name), sentences=sentences)
+
+
+def _kind(name: str) -> str:
+    return _OTHER_KINDS.get(normal_type(name)) or _KINDS[family(name)]
 
 
 def facts_of_table(table: TableProfile, known: Known) -> Facts:
@@ -117,7 +125,7 @@ def _term(uses: Sequence[Named]) -> Facts:
     tables = [quoted(u.table) for u in uses]
     rest = len(tables) - MOST_NAMES
     more = f", and of {counted(rest, 'other table')}" if rest > 0 else ""
-    kinds = sorted({_KINDS[family(u.type)] for u in uses})
+    kinds = sorted({_kind(u.type) for u in uses})
     owners = [quoted(u.table) for u in uses if u.key][:MOST_NAMES]
     sentences = [
         f"{name} is a column of the tables {joined(tables[:MOST_NAMES])}{more}.",
