@@ -46,13 +46,14 @@ from tools.words.told import RULES, Words
 
 __all__ = [
     "CHANGES_RESULTS", "MISSING", "NAME_WIDTH", "TRIAL_WORDS", "about_query", "approvals",
-    "asked_by", "between", "change_details", "change_words", "contract_word", "cost",
-    "cost_bounds", "counted", "factor", "foreseen", "gain", "how_measured", "measured_ratio",
-    "milliseconds", "quoted", "ratio_number", "safe", "share", "short", "size", "size_change",
-    "spoken", "taken", "trial_words",
+    "asked_by", "between", "change_details", "change_words", "contract_word", "cost", "cost_bounds",
+    "counted", "factor", "foreseen", "gain", "how_measured", "measured_ratio", "milliseconds",
+    "quoted", "ratio_number", "safe", "share", "short", "size", "size_change", "spoken", "taken",
+    "trial_words",
 ]  # fmt: skip
 
 _QUERY_WIDTH = 90
+CHANGES_RESULTS = "changes results"
 TRIAL_WORDS: dict[TrialStatus, str] = {
     "accepted": "accepted",
     "rejected": "not worth it",
@@ -62,9 +63,6 @@ TRIAL_WORDS: dict[TrialStatus, str] = {
     "suppressed": "refused before",
     "held": "held back",
 }
-
-
-CHANGES_RESULTS = "changes results"
 
 
 def trial_words(trial: Trial) -> str:
@@ -175,5 +173,5 @@ def how_measured(evidence: Evidence) -> str:
     how = {"shadow": "measured on a shadow copy", "sample": "measured on a sample"}.get(
         evidence.method, f"judged by the {evidence.method}"
     )
-    after = f", on top of {', '.join(evidence.given)}" if evidence.given else ""
+    after = f", with {', '.join(evidence.given)} made before it" if evidence.given else ""
     return f"{how}: {evidence.rows:,} rows, {evidence.engine}{after}"

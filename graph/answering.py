@@ -65,11 +65,20 @@ def edited_change(change: Change, fields: Mapping[str, Any] | None) -> Change:
     except ValidationError as exc:
         first = exc.errors()[0]
         path = ".".join(str(p) for p in first["loc"])
-        raise InvalidAnswer(f"The edited change is not valid at {path}: {first['msg']}.") from exc
+        raise InvalidAnswer(
+            f"The edited change is not valid at {path}: {first['msg']}. An edit may replace"
+            f" {', '.join(editable(change))}."
+        ) from exc
     _keep_marker(change, edited)
     if edited == change:
         raise InvalidAnswer("That edit changes nothing; approve the proposal instead.")
     return edited
+
+
+def editable(change: Change) -> dict[str, Any]:
+    """Return the fields that an edit may replace, as they are."""
+    body = CHANGE.dump_python(change, mode="json")
+    return {name: value for name, value in body.items() if name not in ("kind", "table")}
 
 
 def _keep_marker(change: Change, edited: Change) -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json as jsonlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
-from rich.prompt import Prompt
 
 from api.cli.charts import before_after_bars
 from api.cli.evidence import evidence_panel
 from api.cli.outcomes import Answered, given
+from api.cli.questions import CHOICES, Quit, ask_choice, ask_edit, ask_why, merge_change
 from api.cli.shell import (
     Json,
     err,
@@ -26,7 +25,7 @@ from api.cli.shell import (
 )
 from api.products import descriptor_of, service_of
 from api.views import offer_view, save_report
-from graph.answering import edited_change
+from api.wording import counted
 from graph.beside import Beside, Queue
 from graph.errors import (
     AlreadyApproved,
@@ -80,7 +79,8 @@ def decide(
     verdict: Annotated[str, typer.Argument(help="approve, reject or edit.")],
     reason: Annotated[str, typer.Option(help="Why; kept and learned from.")] = "",
     change: Annotated[
-        str | None, typer.Option(help="With edit: the fields of the change to replace, as JSON.")
+        str | None,
+        typer.Option(help="With edit: the fields to replace, as JSON; without, it names them."),
     ] = None,
     seen: Annotated[
         int | None,
@@ -161,19 +161,6 @@ def _tell(answered: Answered, *, json: bool) -> None:
     answered.end()
 
 
-def merge_change(change: Change, text: str | None) -> Change:
-    """Return the change with some fields replaced; kind and table stay."""
-    try:
-        fields = jsonlib.loads(text or "")
-        if not isinstance(fields, dict):
-            raise TypeError
-    except (ValueError, TypeError) as exc:
-        raise InvalidAnswer(
-            'An edit needs --change with a JSON object, such as \'{"to_type": "BIGINT"}\'.'
-        ) from exc
-    return edited_change(change, fields)
-
-
 def approve_all(queue: Queue, thread_id: str) -> list[str]:
     """Approve what waits of a run, all or nothing; returns the ids.
 
@@ -216,14 +203,7 @@ def ask_all(
     if not offers:
         tell("Nothing waits for an answer.")
         return Answered([], [])
-    answered: list[Offer] = []
-    try:
-        for number, offer in enumerate(offers, start=1):
-            out.rule(f"{number} of {len(offers)}")
-            if _ask(settings, offer):
-                answered.append(offer)
-    except EOFError:
-        tell("\nNo more input; the rest waits.")
+    answered = _answers(settings, offers)
 
     async def deliver(queue: Queue) -> Answered:
         for thread in dict.fromkeys(o.thread_id for o in answered):
@@ -239,6 +219,33 @@ def ask_all(
     came_of_it = _or_beside(settings, deliver, beside)
     came_of_it.show()
     return came_of_it
+
+
+def _answers(settings: Settings, offers: Sequence[Offer]) -> list[Offer]:
+    """Ask about one after the other; returns those that have an answer now."""
+    answered: list[Offer] = []
+    try:
+        for number, offer in enumerate(offers, start=1):
+            out.rule(f"{number} of {len(offers)}")
+            if _ask(settings, offer):
+                answered.append(offer)
+    except Quit:
+        tell("The rest waits.")
+    except EOFError:
+        out.print()
+        tell("No more input; the rest waits.")
+    except KeyboardInterrupt:
+        out.print()
+        if answered:
+            many = counted(len(answered), "answer is", "answers are")
+            them = "it" if len(answered) == 1 else "them"
+            tell(
+                f"{many} recorded; the next `pillion review` or `run`, or the service, carries"
+                f" {them} out.",
+                to=err,
+            )
+        raise
+    return answered
 
 
 def _or_beside(
@@ -263,9 +270,7 @@ def _ask(settings: Settings, offer: Offer) -> bool:
     if policy := given(offer):
         tell(f"Policy: {policy}.")
     while True:
-        choice = Prompt.ask(
-            "Approve, reject, edit or skip?", choices=["a", "r", "e", "s"], default="s", console=out
-        )
+        choice = ask_choice()
         if choice == "s":
             return False
         try:
@@ -279,12 +284,9 @@ def _ask(settings: Settings, offer: Offer) -> bool:
 
 
 def _take(settings: Settings, offer: Offer, choice: str) -> None:
-    reason = (
-        Prompt.ask("Why?", default="", show_default=False, console=out) if choice != "a" else ""
-    )
-    text = Prompt.ask("Fields to replace, as JSON", console=out) if choice == "e" else None
-    edited = merge_change(offer.proposal.change, text) if choice == "e" else None
-    verdict = {"a": "approve", "r": "reject", "e": "edit"}[choice]
+    edited = ask_edit(offer.proposal.change) if choice == "e" else None
+    reason = ask_why() if choice != "a" else ""
+    verdict = CHOICES[choice]
 
     def record(ledger: Ledger) -> None:
         queue = Beside(settings, ledger)

@@ -125,16 +125,21 @@ def _head(proposal: Proposal) -> list[tuple[str, Text]]:
         ("change", text(change_words(proposal.change))),
         ("where", text(change_target(proposal.change))),
         *((name, text(short(sql, _SQL_WIDTH))) for name, sql in change_details(proposal.change)),
-        ("gain", text(gain(evidence.ratio), ratio_style(evidence.ratio))),
+        ("gain", _gain(evidence)),
     ]
     if evidence.expected is not None:
         rows += _expectation(evidence.expected)
-    if evidence.alone is not None:
-        rows.append(("alone", text(gain(evidence.alone))))
-    rows.append(("why", text(how_measured(evidence))))
+    if evidence.alone is not None and evidence.given:
+        rows.append(("by itself", text(gain(evidence.alone))))
+    rows.append(("how", text(how_measured(evidence))))
     if proposal.changed_since:
         rows.append(("changed since", text(proposal.changed_since, NOTE)))
     return rows
+
+
+def _gain(evidence: Evidence) -> Text:
+    told = text(gain(evidence.ratio), ratio_style(evidence.ratio))
+    return told + text(" time of the whole workload, before / after, 95 % interval", QUIET)
 
 
 def _expectation(expected: Expected) -> list[tuple[str, Text]]:

@@ -9,7 +9,7 @@ import typer
 
 from api.cli.shell import Json, err, load_settings, print_json, tell
 from api.products import check_writable
-from api.service.keys import KEYS, ROLES, Keys, Kind, Role, parse_role
+from api.service.keys import EVERY, KEYS, ROLES, Keys, Kind, Role, parse_role
 from graph.settings import Settings
 
 app = typer.Typer(
@@ -77,8 +77,12 @@ def list_keys(json: Json = False) -> None:
     if not found:
         tell("No keys: on this machine everybody may call the service, and nobody else can.")
     for key in found:
-        roles = ", ".join(f"{product}={role}" for product, role in key.roles.items())
-        state = f"revoked {key.revoked_at}" if key.revoked_at else f"since {key.created_at}"
+        roles = ", ".join(
+            f"{role} of {'every product' if product == EVERY else product}"
+            for product, role in key.roles.items()
+        )
+        ended, made = key.revoked_at or "", key.created_at
+        state = f"revoked {ended[:16]}" if ended else f"since {made[:16]}"
         tell(f"{key.name} ({key.kind}): {roles}; {state}")
 
 

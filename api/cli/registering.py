@@ -9,7 +9,14 @@ import typer
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from api.cli.shell import Json, err, load_settings, print_json, tell
-from api.products import DescriptorUnusable, check_name, check_writable, product_names, set_up
+from api.products import (
+    DescriptorUnusable,
+    check_name,
+    check_writable,
+    product_names,
+    serving_of,
+    set_up,
+)
 from api.wording import counted, short
 from graph.errors import GraphError
 from graph.settings import Settings
@@ -62,7 +69,8 @@ def init(
         tell(NO_QUERIES.format(name=name))
     if not done["rows"]:
         tell(NO_ROWS)
-    tell(f"Next: pillion run {name}")
+    if done["patterns"] and done["rows"]:
+        tell(f"Next: pillion run {name}")
 
 
 def register(
@@ -81,6 +89,13 @@ def register(
         raise GraphError(f"There is no file {missing[0]}; check the path.")
     if name in product_names(settings):
         arguments = ["add", "--descriptor", str(_extended(settings, name, database, contract))]
+        serving = serving_of(settings, name)
+        if serving is not None:
+            raise GraphError(
+                f"{name} is served at {serving.url} (PID {serving.pid}), which holds its database:"
+                " end that, add the queries, and serve it again. What is asked there is recorded"
+                " already."
+            )
         if not queries:
             raise GraphError(
                 f"There is already a product {name!r}, of this database: `pillion run {name}`"

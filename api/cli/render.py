@@ -46,6 +46,10 @@ __all__ = [
 ]
 
 _OUTCOME_STYLES = {"applied": GOOD, "verified": GOOD, "rolled_back": BAD, "failed": BAD}
+LEGEND = (
+    "gain: time of the whole workload, before / after; expect: the same later; slower: queries that"
+    " lose; insert: time of one; space: of the data."
+)
 _NUMBERS = ("gain", "expect", "slower", "insert", "space")
 
 

@@ -14,7 +14,7 @@ import typer
 from api.cli.answering import approve_all, ask_all
 from api.cli.outcomes import Answered
 from api.cli.registering import register, with_bar
-from api.cli.render import proposal_table, trials_table
+from api.cli.render import LEGEND, proposal_table, trials_table
 from api.cli.shell import (
     Json,
     err,
@@ -208,6 +208,8 @@ def _show_run(settings: Settings, thread_id: str, seconds: float, *, rejected: b
             out.print(trials_table(trials, all=True))
         if offers:
             out.print(proposal_table([o.proposal for o in offers]))
+            tell(LEGEND)
+            _tell_losers(ledger, thread_id, trials, shown=rejected)
         else:
             _why_nothing(trials, seconds, shown=rejected)
         _tell_notes(ledger, thread_id, all=rejected)
@@ -228,6 +230,16 @@ def _tell_notes(ledger: Ledger, thread_id: str, *, all: bool) -> None:
         tell(
             f"{counted(len(known), 'statement')} could not be measured, as in the run before:"
             f" pillion run {thread.product} --show-rejected names them, as the report does."
+        )
+
+
+def _tell_losers(ledger: Ledger, thread_id: str, trials: list[Trial], *, shown: bool) -> None:
+    lost = sum(t.status != "accepted" for t in trials)
+    if lost and not shown:
+        product = ledger.thread(thread_id).product
+        tell(
+            f"{counted(lost, 'other idea')} {'was' if lost == 1 else 'were'} tried and not offered:"
+            f" the report says why, as pillion run {product} --show-rejected does."
         )
 
 

@@ -118,10 +118,10 @@ def _gains(evidence: Evidence) -> Iterable[str]:
         note = f" ({quoted(evidence.expected.note, TEXT_WIDTH)})" if evidence.expected.note else ""
         yield f"Expect: {foreseen(evidence.expected)}{note}"
     ranked = sorted(evidence.queries, key=lambda q: -q.ratio.mid)
-    yield from (_timing("faster" if q.ratio.mid >= 1 else "slower", q) for q in ranked[:SHOWN])
+    yield from map(_timing, ranked[:SHOWN])
     losers = evidence.losers
     yield "Slower with certainty: " + (f"{len(losers)}" if losers else "no query")
-    yield from (_timing("slower", q) for q in losers[:SHOWN] if q not in ranked[:SHOWN])
+    yield from (_timing(q) for q in losers[:SHOWN] if q not in ranked[:SHOWN])
     unequal = sum(not q.equal for q in evidence.queries)
     if unequal:
         yield f"WARNING: {unequal} of the measured queries gave another result"
@@ -131,11 +131,12 @@ def _gains(evidence: Evidence) -> Iterable[str]:
     )
 
 
-def _timing(word: str, q: QueryTiming) -> str:
+def _timing(q: QueryTiming) -> str:
+    sure = "faster" if q.ratio.low > 1 else "slower" if q.ratio.high < 1 else "no clear change,"
     asked = f", asked by {', '.join(map(quoted, q.callers))}" if q.callers else ""
     times = f"{milliseconds(q.before_ms.mid)} → {milliseconds(q.after_ms.mid)}"
     told = f"{times}, {share(q.share)} of all time{asked}"
-    return f"  {word} {factor(q.ratio.mid)}: {told}: {quoted(q.sql)}"
+    return f"  {sure} {factor(q.ratio.mid)}: {told}: {quoted(q.sql)}"
 
 
 def _listed(label: str, texts: Iterable[str]) -> list[str]:

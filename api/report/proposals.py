@@ -85,8 +85,8 @@ def _facts(proposal: Proposal, outcome: Outcome | None) -> list[tuple[str, str]]
     facts = [("gain", f"<strong>{e(gain(evidence.ratio))}</strong> of the whole workload's time")]
     if evidence.expected is not None:
         facts.append(("expect", _expectation(evidence.expected)))
-    if evidence.alone is not None:
-        facts.append(("alone", e(gain(evidence.alone))))
+    if evidence.alone is not None and evidence.given:
+        facts.append(("by itself", e(gain(evidence.alone))))
     facts.append(("how measured", e(how_measured(evidence))))
     if evidence.losers:
         facts.append(("gets slower", _losers(evidence)))

@@ -80,7 +80,8 @@ def _serve_http(service: ProductService, settings: ProductSettings, port: int) -
     except (OSError, OverflowError) as exc:
         return _failed(f"Cannot listen on {HOST}:{port}: {exc}. Choose another --port.", 1)
     app = query_api.build_app(service, build_server(service), token)
-    with listening:
+    # uvicorn raises what stopped it again when it is done; that is how serving ends.
+    with listening, suppress(KeyboardInterrupt):
         uvicorn.Server(uvicorn.Config(app, log_config=None)).run(sockets=[listening])
     return 0
 

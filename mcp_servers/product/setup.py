@@ -12,6 +12,7 @@ import sqlite3
 import sys
 from collections.abc import Sequence
 from contextlib import closing, suppress
+from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -168,6 +169,17 @@ def build_demo(arguments: argparse.Namespace) -> dict[str, Any]:
 COMMANDS = {"init": register, "add": add_queries, "demo": build_demo}
 
 
+def _about_files(error: OSError | sqlite3.OperationalError, arguments: argparse.Namespace) -> str:
+    home = getattr(arguments, "home", None) or getattr(arguments, "directory", None)
+    full = isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT)
+    if full or "full" in str(error):
+        place = home or Path(arguments.descriptor).parent
+        return f"There is no space left for {place}. Free some and run the command again."
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}."
+    return f"The workload cannot be kept: {error}."
+
+
 def main() -> int:
     """Run one set-up command."""
     parser = argparse.ArgumentParser(prog="python -m mcp_servers.product.setup")
@@ -190,8 +202,8 @@ def main() -> int:
     except ProductError as exc:
         emit("error", code=exc.code, message=str(exc))
         return 1
-    except OSError as exc:
-        emit("error", code="product_error", message=f"{exc.filename}: {exc.strerror}.")
+    except (OSError, sqlite3.OperationalError) as exc:
+        emit("error", code="product_error", message=_about_files(exc, arguments))
         return 1
     except (duckdb.Error, sqlite3.Error) as exc:
         reason = str(exc).splitlines()[0].rstrip(".")

@@ -106,8 +106,9 @@ def _check_head(file: YamlFile) -> None:
         )
     kind = data.get("kind")
     if kind != KIND:
+        told = "missing" if kind is None else repr(kind)
         raise ContractInvalid(
-            f"{file.path}:{file.line(('kind',))}: not an ODCS contract: kind is {kind!r},"
+            f"{file.path}:{file.line(('kind',))}: not an ODCS contract: kind is {told},"
             f" not {KIND!r}.",
             hint="That is the product's descriptor." if kind == "DataProduct" else "",
         )

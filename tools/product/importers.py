@@ -8,7 +8,7 @@ import io
 import os
 import re
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -132,7 +132,9 @@ def _files(directory: Path) -> list[Path]:
         raise ImportFailed(f"{directory} cannot be read: {exc.strerror}.") from exc
     files = [p for p in found if p.suffix.lower() in (".sql", ".csv") and p.name not in NO_QUERIES]
     if not files:
-        raise ImportFailed(f"{directory} holds no .sql or .csv file.")
+        inner = any(p.is_dir() for p in found)
+        hint = "Directories in it are not looked into; name them." if inner else ""
+        raise ImportFailed(f"{directory} holds no .sql or .csv file.", hint=hint)
     return files
 
 
@@ -231,10 +233,7 @@ def _log_file(path: Path, data: str, counter: _Counter) -> Iterator[Observation]
         raise ImportFailed(f"{path} is not readable as CSV: {exc}.") from exc
     sql = next((names[c] for c in SQL_COLUMNS if c in names), None)
     if sql is None:
-        raise ImportFailed(
-            f"{path} has no column with SQL. It has: {', '.join(names) or 'nothing'}.",
-            hint=f"Name it one of {', '.join(SQL_COLUMNS)}.",
-        )
+        raise _no_sql(path, names)
     columns = _Columns(
         sql,
         next((names[c] for c in TIME_COLUMNS if c in names), None),
@@ -258,6 +257,21 @@ def _log_file(path: Path, data: str, counter: _Counter) -> Iterator[Observation]
             counter.note(lines.began, flaw)
         if run is not None:
             yield run
+
+
+def _no_sql(path: Path, names: Collection[str]) -> ImportFailed:
+    if path.suffix.lower() != ".csv":
+        return ImportFailed(
+            f"{path} was read as a query log (CSV) and has no column with SQL.",
+            hint="Let the name of a file of statements end in .sql; of a log in another format"
+            " make a CSV with a column sql.",
+        )
+    hint = f"Name it one of {', '.join(SQL_COLUMNS)}."
+    if len(names) == 1:
+        hint += " Commas, semicolons or tabs may part the columns."
+    return ImportFailed(
+        f"{path} has no column with SQL. It has: {', '.join(names) or 'nothing'}.", hint=hint
+    )
 
 
 def _delimiter(data: str) -> str:

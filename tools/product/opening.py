@@ -18,8 +18,9 @@ from tools.product.errors import DatabaseLocked, DatabaseUnusable, DiskFull, Pro
 LOCKED_DOWN = {"enable_external_access": "false", "lock_configuration": "true"}
 LOCK_HOLDER = re.compile(r"lock is held in (?:(?P<program>.+?) \()?PID (?P<pid>\d+)", re.DOTALL)
 WAYS_IN = (
-    "Stop that program, or point Pillion at the product server it runs, or work on a copy that"
-    " it made, or hand over a log of its queries (`--queries`)."
+    "Stop that program; or have it make a copy (COPY FROM DATABASE) and work on that, with a log of"
+    " its queries (`--queries`); or let Pillion's product server (`pillion serve`) hold the file,"
+    " and ask that."
 )
 INVALIDATED = "database has been invalidated"
 LEDGER_SCHEMA = "pillion"

@@ -25,7 +25,7 @@ _KINDS = {
     "object": "structures", "array": "lists",
 }  # fmt: skip
 _OTHERS = {
-    "BLOB": "bytes", "BIT": "bits", "INTERVAL": "lengths of time", "UUID": "identifiers",
+    "BLOB": "bytes", "BIT": "bits", "INTERVAL": "spans of time", "UUID": "identifiers",
     "GEOMETRY": "shapes",
 }  # fmt: skip
 """Of types that are neither text nor one of those kinds."""

@@ -16,8 +16,8 @@ import duckdb
 import pytest
 from filelock import FileLock
 
-from api.cli import answering
-from api.cli.answering import merge_change
+from api.cli import questions
+from api.cli.questions import merge_change
 from graph import steward
 from graph.errors import InvalidAnswer
 from graph.ledger import Ledger
@@ -112,13 +112,13 @@ def test_an_edited_change_is_measured_and_its_fate_told(asked: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (None, "needs --change with a JSON object"),
-        ("not json", "needs --change with a JSON object"),
-        ("[1]", "needs --change with a JSON object"),
+        (None, "needs a JSON object of the fields to replace"),
+        ("not json", "needs a JSON object of the fields to replace"),
+        ("[1]", "needs a JSON object of the fields to replace"),
         ('{"kind": "drop_table"}', "keeps the kind and the table"),
         ('{"table": {"name": "t"}}', "keeps the kind and the table"),
         ('{"to_type": 5}', "not valid at change_type.to_type"),
-        ('{"nonsense": 1}', "not valid at change_type.nonsense"),
+        ('{"nonsense": 1}', "not valid at change_type.nonsense.* may replace column, from_type"),
         ("{}", "changes nothing; approve the proposal instead"),
     ],
 )
@@ -293,7 +293,7 @@ def test_an_answer_given_in_a_review_outlasts_a_command_that_begins_meanwhile(
         other.acquire()
         return next(given, "s")
 
-    monkeypatch.setattr(answering.Prompt, "ask", ask)
+    monkeypatch.setattr(questions.Prompt, "ask", ask)
     monkeypatch.setattr(steward, "LOCK_SECONDS", 0.1)
     try:
         said = invoke(home, "review")
@@ -318,7 +318,7 @@ def test_an_answer_to_numbers_that_are_others_by_now_is_not_recorded(
             ledger.offer("t2", [open_proposal("p1")], "agent:rank")
             return "a"
 
-        monkeypatch.setattr(answering.Prompt, "ask", ask)
+        monkeypatch.setattr(questions.Prompt, "ask", ask)
         assert "p1 was offered anew with other numbers" in invoke(home, "review").stdout
         said = refusal(invoke(home, "decide", "p1", "approve", "--round", "1"))
         assert "as round 2, and the answer is about round 1" in said
@@ -352,11 +352,10 @@ def review_in_a_terminal(home: Path, answers: list[tuple[str, str]]) -> tuple[in
 
 def test_a_review_shows_the_evidence_and_takes_an_answer_to_each(asked: Path) -> None:
     count = len(waiting(asked))
-    first = [("skip?", "x"), ("skip?", "e"), ("Why?", "wider"), ("as JSON", "{oops"),
-             ("skip?", "a")]  # fmt: skip
+    first = [("skip?", "x"), ("skip?", "Edit"), ("as JSON", "{oops"), ("skip?", "approve")]
     code, shown = review_in_a_terminal(asked, first + [("skip?", "s")] * (count - 1))
     assert code == 0
-    for part in (f"1 of {count}", "before", "after", "undo", "JSON object"):
+    for part in (f"1 of {count}", "before", "after", "undo", "JSON object", "Give a, r, e, q or s"):
         assert part in shown
     assert says_kept(shown)
     assert type_of_amount(asked) == "INTEGER"
@@ -371,6 +370,36 @@ def test_a_review_keeps_a_reason_and_stops_politely_at_the_end_of_the_input(aske
     assert (decided["subject"], json.loads(decided["body"])["reason"]) == (first, "not now")
     assert "rejected; it is not offered again" in result.stdout
     assert "Aborted" not in result.output
+
+
+def test_a_review_can_be_left_and_the_rest_waits(asked: Path) -> None:
+    before = waiting(asked)
+    code, shown = review_in_a_terminal(asked, [("skip?", "Q")])
+    assert code == 0 and "The rest waits." in shown
+    assert waiting(asked) == before
+
+
+def test_a_review_that_is_stopped_says_that_its_answers_are_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    with closing(make_ledger(home / "ledger.db", "p1", "p2")) as ledger:
+        ledger.set_thread("t1", "waiting")
+    given = iter(["r", "not now"])
+
+    def ask(*question: object, **options: object) -> str:
+        answer = next(given, None)
+        if answer is None:
+            raise KeyboardInterrupt
+        return answer
+
+    monkeypatch.setattr(questions.Prompt, "ask", ask)
+    result = invoke(home, "review")
+    assert result.exit_code == 130
+    recorded, stopped = result.stderr.splitlines()[-2:]
+    assert recorded.startswith("1 answer is recorded; the next `pillion review` or `run`")
+    assert stopped.startswith("Stopped. Nothing is half done")
+    assert len(document(home, "status")["undelivered"]) == 1
 
 
 def test_a_review_in_json_lists_what_waits(home_of_a_run: Path) -> None:

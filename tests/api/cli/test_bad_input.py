@@ -15,6 +15,7 @@ import duckdb
 import pytest
 
 from tests.commands import UNPRIVILEGED, document, environment, invoke, make_home, refusal, started
+from tests.disks import fill
 from tests.products import make_database
 
 CONTRACT = """apiVersion: v3.0.2
@@ -132,7 +133,7 @@ def test_a_locked_database_names_the_process_and_the_ways_in(
     database, pid = holder
     said = refusal(invoke(home, "init", "--database", database))
     assert f"PID {pid}" in said
-    for way in ("Stop that program", "product server", "copy", "--queries"):
+    for way in ("Stop that program", "product server", "COPY FROM DATABASE", "--queries"):
         assert way in said
     assert not home.exists()
 
@@ -205,6 +206,14 @@ def test_a_disk_too_small_for_a_snapshot_stops_the_run_and_leaves_no_snapshot(
     assert "MB free; a copy of the database needs" in result.stderr
     assert list((home / "products" / "sales" / "shadow").iterdir()) == []
     assert contents(database) == before
+
+
+def test_a_disk_that_is_full_at_init_is_said_in_words(small_disk: Path, tmp_path: Path) -> None:
+    database = make_database(tmp_path / "sales.duckdb", 100)
+    fill(small_disk)
+    said = refusal(invoke(small_disk / "home", "init", "--database", database))
+    assert "There is no space left for" in said and "Free some and run the command again." in said
+    assert document(small_disk / "home", "status")["products"] == []
 
 
 def test_a_full_disk_under_the_home_is_said_in_words(small_disk: Path, tmp_path: Path) -> None:

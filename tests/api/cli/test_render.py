@@ -72,6 +72,15 @@ def test_the_evidence_panel_shows_all_a_person_needs() -> None:
         assert part in text
 
 
+def test_a_gain_by_itself_stands_only_where_another_change_was_made_before() -> None:
+    apart = make_evidence(alone=make_interval(1.4))
+    first = shown(evidence_panel(make_proposal(evidence=apart)), 100)
+    assert "by itself" not in first and "before / after, 95 % interval" in first
+    after = apart.model_copy(update={"given": ("p1",)})
+    text = shown(evidence_panel(make_proposal(evidence=after)), 100)
+    assert "by itself" in text and "×1.4" in text and "with p1 made before it" in text
+
+
 def test_queries_without_a_clear_change_are_counted_where_there_are_many() -> None:
     alike = [make_timing(f"SELECT {n} FROM alike", 10.0, 10.0) for n in range(20)]
     clear = (make_timing("SELECT 1 FROM faster"), make_timing("SELECT 2 FROM slower", 10.0, 15.0))

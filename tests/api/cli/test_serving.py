@@ -74,6 +74,29 @@ def test_a_second_serve_is_refused_and_a_run_goes_through_the_first(home: Path) 
     assert not (home / "products/sales/serving.json").exists()
 
 
+def test_queries_are_not_added_while_the_product_is_served(home: Path, tmp_path: Path) -> None:
+    make_home(home, rows=1000)
+    more = tmp_path / "more.sql"
+    more.write_text("SELECT max(id) FROM sales;")
+    database = home / "products" / "sales" / "sales.duckdb"
+    with serving(home) as (child, said):
+        told = refusal(
+            invoke(home, "init", "--name", "sales", "--database", database, "--queries", more)
+        )
+        assert f"sales is served at {said['url']}/mcp" in told and "serve it again" in told
+        child.terminate()
+        child.communicate(timeout=30)
+
+
+def test_a_product_server_that_is_interrupted_itself_ends_quietly(home: Path) -> None:
+    make_home(home, rows=1000)
+    with serving(home) as (child, _):
+        held = json.loads((home / "products/sales/serving.json").read_text())["pid"]
+        os.kill(held, signal.SIGINT)
+        out, complaint = child.communicate(timeout=30)
+    assert (child.returncode, out, complaint) == (0, "", "")
+
+
 def test_a_live_query_becomes_part_of_the_workload(home: Path) -> None:
     make_home(home, rows=1000)
     with serving(home) as (child, said):

@@ -97,6 +97,20 @@ def test_what_could_be_measured_in_between_is_new_again(
     assert len(told(settings, "r3", capsys)) == 3
 
 
+@pytest.mark.parametrize("rejected", [False, True])
+def test_what_is_offered_is_explained_and_what_lost_is_counted(
+    rejected: bool, settings: Settings, ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran(ledger, "r1", None)
+    ledger.record_trials("r1", "sales", [make_trial(), make_trial("accepted", make_change())])
+    ledger.offer("r1", [open_proposal("p1")], "agent:rank")
+    finish(settings, "r1", json=False, seconds=1, rejected=rejected)
+    said = capsys.readouterr().out
+    assert "gain: time of the whole workload, before / after" in said
+    lost = f"1 other idea was tried and not offered: the report says why, as {RUN} does."
+    assert (lost in said) != rejected
+
+
 def test_ideas_that_nobody_had_time_for_are_not_called_worthless(
     settings: Settings, ledger: Ledger, capsys: pytest.CaptureFixture[str]
 ) -> None:

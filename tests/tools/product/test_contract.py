@@ -185,7 +185,7 @@ def test_any_contract_survives_yaml(
         ("a: 1\n\tb: 2", ":2", "not YAML"),
         ("- a\n", "", "not a YAML mapping"),
         ("", "", "not a YAML mapping"),
-        ("hello: world\n", ":1", "kind is None"),
+        ("hello: world\n", ":1", "kind is missing"),
         (HEAD.replace("DataContract", "DataProduct"), ":2", "descriptor"),
         (HEAD.replace("v3.1.0", "v9"), ":1", "apiVersion 'v9' is unknown"),
         (HEAD.replace("v3.1.0", "v2.2.2"), ":1", "v3.1.0"),

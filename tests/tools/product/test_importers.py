@@ -215,6 +215,7 @@ def test_a_log_as_spreadsheets_write_it_is_read(
     (b"PAR1\x00\x01", "is a binary file"),
     ("sql\nSELECT 'é'\n".encode("latin-1"), "is not UTF-8 text .byte 12"),
     ("a,b\n1,2\n", "has no column with SQL. It has: a, b. Name it one of sql"),
+    ("at|sql\n1|SELECT 1\n", "It has: at.sql. .* Commas, semicolons or tabs may part"),
     ("sql\n", "holds no statement"),
     ("sql\n\n\n", "holds no statement"),
 ])  # fmt: skip
@@ -224,6 +225,15 @@ def test_a_log_that_cannot_be_read_says_why(
     with pytest.raises(ImportFailed, match=reason):
         import_path(written(tmp_path / "log.csv", content), store)
     assert texts(store) == []
+
+
+@pytest.mark.parametrize("name", ["queries.txt", "log.json", "queries"])
+def test_a_file_of_another_kind_is_told_what_is_read(
+    name: str, tmp_path: Path, store: WorkloadStore
+) -> None:
+    path = written(tmp_path / name, "SELECT a, b FROM t;\nSELECT 2;\n")
+    with pytest.raises(ImportFailed, match=r"name of a file of statements end in \.sql"):
+        import_path(path, store)
 
 
 @pytest.mark.parametrize("name", ["gone.sql", "gone.csv", "x" * 300 + ".sql"])
@@ -312,9 +322,14 @@ def test_a_directory_is_read_whole(tmp_path: Path, store: WorkloadStore) -> None
 
 
 def test_a_directory_without_queries_is_refused(tmp_path: Path, store: WorkloadStore) -> None:
-    written(tmp_path / "notes.txt", "not a query")
-    with pytest.raises(ImportFailed, match="holds no .sql or .csv file"):
-        import_path(tmp_path, store)
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    written(logs / "notes.txt", "not a query")
+    with pytest.raises(ImportFailed, match=r"holds no .sql or .csv file\.$"):
+        import_path(logs, store)
+    (logs / "models").mkdir()
+    with pytest.raises(ImportFailed, match="Directories in it are not looked into"):
+        import_path(logs, store)
 
 
 def documented() -> list[str]:

@@ -230,3 +230,17 @@ def test_a_hostile_name_has_no_words_outside_its_quotation(name: str) -> None:
 def test_no_value_of_an_enumeration_is_told() -> None:
     table = make_table(make_column("state", "ENUM('secret one', 'secret two')", distinct=2))
     assert "secret" not in facts_of_column(table, table.columns[0], NOTHING).text
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("INTERVAL", "spans of time"), ("BLOB", "bytes"), ("uuid", "identifiers"), ("BIT", "bits"),
+        ("VARCHAR", "text"), ("ENUM('a')", "text"), ("MAP(VARCHAR, INTEGER)", "structures"),
+    ],
+)  # fmt: skip
+def test_what_is_no_text_is_not_called_text(name: str, told: str) -> None:
+    table = make_table(make_column("c", name))
+    facts = facts_of_column(table, table.columns[0], NOTHING)
+    assert facts.text.startswith(f'The column "c" of the table "flights" holds {told}.')
+    assert check(facts.text, facts) == Checked(facts.text)

@@ -70,7 +70,7 @@ def test_rows_without_a_value_are_not_counted_among_those_that_have_the_same() -
 @pytest.mark.parametrize(
     ("value", "kind"),
     [
-        ("'ab'::BLOB", "bytes"), ("'101'::BIT", "bits"), ("INTERVAL 1 DAY", "lengths of time"),
+        ("'ab'::BLOB", "bytes"), ("'101'::BIT", "bits"), ("INTERVAL 1 DAY", "spans of time"),
         ("gen_random_uuid()", "identifiers"), ("'x'", "text"), ("1", "whole numbers"),
         ("TIMESTAMPTZ '2024-01-01 00:00:00+00'", "points in time"),
     ],
