@@ -27,7 +27,7 @@ from tools.messages import Change
 from tools.product.errors import ProductError, SchemaDrift
 from tools.product.executor import apply
 
-ORACLE_SECONDS = 240
+ORACLE_SECONDS = 480
 DESCRIPTOR = "product.odps.yaml"
 NOT_TRIED = TakenBack()
 
