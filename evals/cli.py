@@ -132,6 +132,8 @@ def run(
     """
     if gate and (suite, family, seed, approver) != ("smoke", None, "", "oracle"):
         _refuse("--gate is for the whole smoke suite, answered by oracle: so is its baseline.")
+    if gate and thorough:
+        _refuse("--gate is for a quick run, as its baseline is: leave --thorough out.")
     if exhaustive and suite == "smoke":
         _refuse("--exhaustive takes minutes a scenario: use it with --suite dev or full.")
     arguments: dict[str, Any] = {

@@ -13,6 +13,7 @@ from evals.judging import PARALLEL
 from evals.oracle.case import Judgement
 from evals.products import Product, judge_changes
 from evals.scenarios.scenario import Best
+from evals.statistics import Estimate
 from tools.messages import Change, Trial, change_target
 
 MOST_SETS = 64
@@ -86,13 +87,20 @@ async def search_product(
         best = next((i.best for i in ideas if i.best is not None), None)
         return await judge_changes(product, changes, scratch, best=best)
 
-    return await search(ideas_of(trials, product.scenario.best), judge)
+    best = product.scenario.best
+    return await search(ideas_of(trials, best and best.whole), judge)
 
 
 def beats(found: Reached, author: Judgement | None) -> bool:
     """Return whether a set reaches more than the author's best."""
-    return found.judgement.gain is not None and _gain(found.judgement) > _gain(author)
+    return reachable(found.judgement) is not None and _gain(found.judgement) > _gain(author)
+
+
+def reachable(best: Judgement | None) -> Estimate | None:
+    """Return the gain of the best product that is known; one that does harm is none."""
+    return best.gain if best is not None and best.verdict != "harmful" else None
 
 
 def _gain(judgement: Judgement | None) -> float:
-    return judgement.gain.value if judgement is not None and judgement.gain is not None else 1.0
+    found = reachable(judgement)
+    return found.value if found is not None else 1.0

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 from evals.errors import NotComparable
 from evals.metrics import Metric, measured, metrics
+from evals.pooling import asked_of
 from evals.results import SuiteResult
 from evals.statistics import Difference, Estimate, difference
 
@@ -15,6 +16,8 @@ BASELINE = Path(__file__).with_name("baseline.json")
 
 NEVER = ("harmful", "failures")
 """What there may be no more of in the same scenarios: one is enough, whatever chance could do."""
+MEASURING = ("depth", "search")
+"""What changes a metric by itself: offers are counted in other runs, and the best is another."""
 
 
 class Moved(NamedTuple):
@@ -54,7 +57,10 @@ def _moved(name: str, metric: Metric, earlier: Estimate, later: Estimate) -> Mov
 
 
 def check_comparable(earlier: SuiteResult, later: SuiteResult) -> None:
-    """Refuse results that don't measure the same; raises `NotComparable`."""
+    """Refuse results that don't measure the same; raises `NotComparable`.
+
+    Settings and the model may differ: what they change is what is asked for.
+    """
     if earlier.suite != later.suite:
         raise NotComparable(
             f"One result is of the {earlier.suite} suite, the other of {later.suite}: they don't"
@@ -64,6 +70,10 @@ def check_comparable(earlier: SuiteResult, later: SuiteResult) -> None:
         raise NotComparable(
             f"One run was answered by {earlier.approver}, the other by {later.approver}."
         )
+    asked, again = asked_of(earlier), asked_of(later)
+    for what in MEASURING:
+        if None not in (told := (asked.get(what), again.get(what))) and told[0] != told[1]:
+            raise NotComparable(f"The runs differ in {what}: {told[0]}, and {told[1]}.")
     for result, which in ((earlier, "first"), (later, "second")):
         if not result.complete:
             raise NotComparable(f"The {which} run was not finished; `pillion eval run --resume`.")

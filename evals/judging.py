@@ -15,7 +15,7 @@ from evals.oracle.case import Judgement
 from evals.products import Product, judge_changes
 from evals.results import Judged
 from graph.ledger import Offer
-from tools.messages import Change, Proposal, change_target
+from tools.messages import Change, Outcome, Proposal, change_target
 from tools.slm.facts import facts_of
 
 PARALLEL = 2
@@ -120,6 +120,14 @@ def judged_offer(
         "facts": facts_of(proposal),
     }
     return judged_change(proposal.id, proposal.change, judgement).model_copy(update=said)
+
+
+def with_outcome(judged: Judged, outcome: Outcome | None) -> Judged:
+    """Return a proposal with what became of it, and why."""
+    if outcome is None:
+        return judged
+    said = {"outcome": outcome.status, "outcome_detail": outcome.detail}
+    return judged.model_copy(update=said)
 
 
 def _told(proposal: Proposal) -> Iterator[str]:

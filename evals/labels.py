@@ -55,8 +55,9 @@ class Question(NamedTuple):
 
 def labels_path(run: Path, grader: str) -> Path:
     """Return where a person's grades of a run are kept; raises `UnknownName`."""
-    if not NAME.fullmatch(grader):
-        raise UnknownName("grader", grader, ("names of letters, digits, - and _, at most 40",))
+    if not NAME.fullmatch(grader) or grader == ORACLE:
+        known = f"names of letters, digits, - and _, at most 40, but not {ORACLE}"
+        raise UnknownName("grader", grader, (known,))
     return run.with_name(f"{run.stem}.{grader}.labels.json")
 
 

@@ -175,17 +175,23 @@ def _gains(scenarios: Scenarios) -> Iterator[tuple[float, float]]:
 
 def unreferenced(scenarios: Scenarios) -> Estimate | None:
     """Return the share of products with a gain whose best one could not be judged."""
-    return share_of(s.reachable is None for s in scenarios if s.expects == "gain")
+    gaining = [s for s in scenarios if s.expects == "gain"]
+    return share_of(s.reachable is None or s.reachable.value <= 1 for s in gaining)
 
 
 def in_place(scenarios: Scenarios) -> Estimate | None:
     """Return the share of what the acting approver approved that is in place afterwards."""
-    return share_of(
-        p.outcome in IN_PLACE
-        for s in scenarios
-        for p in s.proposals
-        if p.approvals.get(s.approver, False)
-    )
+    return share_of(p.outcome in IN_PLACE for p in _approved(scenarios))
+
+
+def not_in_place(scenarios: Scenarios) -> list[Judged]:
+    """Return what the acting approver approved and is not in place."""
+    return [p for p in _approved(scenarios) if p.outcome not in IN_PLACE]
+
+
+def _approved(scenarios: Scenarios) -> Iterator[Judged]:
+    for s in scenarios:
+        yield from (p for p in s.proposals if p.approvals.get(s.approver, False))
 
 
 def silent_reach(scenarios: Scenarios) -> Estimate | None:
@@ -237,8 +243,8 @@ def approved(scenarios: Scenarios) -> Estimate | None:
 
 
 def cpu_seconds(scenarios: Scenarios) -> Estimate | None:
-    """Return the mean processor time of the advisor."""
-    return mean([s.cpu_seconds for s in scenarios])
+    """Return the mean processor time of the advisor, where it came to work at all."""
+    return mean([s.cpu_seconds for s in scenarios if s.cpu_seconds > 0])
 
 
 def abstained(scenarios: Scenarios) -> Estimate | None:

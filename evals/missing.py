@@ -8,7 +8,7 @@ from evals.judging import Judgements
 from evals.scenarios.scenario import Known
 from tools.messages import Change
 
-WORTHLESS = ("neutral", "harmful")
+WORTHLESS = frozenset(("neutral", "harmful"))
 """Verdicts that say it; what is undecided counts as missed."""
 
 
@@ -26,14 +26,13 @@ async def superseded(
 ) -> tuple[str, ...]:
     """Return those of `known` that clearly gain nothing on top of what is in place.
 
-    Each is made as the first of `ideas` that brings it, and judged on the product with `in_place`
-    on both sides. One that no idea brings counts as missed: nobody knows what it would gain.
+    Each of `ideas` that brings one is judged on the product with `in_place` on both sides: all of
+    them have to be worth nothing. What no idea brings counts as missed: nobody knows its gain.
     """
-    made = {k.name: next((c for c in ideas if k.is_brought_by(c)), None) for k in known}
-    changes = {f"known{n}": c for n, c in enumerate(made.values()) if c is not None}
+    told = [c for c in dict.fromkeys(ideas) if any(k.is_brought_by(c) for k in known)]
+    changes = {f"known{n}": c for n, c in enumerate(told)}
     found = await judgements.of(changes, dict.fromkeys(changes, in_place))
-    return tuple(
-        name
-        for n, name in enumerate(made)
-        if f"known{n}" in found and found[f"known{n}"].verdict in WORTHLESS
-    )
+    verdicts = {
+        k.name: {found[i].verdict for i, c in changes.items() if k.is_brought_by(c)} for k in known
+    }
+    return tuple(name for name, said in verdicts.items() if said and said <= WORTHLESS)

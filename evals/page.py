@@ -228,10 +228,11 @@ def _proposals(proposals: tuple[Judged, ...]) -> str:
             p.verdict,
             p.judgement.reason,
             ", ".join(name for name, yes in p.approvals.items() if yes) or "nobody",
+            ": ".join(filter(None, (p.outcome, p.outcome_detail))),
         )
         for p in proposals
     )
-    return _table(("proposal", "oracle", "because", "approved by"), rows)
+    return _table(("proposal", "oracle", "because", "approved by", "outcome"), rows)
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -20,9 +20,16 @@ from evals.authors import note_authors
 from evals.baselines.ablations import refused_and_run_again, run_again
 from evals.baselines.asking import Asked
 from evals.effort import by_hand, with_pillion
-from evals.exhaustive import beats, search_product
+from evals.exhaustive import beats, reachable, search_product
 from evals.homes import copied, decide, working
-from evals.judging import Judgements, changes_of, given_of, judged_change, judged_offer
+from evals.judging import (
+    Judgements,
+    changes_of,
+    given_of,
+    judged_change,
+    judged_offer,
+    with_outcome,
+)
 from evals.logs import Recorded, recorded_in
 from evals.missing import found_among, superseded
 from evals.options import BaselineName, Options
@@ -254,9 +261,10 @@ async def _answer(stage: _Stage, product: Product, judgements: Judgements) -> No
         with stage.metered():
             await decide(steward, stage.offers, answers)
         stage.offers = [steward.ledger.offer_of(o.proposal.id) for o in stage.offers]
-    outcomes = {o.proposal.id: o.outcomes[-1].status if o.outcomes else "" for o in stage.offers}
-    stage.proposals = [p.model_copy(update={"outcome": outcomes[p.id]}) for p in stage.proposals]
-    stage.changes = {i: c for i, c in changes_of(stage.offers).items() if outcomes[i] in IN_PLACE}
+    last = {o.proposal.id: o.outcomes[-1] for o in stage.offers if o.outcomes}
+    stage.proposals = [with_outcome(p, last.get(p.id)) for p in stage.proposals]
+    made = {i for i, outcome in last.items() if outcome.status in IN_PLACE}
+    stage.changes = {i: c for i, c in changes_of(stage.offers).items() if i in made}
 
 
 async def _look_for_missed(stage: _Stage, judgements: Judgements) -> None:
@@ -274,7 +282,7 @@ async def _compare_with_best(stage: _Stage, product: Product) -> None:
     async def reached() -> None:
         stage.reached = await judge_files(product, scenario.database, scratch / "reached")
 
-    async def reachable(best: Best) -> None:
+    async def possible(best: Best) -> None:
         made = make_best(product.original, best, scratch / "best.duckdb")
         place = scratch / "best"
         stage.best = await judge_files(product, made, place, texts=dict(best.texts))
@@ -283,7 +291,7 @@ async def _compare_with_best(stage: _Stage, product: Product) -> None:
         if stage.changes:
             group.start_soon(reached)
         if scenario.best:
-            group.start_soon(reachable, scenario.best)
+            group.start_soon(possible, scenario.best.whole)
 
 
 async def _search_all(stage: _Stage, product: Product, scratch: Path) -> None:
@@ -357,7 +365,7 @@ def _result(stage: _Stage, failure: str, seconds: float) -> ScenarioResult:
         found_good=found_among(scenario.known, _good(changes, verdicts)),
         superseded=stage.superseded,
         reached=_reached(stage),
-        reachable=stage.best.gain if stage.best else None,
+        reachable=reachable(stage.best),
         reachable_by=stage.best_by,
         lost=tuple(_lost(t) for t in stage.trials if t.candidate.id not in verdicts),
         explained=bool(proposals or stage.notes or stage.trials),

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from evals.opened import KILLED, NotOpened, texts_after
 from evals.oracle.case import Case, Judgement
 from evals.scenarios.scenario import Best, Scenario, ScenarioFailed
+from evals.taking_back import TakenBack, taken_back
 from mcp_servers.product.client import connect, stdio_target
 from mcp_servers.product.contract import ApplyRequest
 from mcp_servers.product.errors import ServerGone, ToolFailed
@@ -26,8 +27,9 @@ from tools.messages import Change
 from tools.product.errors import ProductError, SchemaDrift
 from tools.product.executor import apply
 
-ORACLE_SECONDS = 240
+ORACLE_SECONDS = 480
 DESCRIPTOR = "product.odps.yaml"
+NOT_TRIED = TakenBack()
 
 
 class ProductFailed(Exception):
@@ -138,11 +140,13 @@ async def judge_changes(
 ) -> Judgement:
     """Judge one change, or several together and the author's best, made to a copy of a product.
 
-    With `given` it is judged on top of those: they are made on both sides.
+    With `given` it is judged on top of those: they are made on both sides. What the server made, it
+    has to take back.
     """
     name = "-".join((*changes, *(["best"] if best else []), *(given or ())))
-    into, under = scratch / f"copy-{name}", scratch / f"given-{name}"
+    into, under, back = (scratch / f"{place}-{name}" for place in ("copy", "given", "undone"))
     texts = before = None
+    undone = NOT_TRIED
     try:
         if given:
             before = await changed_copy(product, given, under)
@@ -150,7 +154,10 @@ async def judge_changes(
         if best is not None:
             changed = make_best(changed, best, into / "best.duckdb")
             texts = await texts_after(changed, _asked(product)) | dict(best.texts)
-        return await judge_files(product, changed, into, texts=texts, given=before)
+        else:
+            rows = product.scenario.later_data
+            undone = await taken_back(into / DESCRIPTOR, changed.name, changes, rows, back)
+        return await judge_files(product, changed, into, texts=texts, given=before, undone=undone)
     except ToolFailed as exc:
         return Judgement(verdict="undecided", reason=f"it cannot be made: {exc.message}")
     except ScenarioFailed as exc:
@@ -160,8 +167,8 @@ async def judge_changes(
     except NotOpened as exc:
         return exc.judgement
     finally:
-        shutil.rmtree(into, ignore_errors=True)
-        shutil.rmtree(under, ignore_errors=True)
+        for place in (into, under, back):
+            shutil.rmtree(place, ignore_errors=True)
 
 
 async def judge_files(
@@ -171,6 +178,7 @@ async def judge_files(
     *,
     texts: Mapping[str, str] | None = None,
     given: Path | None = None,
+    undone: TakenBack = NOT_TRIED,
 ) -> Judgement:
     """Have a changed database judged against the original, in a process of its own.
 
@@ -197,6 +205,8 @@ async def judge_files(
         later_data=scenario.later_data,
         later_batches=scenario.later_batches,
         consumers=tuple((c.name, sql) for c in scenario.consumers for sql in c.queries),
+        undone=undone.database,
+        undo_refused=undone.refused,
     )
     asked = scratch / "case.json"
     asked.write_text(case.model_dump_json(), encoding="utf-8")

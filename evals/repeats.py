@@ -12,7 +12,7 @@ from evals.results import ScenarioResult, SuiteResult
 from evals.statistics import Estimate, share_of
 
 MISSING = "not proposed"
-LIKEWISE = ("depth", "search", "model", "settings")
+LIKEWISE = ("model", "settings")
 """What a repetition may not change; beside whom it is judged does not matter."""
 
 

@@ -50,6 +50,8 @@ class Judged(Result):
     """The same in numbers; missing in results of before."""
     outcome: str = ""
     """What became of it after the acting approver's answer."""
+    outcome_detail: str = ""
+    """What was said of that, such as why it was rolled back; empty in results of before."""
 
     @property
     def verdict(self) -> OracleVerdict:

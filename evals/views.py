@@ -8,7 +8,14 @@ from typing import Any
 from evals.bias import splits
 from evals.comparison import leads, notes
 from evals.gate import Moved
-from evals.metrics import acceptance_by, agreement, by_approver, measured, metrics
+from evals.metrics import (
+    acceptance_by,
+    agreement,
+    by_approver,
+    measured,
+    metrics,
+    not_in_place,
+)
 from evals.page import chance, written
 from evals.pooling import played_by, provenance
 from evals.repeats import Agreement
@@ -82,6 +89,9 @@ def lines(result: SuiteResult) -> Iterator[str]:
     for scenario in result.scenarios:
         if scenario.failure:
             yield f"  failed: {scenario.name}: {scenario.failure}"
+        for gone in not_in_place([scenario]):
+            why = f"{gone.outcome or 'no outcome'}: {gone.outcome_detail}".rstrip(": ")
+            yield f"  not in place: {scenario.name}: {gone.kind} {gone.target}: {why}"
 
 
 def _said_of_baselines(result: SuiteResult) -> Iterator[str]:

@@ -30,6 +30,11 @@ class Case(BaseModel):
     later_batches: int
     consumers: tuple[tuple[str, str], ...] = ()
     """Names and queries of others who read the tables: answers count, times don't."""
+    undone: Path | None = None
+    """The changed product with the later rows after the change was taken back; None where that was
+    not tried."""
+    undo_refused: str = ""
+    """Why it could not be taken back."""
 
 
 class Judgement(BaseModel):

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 
-from evals.oracle import adversarial, timing
-from evals.oracle.answers import Answer, answer, same
+from evals.oracle import adversarial, stored, timing, undoing
+from evals.oracle.answers import Answer, answer, difference
 from evals.oracle.case import Case, Judgement
-from evals.oracle.promises import broken, lost_rules, newly_enforced
+from evals.oracle.promises import broken, newly_enforced
+from evals.oracle.rules import lost_rules, moved
+from evals.oracle.space import outgrown
 from evals.oracle.timing import GOOD_ABOVE, HARM_BELOW
 from evals.statistics import Estimate
 
@@ -47,11 +51,13 @@ def judge(case: Case) -> Judgement:
     try:
         _check_answers(case, "")
         _check_promises(case)
+        _check_room(case)
+        _check_undone(case)
         found = measure(case)
         _check_later_data(case)
         _check_answers(case, " on later data")
         _check_promises(case)
-        _check_texts(case)
+        _check_writes(case)
     except Harmful as exc:
         return _timed(Judgement(verdict="harmful", reason=str(exc)), found)
     except Undecidable as exc:
@@ -104,6 +110,7 @@ def _check_answers(case: Case, when: str) -> None:
     for name, sql in case.consumers:
         # It reads the tables itself: no other text is put in the place of its own.
         _check_answer(case, sql, sql, f" for the consumer {name}{when}")
+    _check_stored(case, when)
 
 
 def _check_answer(case: Case, sql: str, text: str, when: str) -> None:
@@ -119,10 +126,11 @@ def _check_answer(case: Case, sql: str, text: str, when: str) -> None:
         raise Harmful(f"a query had no end in {patience:.0f} s{when}: {_short(sql)}") from exc
     except duckdb.Error as exc:
         raise Harmful(f"a query fails{when}: {_short(sql)}: {_line(exc)}") from exc
-    if before.names != after.names:
-        raise Harmful(f"other columns{when}: {', '.join(after.names)} for {_short(sql)}")
-    if not same(sql, before.rows, after.rows):
-        raise Harmful(f"another answer{when}: {_short(sql)}")
+    found = difference(sql, before, after)
+    if found and difference(sql, before, _again(case, sql)):
+        raise Undecidable(f"the original answers otherwise each time: {_short(sql)}")
+    if found:
+        raise Harmful(f"{found}{when}: {_short(sql)}")
 
 
 @contextmanager
@@ -136,14 +144,28 @@ def _ended_after(con: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[Non
         timer.cancel()
 
 
-def _check_texts(case: Case) -> None:
-    """Compare what is answered by another text with that text on adversarial data."""
+def _again(case: Case, sql: str) -> Answer:
+    with _open(case.before) as con:
+        return _original(con, sql)
+
+
+def _check_stored(case: Case, when: str) -> None:
+    """Hold the product's own views and macros against the original's."""
+    for name, sql in stored.views(case.before).items():
+        _check_answer(case, sql, sql, f" of the view {name}{when}")
+    broken_macros = stored.broken_macros(case.before, case.after)
+    if broken_macros:
+        raise Harmful(f"a macro fails{when}: {', '.join(broken_macros)}")
+
+
+def _check_writes(case: Case) -> None:
+    """Compare other texts on adversarial data, and see whether writes are still taken."""
     texts = {sql: text for sql, text in case.texts.items() if text != sql}
-    if texts:
-        with _open(case.before) as old, _open(case.after) as new:
-            found = adversarial.fault(old, new, texts, [sql for sql, _ in case.later])
-        if found:
-            raise Harmful(_short(found, 2 * SHOWN))
+    asked = [sql for sql, _ in case.later]
+    with _open(case.before) as old, _open(case.after) as new:
+        found = adversarial.refusal(old, new, asked) or adversarial.fault(old, new, texts, asked)
+    if found:
+        raise Harmful(_short(found, 2 * SHOWN))
 
 
 def _original(con: duckdb.DuckDBPyConnection, sql: str) -> Answer:
@@ -160,6 +182,30 @@ def _check_promises(case: Case) -> None:
     rules = lost_rules(case.before, case.after)
     if rules:
         raise Harmful(f"rules of the tables are lost: {', '.join(rules)}")
+    others = moved(case.before, case.after)
+    if others:
+        raise Harmful(f"the tables are not as they were: {', '.join(others)}")
+
+
+def _check_room(case: Case) -> None:
+    found = outgrown(case.before, case.after)
+    if found:
+        raise Harmful(found)
+
+
+def _check_undone(case: Case) -> None:
+    """Hold the product from which the change was taken back against one without it."""
+    if case.undo_refused:
+        raise Harmful(f"it cannot be taken back: {case.undo_refused}")
+    if case.undone is None:
+        return
+    with TemporaryDirectory(dir=case.undone.parent) as scratch:
+        wanted = Path(shutil.copy(case.before, scratch))
+        if not _written(wanted, case.later_data):
+            return
+        found = undoing.difference(wanted, case.undone)
+    if found:
+        raise Harmful(f"taken back it is not what it was: {found}")
 
 
 def _check_later_data(case: Case) -> None:
@@ -181,12 +227,17 @@ def _whose_fault(case: Case, exc: duckdb.Error) -> None:
 
 
 def _takes(path: Path, statements: tuple[str, ...]) -> bool:
+    return _written(path, statements, end="ROLLBACK")
+
+
+def _written(path: Path, statements: tuple[str, ...], end: str = "COMMIT") -> bool:
+    """Write in one transaction; return whether all of it is taken."""
     with duckdb.connect(str(path), config=CONFIG) as con:
         try:
             con.execute("BEGIN")
             for statement in statements:
                 con.execute(statement)
-            con.execute("ROLLBACK")
+            con.execute(end)
         except duckdb.Error:
             return False
     return True

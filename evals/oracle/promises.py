@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -53,50 +52,6 @@ def newly_enforced(contract: Path, before: Path, after: Path) -> list[str]:
     return found
 
 
-def lost_rules(before: Path, after: Path) -> list[str]:
-    """Return the constraints and defaults of the first database that the second lacks.
-
-    Those of a table or a column that is gone went with it; whether it may be gone is another
-    question. A CHECK is counted, not compared: its text names the type of what it reads.
-    """
-    had, has = _rules(before), _rules(after)
-    columns = _all_columns(after)
-    lost = (had - has).elements()
-    return sorted(str(rule) for rule in lost if {(rule.table, c) for c in rule.columns} <= columns)
-
-
-class _Rule(NamedTuple):
-    table: str
-    kind: str
-    columns: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return f"{self.kind} of {self.table} ({', '.join(self.columns)})"
-
-
-def _rules(path: Path) -> Counter[_Rule]:
-    with duckdb.connect(str(path), read_only=True) as con:
-        found = con.execute(
-            "SELECT lower(schema_name || '.' || table_name), constraint_type,"
-            " list_transform(constraint_column_names, lambda c: lower(c)) FROM duckdb_constraints()"
-            " WHERE schema_name <> 'pillion'"
-            " UNION ALL"
-            " SELECT lower(schema_name || '.' || table_name), 'DEFAULT', [lower(column_name)]"
-            " FROM duckdb_columns() WHERE column_default IS NOT NULL AND NOT internal"
-            " AND schema_name <> 'pillion'"
-        ).fetchall()
-    return Counter(_Rule(table, kind, tuple(sorted(columns))) for table, kind, columns in found)
-
-
-def _all_columns(path: Path) -> set[tuple[str, str]]:
-    with duckdb.connect(str(path), read_only=True) as con:
-        found = con.execute(
-            "SELECT lower(schema_name || '.' || table_name), lower(column_name)"
-            " FROM duckdb_columns() WHERE NOT internal"
-        ).fetchall()
-    return {(str(table), str(column)) for table, column in found}
-
-
 def _strict(path: Path, table: str) -> set[str]:
     with duckdb.connect(str(path), read_only=True) as con:
         found = con.execute(
@@ -133,6 +88,9 @@ def _about(
     if promised.get("required"):
         full = stored is not None and not _missing(con, table, name)
         yield Promise(f"{path} is required", full)
+    if promised.get("unique") or promised.get("primaryKey"):
+        single = stored is not None and not _repeated(con, table, name)
+        yield Promise(f"{path} is unique", single)
 
 
 def _columns(con: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
@@ -146,5 +104,12 @@ def _columns(con: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
 
 def _missing(con: duckdb.DuckDBPyConnection, table: str, column: str) -> int:
     sql = f"SELECT count(*) FROM {quoted(table)} WHERE {quoted(column)} IS NULL"
+    (row,) = con.execute(sql).fetchall()
+    return int(row[0])
+
+
+def _repeated(con: duckdb.DuckDBPyConnection, table: str, column: str) -> int:
+    name = quoted(column)
+    sql = f"SELECT count({name}) - count(DISTINCT {name}) FROM {quoted(table)}"
     (row,) = con.execute(sql).fetchall()
     return int(row[0])

@@ -156,3 +156,45 @@ def retyped(table: str, column: str, to_type: str) -> str:
     return (
         f"ALTER TABLE {quoted(table)} ALTER {name} TYPE {to_type} USING CAST({name} AS {to_type})"
     )
+
+
+def kept_totals(
+    name: str, table: str, by: Mapping[str, str], figures: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Return statements for totals that every write keeps up: inserts are added, else all anew.
+
+    `by` and `figures` are expressions by the name of their column; figures count, sum or are a max.
+    DuckDB 2 takes one such table beside another.
+    """
+    anew, fresh = (_grouped(source, {**by, **figures}) for source in (quoted(table), "fresh"))
+    on = " AND ".join(f"b.{c} IS NOT DISTINCT FROM f.{c}" for c in by)
+    columns = [*by, *figures]
+    new = f"INSERT ({', '.join(columns)}) VALUES ({', '.join(f'f.{c}' for c in columns)})"
+    added = ", ".join(f"{c} = {_added(c, sql)}" for c, sql in figures.items())
+    again = ", ".join(f"{c} = f.{c}" for c in figures)
+    into = f"FOR EACH STATEMENT MERGE INTO {name} AS b USING"
+    then = f"AS f ON {on} WHEN NOT MATCHED THEN {new} WHEN MATCHED THEN UPDATE SET"
+    gone = "WHEN NOT MATCHED BY SOURCE THEN DELETE"
+    return (
+        f"CREATE TABLE {name} AS {anew}",
+        f"CREATE TRIGGER {name}_insert AFTER INSERT ON {quoted(table)} REFERENCING NEW TABLE AS"
+        f" fresh {into} ({fresh}) {then} {added}",
+        *(
+            f"CREATE TRIGGER {name}_{event} AFTER {event} ON {quoted(table)} {into} ({anew})"
+            f" {then} {again} {gone}"
+            for event in ("UPDATE", "DELETE")
+        ),
+    )
+
+
+def _grouped(source: str, columns: Mapping[str, str]) -> str:
+    shown = ", ".join(f"{sql} AS {column}" for column, sql in columns.items())
+    return f"SELECT {shown} FROM {source} GROUP BY ALL"
+
+
+def _added(column: str, figure: str) -> str:
+    """Return a figure of old and new rows; a group of missing values has none of its own."""
+    old, new = f"b.{column}", f"f.{column}"
+    if figure.startswith("max"):
+        return f"greatest({old}, {new})"
+    return f"coalesce({old} + {new}, {old}, {new})"

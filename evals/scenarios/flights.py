@@ -13,6 +13,7 @@ from typing import Final
 import duckdb
 
 from evals.scenarios.building import retyped, write_contract, write_log
+from evals.scenarios.flights_kept import DASHBOARDS, KEPT
 from evals.scenarios.scenario import Asked, Best, Consumer, Known, Scenario
 from tools.demo.flights import build_flights, queries
 
@@ -96,13 +97,16 @@ def build(seed: int, directory: Path) -> Scenario:
         seed=seed,
         expects=EXPECTS,
         database=database,
-        log=write_log(directory / "queries.csv", database, past, seed),
+        log=write_log(directory / "queries.csv", database, [q for q, _ in past], seed),
         contract=write_contract(directory / "given.odcs.yaml", _promised(database), [CLAIMS]),
         consumers=(CLAIMS,),
-        later=later,
+        later=tuple(q for q, _ in later),
         later_data=(f"INSERT INTO flights BY NAME SELECT {feed} FROM range(400) AS r(i)",),
         known=(Known(("change_type",), "flights", "time_hour"),),
-        best=Best(tuple(retyped("flights", name, to) for name, to in WHOLE.items())),
+        best=Best(
+            tuple(retyped("flights", name, to) for name, to in WHOLE.items()),
+            more=Best(KEPT, tuple((q.sql, kept) for q, kept in later if kept)),
+        ),
     )
 
 
@@ -123,12 +127,21 @@ def _moved(day: date, found: re.Match[str]) -> str:
     return (day - timedelta(days=BACK[found[0]])).isoformat()
 
 
-def _asked(rng: random.Random, live: Collection[str], others: Collection[str]) -> Iterator[Asked]:
-    """Return a month's dashboards; the live ones look back from two days of the year."""
+def _asked(
+    rng: random.Random, live: Collection[str], others: Collection[str]
+) -> Iterator[tuple[Asked, str]]:
+    """Return a month's dashboards, each with its text over what the author keeps, or none.
+
+    The live ones look back from two days of the year.
+    """
     texts = queries()
     for name in (*live, *live):
         day = date(2013, 2, 1) + timedelta(days=rng.randrange(300))
-        moved = partial(_moved, day)
-        yield Asked(LAST.sub(moved, texts[name]), rng.randrange(200, 360), by="operations")
+        sql, kept = (LAST.sub(partial(_moved, day), t) for t in (texts[name], _kept(name)))
+        yield Asked(sql, rng.randrange(200, 360), by="operations"), kept
     for name in others:
-        yield Asked(texts[name], rng.randrange(20, 90), by="reports")
+        yield Asked(texts[name], rng.randrange(20, 90), by="reports"), _kept(name)
+
+
+def _kept(name: str) -> str:
+    return DASHBOARDS.get(name, "")

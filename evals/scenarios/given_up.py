@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 from typing import Final
 
-from evals.scenarios.building import log_days, write_database, write_log
+from evals.scenarios.building import kept_totals, log_days, write_database, write_log
 from evals.scenarios.scenario import Asked, Best, Known, Scenario
 
 FAMILY = "given_up"
@@ -48,7 +48,7 @@ def build(seed: int, directory: Path) -> Scenario:
         later_data=("INSERT INTO stock SELECT 900000 + i, 'depot 1', i FROM range(300) AS r(i)",),
         known=(Known(("create_summary",), "stock"),),
         best=Best(
-            (f"CREATE TABLE by_depot AS {WEEKLY}",),
+            kept_totals("by_depot", "stock", {"depot": "depot"}, {"total": "sum(quantity)"}),
             ((WEEKLY, "SELECT * FROM by_depot ORDER BY depot"),),
         ),
     )

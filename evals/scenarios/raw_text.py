@@ -8,11 +8,14 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
 
-from evals.scenarios.building import retyped, write_database, write_log
+from evals.scenarios.building import kept_totals, retyped, write_database, write_log
 from evals.scenarios.scenario import Asked, Best, Known, Scenario
 
 FAMILY = "raw_text"
 EXPECTS: Final = "gain"
+BY_PLACE = (
+    "SELECT place, sum(CAST(amount AS BIGINT)) AS total FROM readings GROUP BY place ORDER BY place"
+)
 
 
 def build(seed: int, directory: Path) -> Scenario:
@@ -46,17 +49,22 @@ def build(seed: int, directory: Path) -> Scenario:
             Known(("change_type",), "readings", "amount"),
             Known(("change_type",), "readings", "taken"),
         ),
-        best=Best((retyped("readings", "amount", "BIGINT"), retyped("readings", "taken", "DATE"))),
+        best=Best(
+            (
+                retyped("readings", "amount", "BIGINT"),
+                retyped("readings", "taken", "DATE"),
+            ),
+            more=Best(
+                kept_totals("best", "readings", {"place": "place"}, {"total": "sum(amount)"}),
+                ((BY_PLACE, "SELECT * FROM best ORDER BY place"),),
+            ),
+        ),
     )
 
 
 def _asked(rng: random.Random) -> Iterator[Asked]:
     """Return a month's queries: of all places, since two days, and above two amounts."""
-    yield Asked(
-        "SELECT place, sum(CAST(amount AS BIGINT)) AS total FROM readings"
-        " GROUP BY place ORDER BY place",
-        rng.randrange(100, 200),
-    )
+    yield Asked(BY_PLACE, rng.randrange(100, 200))
     for _ in range(2):
         yield Asked(
             "SELECT count(*) AS n, max(CAST(amount AS BIGINT)) AS top FROM readings WHERE"

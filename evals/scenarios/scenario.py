@@ -65,6 +65,14 @@ class Best:
 
     statements: tuple[str, ...]
     texts: tuple[tuple[str, str], ...] = ()
+    more: Best | None = None
+    """What gains besides and is not among the known improvements: by hand it is left out."""
+
+    @property
+    def whole(self) -> Best:
+        """All of it, for what is reachable."""
+        more = self.more or Best(())
+        return Best((*self.statements, *more.statements), (*self.texts, *more.texts))
 
 
 @dataclass(frozen=True)

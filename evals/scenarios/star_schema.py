@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 from typing import Final
 
-from evals.scenarios.building import rebuilt, write_contract, write_database, write_log
+from evals.scenarios.building import kept_totals, rebuilt, write_contract, write_database, write_log
 from evals.scenarios.scenario import Asked, Best, Consumer, Known, Scenario
 
 FAMILY = "star_schema"
@@ -17,6 +17,8 @@ TOTALS = (
     "SELECT store_id, count(*) AS n, sum(cents) AS total FROM sales"
     " GROUP BY store_id ORDER BY store_id"
 )
+STORE = {"store_id": "store_id"}
+FIGURES = {"n": "count(*)", "total": "sum(cents)"}
 PROMISED = {
     "date_id": {"logicalType": "integer"},
     "store_id": {"logicalType": "integer"},
@@ -63,7 +65,7 @@ def build(seed: int, directory: Path) -> Scenario:
             Known(("sort_table",), "sales", "date_id"),
         ),
         best=Best(
-            (*rebuilt("sales", "date_id"), *_kept_totals()),
+            (*rebuilt("sales", "date_id"), *kept_totals("best_totals", "sales", STORE, FIGURES)),
             ((TOTALS, "SELECT * FROM best_totals ORDER BY store_id"),),
         ),
     )
@@ -102,16 +104,3 @@ def _month(rng: random.Random, month: int) -> tuple[Asked, Asked]:
     )
     days, months = (rng.randrange(20, 60) for _ in range(2))
     return Asked(by_days, days, by="buyers"), Asked(by_month, months, by="marketing")
-
-
-def _kept_totals() -> tuple[str, ...]:
-    """Return the totals as a table that every insert keeps up; the later data only inserts."""
-    fresh = TOTALS.replace("FROM sales", "FROM fresh").partition(" ORDER")[0]
-    return (
-        f"CREATE TABLE best_totals AS {TOTALS}",
-        "CREATE TRIGGER best_kept AFTER INSERT ON sales REFERENCING NEW TABLE AS fresh"
-        f" FOR EACH STATEMENT MERGE INTO best_totals AS b USING ({fresh}) AS f"
-        " ON b.store_id = f.store_id WHEN MATCHED THEN UPDATE SET n = b.n + f.n,"
-        " total = b.total + f.total WHEN NOT MATCHED THEN INSERT (store_id, n, total)"
-        " VALUES (f.store_id, f.n, f.total)",
-    )

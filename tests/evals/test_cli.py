@@ -101,6 +101,8 @@ def test_the_gate_fails_on_a_significant_loss_and_says_which(
 def test_the_gate_is_refused_before_anything_is_played_on_what_it_has_no_baseline_for(
     home: Path,
 ) -> None:
+    said = refusal(invoke(home, "eval", "run", "--gate", "--thorough"), code=2)
+    assert "--thorough" in said
     said = refusal(invoke(home, "eval", "run", "--suite", "dev", "--gate"), code=2)
     assert "smoke" in said
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 
-from evals.exhaustive import MOST_SETS, Idea, Reached, beats, search, sets_of
+from evals.exhaustive import MOST_SETS, Idea, Reached, beats, reachable, search, sets_of
 from evals.oracle.case import Case, Judgement
 from evals.oracle.judge import judge
 from evals.scenarios.scenario import Best
@@ -26,6 +26,13 @@ def test_every_set_is_looked_at_where_there_are_few_and_pairs_where_there_are_ma
     assert {len(s) for s in many} == {1, 2}
     assert MOST_SETS / 2 < len(many) <= MOST_SETS
     assert sets_of([]) == []
+
+
+def test_a_best_product_that_does_harm_is_not_what_can_be_reached() -> None:
+    two = Judgement(verdict="good", reason="", gain=make_gain(2.0))
+    wrong = Judgement(verdict="harmful", reason="another answer", gain=make_gain(9.0))
+    assert (reachable(two), reachable(wrong), reachable(None)) == (two.gain, None, None)
+    assert beats(Reached((), two), wrong) and not beats(Reached((), wrong), two)
 
 
 async def test_the_planted_pair_is_found_by_the_oracle_s_own_timing(tmp_path: Path) -> None:

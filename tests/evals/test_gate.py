@@ -4,6 +4,7 @@ import pytest
 
 from evals.errors import NotComparable
 from evals.gate import BASELINE, compare, losses
+from evals.options import Options
 from evals.results import ScenarioResult
 from evals.running import read_result
 from evals.suites import places
@@ -31,6 +32,17 @@ def test_one_harmful_proposal_more_is_a_loss_and_one_less_is_none() -> None:
     after = make_result(make_scenario("good", "good", "harmful"))
     assert [m.metric for m in losses(compare(before, after))] == ["harmful"]
     assert losses(compare(after, before)) == []
+
+
+@pytest.mark.parametrize("changed", [{"exhaustive": True}, {"thorough": True}])
+def test_runs_that_measure_otherwise_are_not_compared(changed: dict[str, bool]) -> None:
+    before, after = (
+        make_result(make_scenario("good", options=Options(**asked))) for asked in ({}, changed)
+    )
+    with pytest.raises(NotComparable, match="The runs differ in"):
+        compare(before, after)
+    other = Options(settings={"min_gain": 1.2})
+    assert compare(before, make_result(make_scenario("good", options=other)))
 
 
 def test_approved_changes_that_do_not_stay_are_a_loss() -> None:

@@ -75,7 +75,7 @@ def test_a_file_that_holds_no_grades_is_named(run: Path) -> None:
         read_labels(path, "ada")
 
 
-@pytest.mark.parametrize("grader", ["", "../ada", "a b", "x" * 41])
+@pytest.mark.parametrize("grader", ["", "../ada", "a b", "x" * 41, "oracle"])
 def test_a_grader_is_a_plain_name(grader: str, run: Path) -> None:
     with pytest.raises(UnknownName, match="letters, digits"):
         labels_path(run, grader)

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from evals.metrics import acceptance_by, agreement, by_approver, measured
-from tests.evals.factories import make_gain, make_judged, make_scenario
+from evals.metrics import acceptance_by, agreement, by_approver, measured, not_in_place
+from evals.page import page
+from evals.views import lines
+from tests.evals.factories import make_gain, make_judged, make_result, make_scenario
 
 
 def test_what_is_undecided_counts_against_acceptance() -> None:
@@ -86,6 +88,33 @@ def test_what_was_approved_has_to_be_in_place() -> None:
     refused = make_judged("neutral", id="p9", outcome="")
     found = measured([make_scenario(proposals=(*judged, refused))])["in_place"]
     assert (found.count, found.of) == (2, 4)
+
+
+def test_what_did_not_stay_is_named_with_the_reason() -> None:
+    gone = make_judged(
+        "good", outcome="rolled_back", outcome_detail="rolled back: ×0.80 (×0.70 to ×0.90) on live"
+    )
+    kept, refused = make_judged(outcome="verified"), make_judged("neutral")
+    scenario = make_scenario(proposals=(kept, gone, refused))
+    assert not_in_place([scenario]) == [gone]
+    said = [line for line in lines(make_result(scenario)) if "not in place" in line]
+    assert said == [
+        "  not in place: raw_text:1: change_type sales.amount: rolled_back: rolled back: ×0.80"
+        " (×0.70 to ×0.90) on live"
+    ]
+    assert "rolled_back: rolled back: ×0.80" in page(make_result(scenario))
+
+
+def test_a_best_product_that_gains_nothing_is_no_reference() -> None:
+    slower = make_scenario("good", reachable=make_gain(0.98), reached=make_gain(1.0))
+    found = measured([slower, make_scenario("good", reachable=make_gain(2.0))])
+    assert (found["unreferenced"].count, found["unreferenced"].of) == (1, 2)
+
+
+def test_an_advisor_that_never_came_to_work_took_no_time() -> None:
+    died = make_scenario(failure="it could not be registered")
+    found = measured([died, make_scenario(cpu_seconds=8.0)])["cpu_seconds"]
+    assert (found.value, found.of) == (8.0, 1)
 
 
 def test_an_interval_for_other_families_is_wider_than_one_for_other_seeds() -> None:

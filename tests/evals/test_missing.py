@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import cycle
 from typing import cast
 
 import pytest
@@ -24,17 +25,18 @@ SORTED = {"p1": SortTable(table=READINGS, order_by=("taken",))}
 
 
 class Planted:
-    """Says the same of every change, and remembers what it was asked."""
+    """Says one after the other of the changes, and remembers what it was asked."""
 
-    def __init__(self, verdict: OracleVerdict) -> None:
-        self.verdict = verdict
+    def __init__(self, *verdicts: OracleVerdict) -> None:
+        self.verdicts = verdicts
         self.asked: list[tuple[Mapping[str, Change], Given | None]] = []
 
     async def of(
         self, changes: Mapping[str, Change], given: Given | None = None
     ) -> dict[str, Judgement]:
         self.asked.append((changes, given))
-        return dict.fromkeys(changes, Judgement(verdict=self.verdict, reason="planted"))
+        said = zip(changes, cycle(self.verdicts), strict=False)
+        return {i: Judgement(verdict=verdict, reason="planted") for i, verdict in said}
 
 
 @pytest.mark.parametrize(
@@ -52,8 +54,23 @@ async def test_what_was_not_proposed_is_judged_once_on_top_of_what_was_approved(
     judge = Planted("neutral")
     await superseded([AMOUNT, TAKEN], IDEAS, SORTED, cast(Judgements, judge))
     ((changes, given),) = judge.asked
-    assert list(changes.values()) == list(IDEAS[:2])
+    assert list(changes.values()) == list(IDEAS)
     assert given == dict.fromkeys(changes, SORTED)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "spare"),
+    [
+        (("neutral", "harmful"), (TAKEN.name,)),
+        (("neutral", "good"), ()),
+        (("undecided", "neutral"), ()),
+    ],
+)
+async def test_what_gains_in_one_way_was_missed_though_another_way_gains_nothing(
+    verdicts: tuple[OracleVerdict, ...], spare: tuple[str, ...]
+) -> None:
+    judge = cast(Judgements, Planted(*verdicts))
+    assert await superseded([TAKEN], IDEAS[1:], SORTED, judge) == spare
 
 
 async def test_what_nobody_has_an_idea_of_counts_as_missed() -> None:

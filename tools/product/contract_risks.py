@@ -111,7 +111,10 @@ def _type_risks(change: ChangeType) -> tuple[str, ...]:
 
 
 def _summary_risks(change: CreateSummary, catalog: Catalog) -> tuple[str, ...]:
-    space = "The summary takes space of its own."
+    space = (
+        "The summary takes space of its own. Two transactions that write rows of one of its groups"
+        " at the same time conflict: the later one fails and has to be repeated."
+    )
     table = catalog.table(change.table)
     texts = [*(d.expression for d in change.dimensions), *(a.argument for a in change.aggregates)]
     parsed = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,53 +10,16 @@ import pytest
 import yaml
 
 from evals.oracle import judge as module
-from evals.oracle.case import Case, Judgement
+from evals.oracle.case import Case
 from evals.oracle.judge import judge
+from tests.evals.oracle.planting import TOTAL, judged, make_original
 
-ROWS = 60_000
-TOTAL = "SELECT sum(CAST(amount AS BIGINT)) AS total FROM sales"
 CODES = "SELECT code FROM sales WHERE id < 20"
-PROMISED = [
-    {"name": "id", "logicalType": "integer", "required": True},
-    {"name": "code", "logicalType": "string", "required": True},
-]
 
 
 @pytest.fixture
 def original(tmp_path: Path) -> Path:
-    path = tmp_path / "original.duckdb"
-    with duckdb.connect(str(path)) as con:
-        con.execute(
-            "CREATE TABLE sales AS SELECT i AS id, CAST(hash(i) % 1000 AS VARCHAR) AS amount,"
-            f" lpad(CAST(i % 90 AS VARCHAR), 3, '0') AS code FROM range({ROWS}) AS r(i)"
-        )
-    return path
-
-
-def judged(original: Path, *changes: str, **asked: Any) -> Judgement:
-    """Judge statements as if they were a suggestion's."""
-    before, after = original.with_name("before.duckdb"), original.with_name("after.duckdb")
-    for path in (before, after):
-        shutil.copy(original, path)
-    with duckdb.connect(str(after)) as con:
-        for change in changes:
-            con.execute(change)
-    contract = original.with_name("contract.yaml")
-    promised = {"schema": [{"name": "sales", "properties": asked.get("promised", PROMISED)}]}
-    contract.write_text(yaml.safe_dump(promised))
-    return judge(
-        Case(
-            before=before,
-            after=after,
-            contract=contract,
-            later=asked.get("later", ((TOTAL, 100),)),
-            texts=asked.get("texts", {}),
-            texts_before=asked.get("texts_before", {}),
-            later_data=asked.get("later_data", ("INSERT INTO sales VALUES (90000, '5', '001')",)),
-            later_batches=asked.get("later_batches", 1),
-            consumers=asked.get("consumers", ()),
-        )
-    )
+    return make_original(tmp_path / "original.duckdb")
 
 
 def test_a_change_that_saves_the_casts_is_good(original: Path) -> None:
@@ -114,7 +76,7 @@ def test_columns_under_other_names_are_caught(original: Path) -> None:
     asked = "SELECT code, sum(id) AS total FROM sales GROUP BY code ORDER BY code"
     swapped = asked.replace("code, sum(id) AS total", 'code AS "total", sum(id) AS code')
     found = judged(original, texts={asked: swapped}, later=((asked, 9),))
-    assert found.reason == f"other columns: total, code for {asked}"
+    assert found.reason == f"other columns (total, code): {asked}"
     assert found.verdict == "harmful"
 
 
@@ -197,7 +159,7 @@ def test_a_change_that_breaks_nobody_but_a_consumer_is_caught(
 
 
 def test_what_a_consumer_reads_of_later_data_is_held_against_the_original(original: Path) -> None:
-    newest = "SELECT code FROM sales WHERE id = 90000"
+    newest = "SELECT CAST(code AS VARCHAR) AS code FROM sales WHERE id = 90000"
     found = judged(
         original, "ALTER TABLE sales ALTER code TYPE INTEGER", promised=[],
         later_data=("INSERT INTO sales VALUES (90000, '5', '007')",),

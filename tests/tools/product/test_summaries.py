@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tools.messages import Aggregate, CreateSummary, Dimension, TableName
+from tools.messages import Aggregate, ContractVerdict, CreateSummary, Dimension, TableName
 from tools.product import summaries
 from tools.product.catalog import read_catalog
+from tools.product.contract_risks import risks
 from tools.product.results import capture, difference
 
 BASE = TableName(name='the "base"')
@@ -139,6 +140,20 @@ def test_two_first_rows_of_a_group_at_once_do_not_count_twice_later() -> None:
         two.execute(row)
         one.execute(row)
         assert stale(one, CHANGE) is None
+
+
+def test_writers_of_one_group_at_once_conflict_as_the_risks_say() -> None:
+    row = inserting(["('a', NULL, 1, 2, 3)"])
+    with duckdb.connect() as one, one.cursor() as two:
+        make(one)
+        one.execute(row)
+        for con in (one, two):
+            con.execute("BEGIN")
+        one.execute(row)
+        with pytest.raises(duckdb.TransactionException, match="Conflict"):
+            two.execute(row)
+        told = " ".join(risks(CHANGE, ContractVerdict(compatible=True), read_catalog(one)))
+    assert "at the same time conflict: the later one fails" in told
 
 
 def test_many_groups_change_at_once() -> None:

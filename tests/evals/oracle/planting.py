@@ -1,0 +1,60 @@
+"""Judging statements as if they were a suggestion's, on two copies of a product."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import yaml
+
+from evals.oracle.case import Case, Judgement
+from evals.oracle.judge import judge
+
+ROWS = 60_000
+TOTAL = "SELECT sum(CAST(amount AS BIGINT)) AS total FROM sales"
+PROMISED = [
+    {"name": "id", "logicalType": "integer", "required": True},
+    {"name": "code", "logicalType": "string", "required": True},
+]
+
+
+def make_original(path: Path, *more: str) -> Path:
+    """Make a product of a table of sales, and whatever else is told."""
+    with duckdb.connect(str(path)) as con:
+        con.execute(
+            "CREATE TABLE sales AS SELECT i AS id, CAST(hash(i) % 1000 AS VARCHAR) AS amount,"
+            f" lpad(CAST(i % 90 AS VARCHAR), 3, '0') AS code FROM range({ROWS}) AS r(i)"
+        )
+        for statement in more:
+            con.execute(statement)
+    return path
+
+
+def judged(original: Path, *changes: str, **asked: Any) -> Judgement:
+    """Judge statements as if they were a suggestion's."""
+    before, after = original.with_name("before.duckdb"), original.with_name("after.duckdb")
+    for path in (before, after):
+        shutil.copy(original, path)
+    with duckdb.connect(str(after)) as con:
+        for change in changes:
+            con.execute(change)
+    contract = original.with_name("contract.yaml")
+    promised = {"schema": [{"name": "sales", "properties": asked.get("promised", PROMISED)}]}
+    contract.write_text(yaml.safe_dump(promised))
+    return judge(
+        Case(
+            before=before,
+            after=after,
+            contract=contract,
+            later=asked.get("later", ((TOTAL, 100),)),
+            texts=asked.get("texts", {}),
+            texts_before=asked.get("texts_before", {}),
+            later_data=asked.get("later_data", ("INSERT INTO sales VALUES (90000, '5', '001')",)),
+            later_batches=asked.get("later_batches", 1),
+            consumers=asked.get("consumers", ()),
+            undone=asked.get("undone"),
+            undo_refused=asked.get("undo_refused", ""),
+        )
+    )
