@@ -159,7 +159,7 @@ def test_a_summary_is_weighed_against_the_writes_that_were_recorded(
 ) -> None:
     by = "SELECT region, count(*) AS n FROM sales GROUP BY region ORDER BY region"
     summary, most = _summary_of(by, "region"), {"max_insert_cost": 99.0}
-    job = make_job(tmp_path, [summary], [(by, 400)], rows=200_000, **most)
+    job = make_job(tmp_path, [summary], [(by, 400)], rows=500_000, **most)
     seen = job.workload.model_copy(update={"writes": {"sales": writes}})
     trial = run(job.model_copy(update={"workload": seen})).trials[0]
     assert trial.status == status, trial.reason
