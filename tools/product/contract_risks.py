@@ -128,6 +128,8 @@ def _summary_risks(change: CreateSummary, catalog: Catalog) -> tuple[str, ...]:
         *parsed,
         f"Every write to {change.table} also updates the summary and takes longer; MERGE and "
         f"upserts into {change.table} are refused by the engine while it has triggers.",
+        "Of two writers at once whose rows belong to one group, the later one fails and has to"
+        " write again.",
         ALTERED,
         space,
     )

@@ -27,14 +27,19 @@ from tools.product.references import refuse_read
 from tools.product.structure import incoming_triggers
 
 
+def _refuse_referenced(table: Table, catalog: Catalog, what: str) -> None:
+    """Raise `Refused` for what makes the engine refuse updates of rows that others refer to."""
+    if any(referenced == table.name for _, referenced in catalog.foreign_keys):
+        raise Refused(
+            f"{table.name} is referenced by a foreign key: with {what} of rows that are referenced"
+            " would be refused by the engine."
+        )
+
+
 def create_index(change: CreateIndex, table: Table, catalog: Catalog, key: str) -> ChangePlan:
     """Add an index."""
-    if any(referenced == table.name for _, referenced in catalog.foreign_keys):
-        # An update of an indexed column deletes the row and inserts it anew.
-        raise Refused(
-            f"{table.name} is referenced by a foreign key: under an index on them, the engine"
-            f" refuses updates of {', '.join(change.columns)} in rows that are referenced."
-        )
+    # Under it an update of an indexed column deletes the row and inserts it anew.
+    _refuse_referenced(table, catalog, f"an index, updates of {', '.join(change.columns)}")
     columns = ", ".join(quoted(column_of(table, c).name) for c in change.columns)
     forward = f"CREATE INDEX {quoted(change.name)} ON {table.name.sql} ({columns})"
     return ChangePlan((forward,), (f"drop the index {change.name}",))
@@ -124,6 +129,8 @@ def create_summary(change: CreateSummary, table: Table, catalog: Catalog, key: s
             " with two.",
             hint="Drop the other trigger or summary first.",
         )
+    # Triggers make every update delete the row and insert it anew.
+    _refuse_referenced(table, catalog, "a summary's triggers, updates")
     return ChangePlan(
         summaries.create(change, table),
         (f"drop {change.summary}; its queries read {table.name} again",),

@@ -364,6 +364,23 @@ def test_risks_are_sentences_and_carry_the_warnings(con: duckdb.DuckDBPyConnecti
     assert "'NA'" in told
 
 
+def test_a_person_is_told_that_two_writers_at_once_meet_in_a_summary(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    change, catalog = summary_named("by_day"), read_catalog(con)
+    found = risks(change, check_change(contract_of(), change, catalog), catalog)
+    assert any(s.startswith("Of two writers at once") for s in found)
+    write = f"INSERT INTO {T.sql} SELECT * REPLACE (DATE '2024-01-01' AS d) FROM {T.sql} LIMIT 1"
+    con.execute(write)
+    executor.apply(con, "p1", change)
+    with con.cursor() as one, con.cursor() as other:
+        one.begin()
+        other.begin()
+        one.execute(write)
+        with pytest.raises(duckdb.TransactionException, match="Conflict"):
+            other.execute(write)
+
+
 @pytest.mark.parametrize("change", [INDEX, summary_named("by_day")])
 def test_a_person_is_told_what_the_owner_can_alter_no_more(
     con: duckdb.DuckDBPyConnection, change: Change

@@ -344,25 +344,51 @@ def test_a_ledger_of_before_is_read_and_goes_on(con: duckdb.DuckDBPyConnection) 
     assert executor.undo(con, "p1").status == "undone"
 
 
-def test_no_index_is_made_on_a_table_that_foreign_keys_reference(
-    con: duckdb.DuckDBPyConnection,
+CUSTOMERS, ORDERS = TableName(name="customers"), TableName(name="orders")
+
+
+def by_column(table: TableName, column: str, kind: str) -> Change:
+    if kind == "index":
+        return CreateIndex(table=table, columns=(column,), name="ix")
+    return CreateSummary(
+        table=table, summary=TableName(name="sums"), rewrites=(),
+        dimensions=(Dimension(expression=column, column="d"),),
+        aggregates=(Aggregate(function="count", column="n"),),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["index", "summary"])
+def test_nothing_is_made_that_stops_updates_of_rows_which_foreign_keys_reference(
+    con: duckdb.DuckDBPyConnection, kind: str
 ) -> None:
     con.execute("CREATE TABLE customers (id INTEGER PRIMARY KEY, email VARCHAR)")
     con.execute("CREATE TABLE orders (customer INTEGER REFERENCES customers(id), no INTEGER)")
     con.execute("INSERT INTO customers VALUES (1, 'a')")
     con.execute("INSERT INTO orders VALUES (1, 1)")
-    change = CreateIndex(table=TableName(name="customers"), columns=("email",), name="ix")
-    with pytest.raises(Refused, match="refuses updates of email in rows that are referenced"):
-        executor.apply(con, "p1", change)
+    with pytest.raises(Refused, match="rows that are referenced would be refused"):
+        executor.apply(con, "p1", by_column(CUSTOMERS, "email", kind))
     con.execute("UPDATE customers SET email = 'b' WHERE id = 1")
-    # The reason, as the engine is by now.
-    con.execute("CREATE INDEX ix ON customers (email)")
-    with pytest.raises(duckdb.ConstraintException):
-        con.execute("UPDATE customers SET email = 'c' WHERE id = 1")
-    executor.apply(
-        con, "p2", CreateIndex(table=TableName(name="orders"), columns=("no",), name="i")
-    )
+    executor.apply(con, "p2", by_column(ORDERS, "no", kind))
     con.execute("UPDATE orders SET no = 2")
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "CREATE INDEX ix ON customers (email)",
+        "CREATE TRIGGER tr AFTER UPDATE ON customers REFERENCING NEW TABLE AS x FOR EACH STATEMENT"
+        " INSERT INTO noted SELECT email FROM x",
+    ],
+)
+def test_the_engine_still_refuses_such_updates(con: duckdb.DuckDBPyConnection, made: str) -> None:
+    con.execute("CREATE TABLE customers (id INTEGER PRIMARY KEY, email VARCHAR)")
+    con.execute("CREATE TABLE orders (customer INTEGER REFERENCES customers(id))")
+    con.execute("CREATE TABLE noted (email VARCHAR)")
+    con.execute("INSERT INTO customers VALUES (1, 'a')")
+    con.execute("INSERT INTO orders VALUES (1)")
+    con.execute(made)
+    with pytest.raises(duckdb.ConstraintException):
+        con.execute("UPDATE customers SET email = 'b' WHERE id = 1")
 
 
 @pytest.mark.parametrize(

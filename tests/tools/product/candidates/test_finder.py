@@ -502,3 +502,22 @@ def test_groups_in_several_ways_leave_the_other_queries_their_ideas(
     (found,) = look(con, queries, {"create_summary"}).candidates
     assert isinstance(found.change, CreateSummary)
     assert [original for original, _ in found.change.rewrites] == queries[1:]
+
+
+def test_a_minimum_that_the_engine_orders_both_ways_is_not_stored(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    con.execute(
+        "CREATE TABLE t AS SELECT TIMETZ '10:00:00+00' AS x, i % 3 AS g FROM range(30000) r(i)"
+    )
+    least = con.execute(
+        "SELECT CAST(least(a, b) AS VARCHAR), (SELECT CAST(min(x) AS VARCHAR)"
+        " FROM (VALUES (a), (b)) AS v(x))"
+        " FROM (SELECT TIMETZ '10:00:00+00' AS a, TIMETZ '11:00:00+01' AS b)"
+    ).fetchall()
+    assert least == [("10:00:00+00", "11:00:00+01")]
+    queries = [
+        "SELECT g, min(x) AS lo FROM t GROUP BY g",
+        "SELECT g, max(x) AS hi FROM t GROUP BY g",
+    ]
+    assert look(con, queries, {"create_summary"}).candidates == ()
