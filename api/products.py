@@ -16,7 +16,7 @@ from api.presence import Serving, find_serving
 from graph.errors import GraphError, UnknownProduct
 from graph.settings import Settings
 from tools.lazy import lazy
-from tools.product.descriptor import load_descriptor
+from tools.product.descriptor import Descriptor, load_descriptor
 from tools.product.errors import ProductError
 
 if TYPE_CHECKING:
@@ -77,13 +77,18 @@ def descriptor_of(settings: Settings, name: str) -> Path:
     return settings.product_home(name) / "product.odps.yaml"
 
 
+def described(settings: Settings, name: str) -> Descriptor:
+    """Return what is known of a product; raises `UnknownProduct` and `DescriptorUnusable`."""
+    try:
+        return load_descriptor(descriptor_of(settings, name))
+    except ProductError as exc:
+        raise DescriptorUnusable(str(exc)) from exc
+
+
 def target_of(settings: Settings, name: str) -> Callable[[], Any]:
     """Return how to reach a product: its running server, or a child of this process."""
     descriptor = descriptor_of(settings, name)
-    try:
-        load_descriptor(descriptor)
-    except ProductError as exc:
-        raise DescriptorUnusable(str(exc)) from exc
+    described(settings, name)
     serving = serving_of(settings, name)
     if serving is not None:
         return product_client.http_target(serving.url, serving.token)

@@ -12,7 +12,7 @@ from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp_types import Resource
 
 from api.ide.calls import AnyContext, Call, admitted, caller_of, told
-from api.products import descriptor_of
+from api.products import DescriptorUnusable, described
 from api.report.html import render_report
 from api.service.access import Caller
 from api.service.desk import known_offer, known_product, known_products, known_thread
@@ -21,7 +21,6 @@ from api.views import build_report
 from graph.errors import UnknownProduct, UnknownProposal, UnknownThread
 from mcp_servers.product.contract import ProductDescription, TableDescription
 from tools.plain_text import plain
-from tools.product.descriptor import load_descriptor
 
 DICTIONARY = "pillion://products/{product}/dictionary"
 CONTRACT = "pillion://products/{product}/contract"
@@ -57,8 +56,11 @@ def add_resources(server: MCPServer, service: Service) -> None:
         """The data contract of a product (ODCS)."""
         with _found():
             known_product(service, _viewer(service, context).caller, product)
-            descriptor = load_descriptor(descriptor_of(service.settings, product))
-            return descriptor.contract.read_text(encoding="utf-8")
+            path = described(service.settings, product).contract
+            try:
+                return path.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as exc:
+                raise DescriptorUnusable(f"The contract {path} cannot be read: {exc}.") from exc
 
     @server.resource(REPORT, name="report", mime_type="text/html")
     async def report(run: str, context: AnyContext) -> str:

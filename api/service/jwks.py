@@ -86,9 +86,13 @@ class KeySet:
         if not self._source.startswith(("http://", "https://")):
             return await asyncio.to_thread(_file, Path(self._source))
         body = bytearray()
+        # What is on this machine is asked itself: a proxy of the environment could put in its own.
+        around = self._source.startswith("https://")
         async with (
             asyncio.timeout(FETCH_SECONDS),
-            httpx2.AsyncClient(timeout=FETCH_SECONDS, follow_redirects=False) as client,
+            httpx2.AsyncClient(
+                timeout=FETCH_SECONDS, follow_redirects=False, trust_env=around
+            ) as client,
             client.stream("GET", self._source, headers={"accept": "application/json"}) as answer,
         ):
             if answer.status_code != 200:

@@ -275,7 +275,10 @@ def http_target(url: str, token: str) -> Callable[[], Any]:
     """Return how to reach a running product server over streamable HTTP."""
 
     def target() -> Any:
-        http = httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=None)
+        # It listens on this machine: a proxy of the environment would see token and data.
+        http = httpx2.AsyncClient(
+            headers={"Authorization": f"Bearer {token}"}, timeout=None, trust_env=False
+        )
         return streamable_http_client(url, http_client=http)
 
     return target

@@ -28,6 +28,7 @@ from graph.engine.event_log import Entry
 from graph.engine.plain import encode
 from graph.engine.requests import RunRequest
 from tests.api.ide.clients import BASE, MODERN, client_of, refusal_of, served
+from tests.products import make_product
 
 SNAPSHOT = Path(__file__).parent / "tools.json"
 ARGUMENTS: dict[str, Any] = {
@@ -210,6 +211,19 @@ async def test_progress_holds_nothing_that_steers_a_terminal(
         service.engine.records.append("sales-1", run.run_id, entry)
         await following
     assert told == ["apply 1 of 2: index \\x1b[2J\\u202e Done."]
+
+
+async def test_a_contract_that_cannot_be_read_is_said_so(
+    service: Service, sales: tuple[str, str], tmp_path: Path
+) -> None:
+    make_product(tmp_path, service.settings.home, rows=10, name="flights")
+    async with client_of(service) as client:
+        (contract,) = (await client.read_resource("pillion://products/flights/contract")).contents
+        assert "apiVersion" in contract.text
+        (service.settings.product_home("flights") / "contract.odcs.yaml").unlink()
+        for product in ("flights", "sales"):
+            with pytest.raises(MCPError, match=r"\[product_unavailable\]"):
+                await client.read_resource(f"pillion://products/{product}/contract")
 
 
 async def test_what_the_home_announces_is_the_local_person(

@@ -12,10 +12,12 @@ import pytest
 
 from api.service import jwks
 from api.service.access import Access
-from api.service.jwks import MAX_BYTES, PAUSE_SECONDS
+from api.service.jwks import MAX_BYTES, PAUSE_SECONDS, KeySet
 from api.service.keys import Keys
+from api.service.problems import Refused
 from api.service.settings import ServiceSettings
 from tests.api.service.issuer import ADA, INVALID, Issuer, key_of, public_jwk, told
+from tests.proxies import named_proxy
 
 
 @pytest.fixture
@@ -119,3 +121,13 @@ async def test_keys_come_from_a_file_as_well(tmp_path: Path, issuer: Issuer) -> 
         found = Access.of("local", keys, limits)
         assert await told(found, issuer.token()) == ADA
     assert issuer.asked == 0
+
+
+async def test_keys_of_this_machine_come_past_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with named_proxy(monkeypatch) as came:
+        with pytest.raises(Refused):
+            await KeySet("http://127.0.0.1:1/jwks").prepare("a")
+        assert came == []
+        with pytest.raises(Refused):
+            await KeySet("https://issuer.example/jwks").prepare("a")
+        assert came[0].startswith(b"CONNECT issuer.example")

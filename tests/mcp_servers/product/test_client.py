@@ -22,6 +22,7 @@ from mcp_servers.product.settings import ProductSettings
 from tests.crash import test_crash
 from tests.preforked import PYTHON
 from tests.products import make_product
+from tests.proxies import named_proxy
 from tools.messages import CreateIndex, TableName
 from tools.product import executor
 from tools.product.catalog import schema_hash
@@ -166,6 +167,14 @@ async def test_no_server_at_the_address_is_said_plainly() -> None:
     async with connect(http_target("http://127.0.0.1:1/mcp", "t")) as client:
         with pytest.raises(ServerGone, match="did not start: (?!unhandled)"):
             await rows(client)
+
+
+async def test_no_proxy_sees_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with named_proxy(monkeypatch) as came:
+        async with connect(http_target("http://127.0.0.1:1/mcp", "t")) as client:
+            with pytest.raises(ServerGone):
+                await rows(client)
+        assert came == []
 
 
 async def test_who_no_longer_waits_for_a_silent_server_leaves_at_once() -> None:
