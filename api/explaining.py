@@ -71,8 +71,10 @@ class Explainer:
 
     def written(self, facts: Facts) -> Words:
         """Return the words that are there, or have a model write them, which takes its time."""
+        if self._store is None:
+            return template(facts)
         model, found = self._model(), self.known(facts)
-        if self._store is None or model is None or self._store.find(facts, model):
+        if model is None or self._store.find(facts, model):
             return found
         started = time.monotonic()
         words = self._ask(facts, model)

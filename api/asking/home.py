@@ -22,15 +22,16 @@ _SAID = frozenset(
     map(
         stem,
         """
-    achieved all answer answered answers anybody anyone applied approval approvals approving back
-    benefit benefits better bring brought candidate candidates decide decided decision decisions
-    declined did discarded done easier failed far faster first gain gained gains gave give given
-    going got happen happened held how improve improved improvement improvements latest list lost
-    made measured nobody off open order ordered paid part past pay pending people person place
-    place proved quicker ready reject rejected rejecting rejection rejections result results review
-    rolled save saved saves saving savings say show signed since smaller so somebody someone space
-    speed speedup speedups still suggest their them then think thrown undone up verdict
-    verdicts wait waiting waits way while worth yesterday week month
+    achieved actually all answer answered answers anybody anyone applied approval approvals
+    approving back bad benefit benefits better bring brought candidate candidates decide decided
+    decision decisions declined did discarded done easier ever failed far faster first gain
+    gained gains gave give given going good got happen happened held how improve improved
+    improvement improvements latest list lost made measured month nobody off open paid part past
+    pay pending people person place proved quicker ready reject rejected rejecting rejection
+    rejections result results review rolled save saved saves saving savings say show signed
+    since smaller so somebody someone space speed speedup speedups still suggest their them then
+    think thrown undone up useful verdict verdicts wait waiting waits way week while worth
+    yesterday
     """.split(),
     )
 )

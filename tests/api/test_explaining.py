@@ -67,6 +67,19 @@ def test_without_the_setting_no_model_is_asked_and_no_file_made(settings: Settin
     assert Engine.asked == 0 and not (off.home / FILE).exists()
 
 
+def test_where_no_model_is_wanted_a_broken_one_is_nobodys_to_hear_of(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(settings: Settings) -> None:
+        raise ModelError("its manifest is damaged")
+
+    monkeypatch.setattr(language, "chosen", broken)
+    off = settings.model_copy(update={"words_model": False})
+    with closing(Language(off)) as model, closing(Explainer(off, model)) as explainer:
+        assert explainer.written(FACTS) == template(FACTS)
+    assert not caplog.records
+
+
 def test_without_a_model_the_template_says_so(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
