@@ -57,6 +57,7 @@ async def test_a_product_that_answers_no_more_is_given_up(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 async def test_a_scenario_is_played_from_nothing_to_its_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
