@@ -141,7 +141,8 @@ class ProductService:
 
     def find(self, kinds: Iterable[str], on_event: Progress = quiet) -> Found:
         """Return ideas of some kinds; those that break the contract come back refused."""
-        present, catalog = self.owner.catalog(), self.owner.catalog_to_change()
+        present = self.owner.catalog()
+        catalog = self.owner.to_change(present)
         contract = load_contract(Path(self.descriptor.contract))
         known = facts(contract, catalog)
         steps = Steps(on_event)
@@ -156,8 +157,7 @@ class ProductService:
             steps=steps,
         )
         found = find(context, kinds=tuple(kinds))
-        kept: list[Candidate] = []
-        refused: list[Trial] = []
+        kept, refused = list[Candidate](), list[Trial]()
         count = len(found.candidates)
         steps.begin("checking the ideas against the contract", count)
         for at, candidate in enumerate(found.candidates):
@@ -180,7 +180,7 @@ class ProductService:
 
     def check(self, change: Change, catalog: Catalog | None = None) -> ChangeCheck:
         """Judge a change against the contract and say what undo would do."""
-        catalog = catalog or self.owner.catalog_to_change()
+        catalog = catalog or self.owner.to_change(self.owner.catalog())
         # Planning judges the SQL inside the change; the contract's check then runs it.
         steps = plan(change, catalog, proposal_id=change_id(self.descriptor.name, change))
         contract = load_contract(Path(self.descriptor.contract))
