@@ -39,6 +39,7 @@ async def _apply_one(
     context: Context, thread_id: str, proposal_id: str, progress: Progress
 ) -> Outcome:
     proposal = context.records.proposal(proposal_id)
+    decision = context.records.decision(thread_id, proposal_id)
     slowest = sorted(proposal.evidence.queries, key=lambda q: q.share, reverse=True)
     request = ApplyRequest(
         proposal_id=proposal_id,
@@ -47,6 +48,7 @@ async def _apply_one(
         queries=tuple(q.sql for q in slowest if q.error is None),
         weights=tuple(map(_weight, slowest)),
         approval=thread_id,
+        approved_at=decision.decided_at if decision else None,
     )
     try:
         call = context.client.apply_change(request, progress)

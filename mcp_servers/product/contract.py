@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from tools.messages import (
     Candidate,
@@ -168,6 +168,8 @@ class ApplyRequest(Message):
     """How often they counted when the change was measured."""
     approval: str | None = None
     """The run whose offer was approved: its repeats are one change, another run's is another."""
+    approved_at: AwareDatetime | None = None
+    """When: a change that stands since then was made for it, whoever made it."""
 
 
 __all__ = [

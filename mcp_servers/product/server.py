@@ -18,7 +18,7 @@ from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from mcp_servers.product.contract import (
     Applied,
@@ -196,11 +196,12 @@ def _add_changing_tools(server: MCPServer, service: ProductService) -> None:
         queries: tuple[str, ...] = (),
         weights: tuple[QueryWeight, ...] = (),
         approval: Annotated[str | None, Field(min_length=1, max_length=200)] = None,
+        approved_at: AwareDatetime | None = None,
     ) -> Applied:
         """Apply one approved change in one transaction; the same approval twice is applied once."""
         request = ApplyRequest(
             proposal_id=proposal_id, change=change, schema_hash=schema_hash, queries=queries,
-            weights=weights, approval=approval,
+            weights=weights, approval=approval, approved_at=approved_at,
         )  # fmt: skip
         return await _told(service, "apply_change", ctx, partial(service.apply, request))
 

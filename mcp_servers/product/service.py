@@ -141,7 +141,8 @@ class ProductService:
 
     def find(self, kinds: Iterable[str], on_event: Progress = quiet) -> Found:
         """Return ideas of some kinds; those that break the contract come back refused."""
-        present, catalog = self.owner.catalog(), self.owner.catalog_to_change()
+        present = self.owner.catalog()
+        catalog = self.owner.to_change(present)
         contract = load_contract(Path(self.descriptor.contract))
         known = facts(contract, catalog)
         steps = Steps(on_event)
@@ -156,8 +157,7 @@ class ProductService:
             steps=steps,
         )
         found = find(context, kinds=tuple(kinds))
-        kept: list[Candidate] = []
-        refused: list[Trial] = []
+        kept, refused = list[Candidate](), list[Trial]()
         count = len(found.candidates)
         steps.begin("checking the ideas against the contract", count)
         for at, candidate in enumerate(found.candidates):
@@ -180,7 +180,7 @@ class ProductService:
 
     def check(self, change: Change, catalog: Catalog | None = None) -> ChangeCheck:
         """Judge a change against the contract and say what undo would do."""
-        catalog = catalog or self.owner.catalog_to_change()
+        catalog = catalog or self.owner.to_change(self.owner.catalog())
         # Planning judges the SQL inside the change; the contract's check then runs it.
         steps = plan(change, catalog, proposal_id=change_id(self.descriptor.name, change))
         contract = load_contract(Path(self.descriptor.contract))
@@ -257,7 +257,8 @@ class ProductService:
         """Apply one approved change in one transaction; a repeat finds its ledger row."""
         steps = Steps(on_event)
         with self._writing:
-            row = self._standing(request.proposal_id, request.approval)
+            approval = executor.Approval(request.approval, request.approved_at)
+            row = self._standing(request.proposal_id, approval)
             if row is None:
                 with self._room(request.change):
                     self._proof.time_before(request, steps, later=4)
@@ -266,12 +267,11 @@ class ProductService:
         return _applied(row)
 
     def _standing(
-        self, proposal_id: str, approval: str | None = None
+        self, proposal_id: str, approval: executor.Approval
     ) -> executor.AppliedChange | None:
         with self.owner.cursor() as con:
-            rows = executor.list_changes(con)
-        found = (r for r in rows if r.proposal_id == proposal_id and r.made_for(approval))
-        return next(found, None)
+            row = executor.find_made(con, proposal_id)
+        return row if row is not None and row.made_for(approval) else None
 
     def _room(self, change: Change) -> AbstractContextManager[None]:
         table = self.owner.table(change.table)
@@ -305,8 +305,8 @@ class ProductService:
 
             steps.begin(f"making the change: {described(request.change)}", later=2)
             return executor.apply(
-                con, request.proposal_id, request.change, approval=request.approval,
-                expected_schema_hash=expected,
+                con, request.proposal_id, request.change, expected_schema_hash=expected,
+                approval=executor.Approval(request.approval, request.approved_at),
                 looks=executor.Looks(partial(self._still_fits, request.change), check),
             )  # fmt: skip
 
@@ -359,7 +359,7 @@ class ProductService:
         owner = self.owner
         try:
             with self._writing:
-                made = self._standing(proposal_id)
+                made = self._standing(proposal_id, executor.Approval())
                 if made is not None:
                     what = f"{made.kind.replace('_', ' ')} {made.target}"
                     Steps(on_event).begin(f"taking back {what}")

@@ -10,7 +10,7 @@ from langgraph.runtime import Runtime
 from mcp_servers.product.errors import NotNow, ServerGone
 from nodes.apply import apply
 from nodes.state import State
-from tests.factories import make_evidence, make_proposal, make_timing
+from tests.factories import make_decision, make_evidence, make_proposal, make_timing
 from tests.fakes import (
     FakeProduct,
     MemoryRecords,
@@ -110,7 +110,7 @@ async def test_the_queries_to_time_are_those_that_ran_heaviest_first() -> None:
     await apply(make_state({IDS[0]: "approve"}), make_runtime(product, records))
     (request,) = product.requests
     assert request.queries == ("SELECT 2", "SELECT 1")
-    assert request.approval == "t1"
+    assert request.approval == "t1" and request.approved_at is None
     assert (request.schema_hash, request.change) == ("5ca1ab1e", PROPOSALS[0].change)
 
 
@@ -135,3 +135,11 @@ async def test_what_the_product_does_meanwhile_is_told() -> None:
     assert events[1:] == [
         {"kind": "progress", "node": "apply", "done": 0, "total": 5, "message": "timing before"}
     ]
+
+
+async def test_the_product_is_told_when_a_change_was_approved() -> None:
+    product, records = FakeProduct(), make_records()
+    records.answers["t1", IDS[0]] = make_decision(IDS[0])
+    await apply(make_state({IDS[0]: "approve"}), make_runtime(product, records))
+    (request,) = product.requests
+    assert request.approved_at == records.answers["t1", IDS[0]].decided_at

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 import duckdb
@@ -31,6 +32,14 @@ _COLUMNS = (
 )
 
 
+class Approval(NamedTuple):
+    """What a change is made for."""
+
+    name: str | None = None
+    """Of the run whose offer was approved."""
+    given_at: datetime | None = None
+
+
 class AppliedChange(NamedTuple):
     """A row of the product's own change ledger."""
 
@@ -51,9 +60,18 @@ class AppliedChange(NamedTuple):
     approval: str | None = None
     """Which approval it was made for; None where nobody said."""
 
-    def made_for(self, approval: str | None) -> bool:
-        """Whether it stands and was made for that approval, or for any where it is None."""
-        return self.status == "applied" and approval in (None, self.approval)
+    def made_for(self, approval: Approval) -> bool:
+        """Whether it stands and was made for that approval, or for any where that has no name.
+
+        A version that kept no approvals may have made it, and died, right before this one came:
+        what was made since the approval was made for it.
+        """
+        since = approval.given_at
+        unnamed = self.approval is None and since is not None
+        same = approval.name in (None, self.approval) or (
+            unnamed and since is not None and datetime.fromisoformat(self.applied_at) >= since
+        )
+        return self.status == "applied" and same
 
 
 class ActiveRewrite(NamedTuple):
@@ -180,9 +198,14 @@ def find_change(con: duckdb.DuckDBPyConnection, proposal_id: str) -> AppliedChan
     return AppliedChange(*rows[0]) if rows else None
 
 
+def find_made(con: duckdb.DuckDBPyConnection, proposal_id: str) -> AppliedChange | None:
+    """Return the row of a proposal; none where nothing was ever applied here, either."""
+    return find_change(con, proposal_id) if _has_ledger(con) else None
+
+
 def get_change(con: duckdb.DuckDBPyConnection, proposal_id: str) -> AppliedChange:
     """Return the row of a proposal; raises `UnknownChange` when it was never applied here."""
-    row = find_change(con, proposal_id) if _has_ledger(con) else None
+    row = find_made(con, proposal_id)
     if row is None:
         raise UnknownChange(f"No change {proposal_id} was applied to this product.")
     return row

@@ -15,10 +15,12 @@ from tools.product.catalog import Catalog, Table, read_catalog, schema_hash
 from tools.product.change_ledger import (
     ActiveRewrite,
     AppliedChange,
+    Approval,
     Status,
     dispatch_rewrites,
     end,
     find_change,
+    find_made,
     get_change,
     list_changes,
     prepare,
@@ -36,9 +38,11 @@ __all__ = [
     "TRIAL",
     "ActiveRewrite",
     "AppliedChange",
+    "Approval",
     "Looks",
     "apply",
     "dispatch_rewrites",
+    "find_made",
     "list_changes",
     "undo",
 ]
@@ -73,7 +77,7 @@ def apply(
     proposal_id: str,
     change: Change,
     *,
-    approval: str | None = None,
+    approval: str | Approval | None = None,
     expected_schema_hash: str | None = None,
     looks: Looks = UNSEEN,
 ) -> AppliedChange:
@@ -83,9 +87,10 @@ def apply(
     the new row takes the place of that one. Without an approval any row counts as a repeat's.
     Raises `SchemaDrift`, `Refused` or `DiskFull`; then nothing has changed.
     """
+    given = approval if isinstance(approval, Approval) else Approval(approval)
     with _transaction(con, change, "apply"):
         done = find_change(con, proposal_id)
-        if done is not None and done.made_for(approval):
+        if done is not None and done.made_for(given):
             return done
         if done is not None and done.status == "applied":
             _supersede(con, done)
@@ -103,7 +108,7 @@ def apply(
         _check_summaries(con, change)
         looks.after(con)
         crash_point("apply.before_ledger")
-        record(con, proposal_id, change, (before, present), approval)
+        record(con, proposal_id, change, (before, present), given.name)
         crash_point("apply.before_commit")
     crash_point("apply.after_commit")
     checkpoint(con)

@@ -96,10 +96,10 @@ class Owner:
         with self.cursor() as con:
             return read_catalog(con)
 
-    def catalog_to_change(self) -> Catalog:
-        """Read what is there, but for stale summaries: another may be made in their place."""
+    def to_change(self, present: Catalog) -> Catalog:
+        """Return what is there, but for stale summaries: another may be made in their place."""
         with self.cursor() as con:
-            return without_stale(con, read_catalog(con))
+            return without_stale(con, present)
 
     def table(self, name: TableName) -> Table | None:
         """Read what one table is now; None where there is none of that name."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -418,3 +419,28 @@ def test_no_type_changes_under_a_summary_that_holds_the_old_one(
         executor.undo(con, "p1")
     executor.apply(con, "p2", change)
     con.execute("INSERT INTO t VALUES (77, 1)")
+
+
+@pytest.mark.parametrize("name", ["sort_table", "create_summary", "create_index", "change_type"])
+def test_what_an_earlier_version_made_for_an_approval_is_not_made_again(
+    con: duckdb.DuckDBPyConnection, name: str
+) -> None:
+    approved = datetime.now(UTC)
+    executor.apply(con, "p1", CHANGES[name], approval="run 1")
+    con.execute("ALTER TABLE pillion.changes DROP COLUMN approval")
+    (old,) = executor.list_changes(con)
+    # The agent died before it knew, and both are of this version now.
+    again = executor.apply(con, "p1", CHANGES[name], approval=executor.Approval("run 1", approved))
+    assert again == old == executor.list_changes(con)[0]
+    executor.undo(con, "p1")
+
+
+def test_what_an_earlier_version_made_before_an_approval_is_made_again(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    executor.apply(con, "p1", CHANGES["sort_table"])
+    later = datetime.now(UTC) + timedelta(seconds=5)
+    row = executor.apply(
+        con, "p1", CHANGES["sort_table"], approval=executor.Approval("run 2", later)
+    )
+    assert row.approval == "run 2"
