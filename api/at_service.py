@@ -127,6 +127,11 @@ def _document(answer: httpx2.Response) -> Any:
         found = answer.json()
     except ValueError as exc:
         raise GraphError(f"The service answered {answer.status_code} without a document.") from exc
+    if answer.status_code == 401:
+        raise GraphError(
+            "The service does not take the key in PILLION_KEY: set one that holds (`pillion keys"
+            " list`), or none to be the person at this machine."
+        )
     if answer.status_code >= 400:
         raise GraphError(str(found.get("detail", "The service refused the request.")))
     return found

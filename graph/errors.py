@@ -21,6 +21,7 @@ class UnknownProduct(GraphError):
         )
         super().__init__(f"No product {name!r}. Known products: {have}.")
         self.name = name
+        self.known = known
 
 
 class UnknownProposal(GraphError):

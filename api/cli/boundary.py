@@ -18,7 +18,14 @@ from typer.exceptions import TyperException
 
 from api.cli.entry import STOPPED, STOPPED_WORDS
 from api.cli.shell import drop_unwritten, err, reader_left, tell
-from graph.errors import AlreadyDecided, AlreadyUndone, GraphError, LedgerBroken, RunFailed
+from graph.errors import (
+    AlreadyDecided,
+    AlreadyUndone,
+    GraphError,
+    LedgerBroken,
+    RunFailed,
+    UnknownProduct,
+)
 from graph.settings import Settings
 from mcp_servers.product.errors import ServerGone, ToolFailed
 from tools.output import OutputLost, written
@@ -80,6 +87,8 @@ def explain(error: BaseException, settings: Settings) -> Told:
             return Told(3, str(error))
         case LedgerBroken():
             return Told(4, str(error))
+        case UnknownProduct(known=()):
+            return Told(1, f"{error} {looked_in(settings)}")
         case RunFailed() if error.__cause__ is not None:
             return Told(1, _unexpected(error.__cause__, settings))
         case GraphError() | ServerGone() | ToolFailed() | ModelError() | OutputLost():
@@ -89,6 +98,11 @@ def explain(error: BaseException, settings: Settings) -> Told:
         case OSError():
             return Told(1, _about_files(error, settings))
     return Told(1, _unexpected(error, settings))
+
+
+def looked_in(settings: Settings) -> str:
+    """Say where products are looked for: by default in the directory a command is given in."""
+    return f"They were looked for in {settings.home.absolute()}; PILLION_HOME names another."
 
 
 def _about_state(error: sqlite3.Error, settings: Settings) -> str:

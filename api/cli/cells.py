@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich import box
+from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -14,7 +15,7 @@ from tools.messages import Evidence, Interval, change_target
 from tools.plain_text import plain
 
 GOOD, BAD, NOTE, QUIET = "green", "bold red", "yellow", "dim"
-_LABEL_WIDTH = 13
+_LABEL_WIDTH, _NARROW = 13, 72
 
 
 def open_table(title: str | None = None, *, leading: int = 0) -> Table:
@@ -30,6 +31,50 @@ def open_table(title: str | None = None, *, leading: int = 0) -> Table:
         header_style="bold",
         leading=leading,
     )
+
+
+class NumbersTable:
+    """Rows of a thing, its numbers and a last word.
+
+    A terminal too narrow for a table gets each row by itself, its numbers named: else the column of
+    the thing, its id for commands in it, would be a few characters wide.
+    """
+
+    def __init__(self, thing: str, numbers: Sequence[str], last: str) -> None:
+        self._heads = (thing, *numbers, last)
+        self._rows: list[tuple[Text, ...]] = []
+
+    def add(self, thing: Text, *cells: Text) -> None:
+        """Add a row, with a cell for each number and one for the last word."""
+        self._rows.append((thing, *cells))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw it for the width there is."""
+        yield self._by_themselves() if options.max_width < _NARROW else self._table()
+
+    def _table(self) -> Table:
+        thing, *numbers, last = self._heads
+        table = open_table(leading=1)
+        table.add_column(thing, overflow="fold")
+        for name in numbers:
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(last, overflow="fold")
+        for row in self._rows:
+            table.add_row(*row)
+        return table
+
+    def _by_themselves(self) -> Group:
+        lines: list[Text] = []
+        for thing, *numbers, last in self._rows:
+            named = zip(self._heads[1:-1], numbers, strict=True)
+            told = Text(", ").join(_on_one_line(name, cell) for name, cell in named)
+            lines += [Text(), thing, told, Text(f"{self._heads[-1]}: ", QUIET) + last]
+        return Group(*lines, Text())
+
+
+def _on_one_line(name: str, cell: Text) -> Text:
+    value, *bounds = cell.split()
+    return Text.assemble((f"{name} ", QUIET), value, *(f" ({b.plain})" for b in bounds))
 
 
 def text(value: object, style: str = "") -> Text:

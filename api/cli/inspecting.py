@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from filelock import FileLock, Timeout
 
-from api.cli.boundary import REMEDIES, explain, sound
+from api.cli.boundary import REMEDIES, explain, looked_in, sound
 from api.cli.model import judge_words
 from api.cli.render import audit_table, status_table
 from api.cli.shell import Json, err, load_settings, out, print_json, tell
@@ -67,6 +67,8 @@ def status(json: Json = False) -> None:
         print_json(view)
         return
     out.print(status_table(view["products"], view["threads"], view["waiting"]))
+    if not view["products"]:
+        tell(looked_in(settings))
     if view["undelivered"]:
         tell(
             f"Answered and not carried out yet: {', '.join(view['undelivered'])}. The next"

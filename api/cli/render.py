@@ -13,6 +13,7 @@ from api.cli.cells import (
     BAD,
     GOOD,
     QUIET,
+    NumbersTable,
     change_cell,
     gain_cell,
     open_table,
@@ -67,42 +68,36 @@ def _expected(evidence: Evidence) -> str:
     return between(evidence.expected.ratio) if evidence.expected else MISSING
 
 
-def proposal_table(proposals: Sequence[Proposal]) -> Table:
+def proposal_table(proposals: Sequence[Proposal]) -> NumbersTable:
     """Return one row per proposal: what, where, gain now and later, costs, contract."""
-    table = open_table(leading=1)
-    table.add_column("proposal", overflow="fold")
-    _numbers(table, _NUMBERS)
-    table.add_column("contract")
+    table = NumbersTable("proposal", _NUMBERS, "contract")
     for proposal in proposals:
         evidence, verdict = proposal.evidence, proposal.contract
-        table.add_row(
+        table.add(
             stacked(text(proposal.id, "bold"), change_cell(proposal.change)),
             gain_cell(evidence.ratio),
-            _expected(evidence),
+            Text(_expected(evidence)),
             _slower(evidence),
-            cost(evidence.insert_cost),
-            space_cell(evidence),
+            Text(cost(evidence.insert_cost)),
+            Text(space_cell(evidence)),
             Text(contract_word(verdict), style="" if verdict.compatible else BAD),
         )
     return table
 
 
-def trials_table(trials: Sequence[Trial], all: bool = False) -> Table:
+def trials_table(trials: Sequence[Trial], all: bool = False) -> NumbersTable:
     """Return the ideas that lost with their numbers and reasons; with `all` the winners too."""
-    table = open_table(leading=1)
-    table.add_column("idea", overflow="fold")
-    _numbers(table, ("gain", "insert", "space"))
-    table.add_column("verdict", overflow="fold")
+    table = NumbersTable("idea", ("gain", "insert", "space"), "verdict")
     for trial in trials:
         if trial.status == "accepted" and not all:
             continue
         evidence = trial.evidence
         style = GOOD if trial.status == "accepted" else ""
-        table.add_row(
+        table.add(
             change_cell(trial.candidate.change),
             gain_cell(measured_ratio(evidence)),
-            cost(evidence.insert_cost if evidence else None),
-            space_cell(evidence),
+            Text(cost(evidence.insert_cost if evidence else None)),
+            Text(space_cell(evidence)),
             stacked(text(trial_words(trial), style), *_reason(trial)),
         )
     return table

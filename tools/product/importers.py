@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import hashlib
 import io
@@ -172,6 +173,10 @@ def _text(path: Path) -> str:
         raise ImportFailed(f"{path} cannot be read: {exc.strerror}.") from exc
     if not raw.strip():
         raise ImportFailed(f"{path} is empty.")
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ImportFailed(
+            f"{path} is UTF-16 text, not UTF-8.", hint="Convert it: iconv -f UTF-16 -t UTF-8."
+        )
     if b"\x00" in raw[:4096]:
         raise ImportFailed(f"{path} is a binary file, not SQL or CSV.")
     try:

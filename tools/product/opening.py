@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
+import psutil
 
 from tools.messages import quoted
 from tools.product.database_file import Short, check_header
@@ -22,6 +23,8 @@ WAYS_IN = (
     " its queries (`--queries`); or let Pillion's product server (`pillion serve`) hold the file,"
     " and ask that."
 )
+OWNER = "mcp_servers.product"
+"""Stands in the command line of each product server."""
 INVALIDATED = "database has been invalidated"
 LEDGER_SCHEMA = "pillion"
 RESTORE = "Restore it from a backup; Pillion changed nothing."
@@ -207,10 +210,24 @@ def _locked(path: Path, text: str) -> DatabaseLocked:
     if holder is None:
         return DatabaseLocked(f"{path} is locked by another process.", hint=WAYS_IN)
     pid = int(holder["pid"])
+    if _is_ours(pid):
+        return DatabaseLocked(
+            f"{path} is held by Pillion's own product server (PID {pid}), of another command or of"
+            " `pillion serve`.",
+            pid=pid,
+            hint="Wait for that command, or end the server.",
+        )
     program = f"{holder['program']} " if holder["program"] else ""
     return DatabaseLocked(
         f"{path} is locked by another process: {program}(PID {pid}).", pid=pid, hint=WAYS_IN
     )
+
+
+def _is_ours(pid: int) -> bool:
+    try:
+        return OWNER in psutil.Process(pid).cmdline()
+    except psutil.Error:
+        return False
 
 
 def _other_format(path: Path, text: str) -> DatabaseUnusable:

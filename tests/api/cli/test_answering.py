@@ -148,6 +148,15 @@ def test_unknown_names_are_refused_with_what_there_is(
     assert words in refusal(invoke(home_of_a_run, *arguments), code)
 
 
+@pytest.mark.parametrize("command", [["status"], ["run", "sales"], ["describe", "sales"]])
+def test_where_there_is_no_product_it_is_said_where_it_was_looked_for(
+    command: list[str], tmp_path: Path
+) -> None:
+    home = tmp_path / "elsewhere"
+    said = invoke(home, *command).output
+    assert f"They were looked for in {home}; PILLION_HOME names another." in said
+
+
 def test_what_was_taken_back_is_taken_back_once(asked: Path) -> None:
     proposal = type_change(asked)
     invoke(asked, "decide", proposal, "approve")

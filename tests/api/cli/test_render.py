@@ -232,6 +232,23 @@ def test_a_narrow_terminal_loses_nothing() -> None:
     assert make_proposal().id in status and "waiting" in status
 
 
+@pytest.mark.parametrize("width", [40, 60, 71, 72, 80])
+def test_ids_and_numbers_stay_whole_in_a_narrow_terminal(width: int) -> None:
+    proposal = make_proposal()
+    text = shown(proposal_table([proposal]), width)
+    assert all(len(line) <= width for line in text.splitlines())
+    assert proposal.id in text and "3.2–3.6" in text
+    assert "-5.5 MB" in " ".join(text.split())
+    lost = shown(trials_table(make_trials()), width)
+    assert all(part in lost for part in ("×0.82", "slower", "refused", "not measured"))
+
+
+def test_numbers_are_named_where_there_is_no_room_for_a_table() -> None:
+    lines = shown(proposal_table([make_proposal()]), 60).splitlines()
+    assert any(line.startswith("gain ×3.4 (3.2–3.6), expect ") for line in lines)
+    assert any(line.startswith("contract: keeps") for line in lines)
+
+
 def test_an_empty_status_says_how_to_begin() -> None:
     text = shown(status_table([], [], []))
     assert "pillion init" in text

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from api.service import access, desk, products
 from api.service.service import Service
 from api.service.settings import ServiceSettings
 from api.service.terminal import LONGEST, PERSON, name_in, said_to_be
+from graph.errors import GraphError
 from graph.ledger import now
 from tests.api.service.test_access import key
 from tests.api.service.test_guard import problem_of
@@ -134,3 +136,9 @@ async def test_the_terminal_sends_its_name_or_its_key(monkeypatch: pytest.Monkey
 @given(st.text(st.characters(exclude_categories=("Cs",)), max_size=LONGEST))
 def test_a_name_arrives_as_it_was_said_or_not_at_all(name: str) -> None:
     assert name_in(said_to_be(name)) in (name.strip(), "")
+
+
+def test_a_key_that_does_not_hold_is_named_as_the_setting_it_is() -> None:
+    refused = httpx2.Response(401, json={"title": "unauthorized", "detail": "Send `X-Api-Key`"})
+    with pytest.raises(GraphError, match="the key in PILLION_KEY: set one that holds"):
+        at_service._document(refused)

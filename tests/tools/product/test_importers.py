@@ -213,6 +213,7 @@ def test_a_log_as_spreadsheets_write_it_is_read(
     ("", "is empty"),
     (" \n ", "is empty"),
     (b"PAR1\x00\x01", "is a binary file"),
+    ("sql\nSELECT 1\n".encode("utf-16"), "is UTF-16 text, not UTF-8. Convert it: iconv"),
     ("sql\nSELECT 'é'\n".encode("latin-1"), "is not UTF-8 text .byte 12"),
     ("a,b\n1,2\n", "has no column with SQL. It has: a, b. Name it one of sql"),
     ("at|sql\n1|SELECT 1\n", "It has: at.sql. .* Commas, semicolons or tabs may part"),
