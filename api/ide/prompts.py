@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from mcp.server import MCPServer
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS
 from pydantic import Field
 
 Product = Annotated[str, Field(description="The data product's name.")]
@@ -61,6 +64,18 @@ def report(product: Product) -> str:
 
 
 PROMPTS = (improve, review, explain, explore, report)
+
+
+async def refuse_wrong_prompts(
+    ctx: ServerRequestContext[Any, Any], call_next: CallNext
+) -> HandlerResult:
+    """Middleware: an unknown prompt or a missing argument is the client's fault, not ours."""
+    try:
+        return await call_next(ctx)
+    except ValueError as exc:
+        if ctx.method != "prompts/get":
+            raise
+        raise MCPError(INVALID_PARAMS, str(exc)) from exc
 
 
 def add_prompts(server: MCPServer) -> None:

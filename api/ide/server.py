@@ -14,7 +14,7 @@ from mcp.server.request_state import RequestStateSecurity
 from api.ide.asking import ask
 from api.ide.calls import CHANGE, READ, WORK, Rule, opened
 from api.ide.deciding import decide, undo_change
-from api.ide.prompts import add_prompts
+from api.ide.prompts import add_prompts, refuse_wrong_prompts
 from api.ide.reading import (
     describe_product,
     explain_proposal,
@@ -71,7 +71,7 @@ def build_server(service: Service, extend: Extend | None = None) -> MCPServer:
         request_state_security=RequestStateSecurity(
             keys=[state_key(service.settings.home)], ttl=service.settings.expires_days * 86_400
         ),
-        middleware=[Listing(service)],
+        middleware=[Listing(service), refuse_wrong_prompts],
         # Nothing that clients list changes while they look.
         subscriptions=False,
     )

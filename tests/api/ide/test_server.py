@@ -16,6 +16,7 @@ from typing import Any
 import httpx2
 import pytest
 from mcp import MCPError
+from mcp_types import INVALID_PARAMS
 
 from api.ide.calls import Rule
 from api.ide.server import KEY, TOOLS, state_key
@@ -224,6 +225,19 @@ async def test_a_contract_that_cannot_be_read_is_said_so(
         for product in ("flights", "sales"):
             with pytest.raises(MCPError, match=r"\[product_unavailable\]"):
                 await client.read_resource(f"pillion://products/{product}/contract")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "why"), [("nothing", "Unknown prompt: nothing"), ("explain", "proposal_id")]
+)
+async def test_a_prompt_that_is_asked_for_wrongly_is_no_fault_of_ours(
+    service: Service, caplog: pytest.LogCaptureFixture, prompt: str, why: str
+) -> None:
+    async with client_of(service) as client:
+        with pytest.raises(MCPError, match=why) as refused:
+            await client.get_prompt(prompt, {})
+        assert refused.value.error.code == INVALID_PARAMS
+    assert not [r for r in caplog.records if r.levelno >= logging.ERROR]
 
 
 async def test_what_the_home_announces_is_the_local_person(
