@@ -20,7 +20,7 @@ TIMES_CUT_OFF = f"""
     SELECT count(*) FROM audit WHERE subject = :subject AND action = '{CUT_OFF}'
     AND body ->> '$.step' = :step AND seq > (
         SELECT coalesce(max(seq), 0) FROM audit
-        WHERE subject = :subject AND action = 'undo.requested'
+        WHERE subject = :subject AND action IN ('run.waiting', 'undo.requested')
     )
 """  # noqa: S608 - our own words
 BODIES = """
@@ -106,7 +106,10 @@ def about(con: sqlite3.Connection, subjects: Iterable[str]) -> Iterator[AuditRow
 
 
 def cut_off(con: sqlite3.Connection, subject: str, step: str) -> int:
-    """Return how often a step ended in the middle; of an undo, since it was last asked for."""
+    """Return how often a step ended in the middle since its run last came to a question.
+
+    Of an undo, since it was last asked for.
+    """
     found = con.execute(TIMES_CUT_OFF, {"subject": subject, "step": step}).fetchone()
     return int(found[0])
 

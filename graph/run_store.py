@@ -71,7 +71,7 @@ class RunStore(SqliteFile):
     def cut_off(self, subject: str, step: str, why: str) -> int:
         """Keep in the trail that a step ended in the middle; returns how often that one did.
 
-        For a change that is to be taken back, since that was last asked for.
+        Since its run last came to a question, or its undo was last asked for.
         """
         with self._transaction() as con:
             audit.append(

@@ -408,3 +408,13 @@ def test_an_idea_that_is_about_to_be_made_is_not_offered_by_another_run(tmp_path
         assert ledger.offer("t2", again, "agent:rank") == ("p2",)
         assert ledger.offer("t1", again[:1], "agent:rank") == ("p1",)
         assert ledger.offer_of("p1").thread_id == "t1"
+
+
+def test_what_ended_in_the_middle_is_counted_until_its_run_gets_on(ledger: Ledger) -> None:
+    assert [ledger.cut_off("t1", step, "gone") for step in ("a", "a", "b", "a")] == [1, 2, 1, 3]
+    assert ledger.cut_off("t2", "a", "gone") == 1
+    ledger.set_thread("t1", "waiting")
+    assert ledger.cut_off("t1", "a", "gone") == 1
+    ended = [r for r in ledger.audit_about(["t1"]) if r.action == audit.CUT_OFF]
+    assert len(ended) == 5 and '"why": "gone"' in ended[0].body
+    assert ledger.verify().ok

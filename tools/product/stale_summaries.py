@@ -11,7 +11,7 @@ import duckdb
 
 from tools.messages import CHANGE, CreateSummary, TableName
 from tools.product import summaries
-from tools.product.catalog import Catalog, read_catalog
+from tools.product.catalog import Catalog, Table, read_catalog
 from tools.product.change_ledger import AppliedChange, list_changes
 from tools.product.contract_objects import same_table
 
@@ -39,9 +39,22 @@ def _is_left(change: CreateSummary, catalog: Catalog) -> bool:
 
 def without_stale(con: duckdb.DuckDBPyConnection, catalog: Catalog) -> Catalog:
     """Return a catalog without stale summaries, as whoever makes one there will find it."""
-    stale = {change.summary for _, change in stale_summaries(con, catalog)}
-    kept = tuple(t for t in catalog.tables if t.name not in stale)
+    stale = [change for _, change in stale_summaries(con, catalog)]
+    gone = {change.summary for change in stale}
+    kept = tuple(_untriggered(t, stale) for t in catalog.tables if t.name not in gone)
     return catalog.model_copy(update={"tables": kept})
+
+
+def _untriggered(table: Table, stale: Iterable[CreateSummary]) -> Table:
+    """Return a table without what is left of its stale summary's triggers."""
+    names = {
+        summaries.trigger_name(change, event)
+        for change in stale
+        if same_table(change.table, table.name)
+        for event in summaries.EVENTS
+    }
+    left = tuple(t for t in table.triggers if t.name not in names)
+    return table.model_copy(update={"triggers": left}) if left != table.triggers else table
 
 
 def stale_under(
@@ -54,7 +67,11 @@ def stale_under(
 
 def clear(con: duckdb.DuckDBPyConnection, names: Iterable[TableName]) -> None:
     """Take stale summaries of those names away, on a copy on which others will be made."""
-    catalog = read_catalog(con)
-    for name in names:
-        if stale_under(con, catalog, name):
-            con.execute(f"DROP TABLE IF EXISTS {name.sql}")
+    catalog, wanted = read_catalog(con), list(names)
+    for _, change in stale_summaries(con, catalog):
+        if any(same_table(change.summary, name) for name in wanted):
+            table = catalog.table(change.table)
+            for statement in summaries.drop(
+                change, [t.name for t in table.triggers] if table else []
+            ):
+                con.execute(statement)
