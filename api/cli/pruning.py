@@ -46,7 +46,7 @@ def prune(
     if json:
         print_json({**_view(done), "dry_run": dry_run})
     else:
-        _tell(done, dry_run=dry_run)
+        _tell(done, older_than, dry_run=dry_run)
 
 
 @contextmanager
@@ -74,7 +74,10 @@ def _saved(done: Pruned) -> int:
     return sum(file.before - file.after for file in done.files)
 
 
-def _tell(done: Pruned, *, dry_run: bool) -> None:
+def _tell(done: Pruned, days: float, *, dry_run: bool) -> None:
+    if not any((done.checkpoints, done.writes, done.events, done.answers, done.keys)):
+        tell(f"Nothing is left to forget of finished runs that were quiet for {days:g} days.")
+        return
     what = ", ".join(
         (
             counted(done.checkpoints, "checkpoint"),
