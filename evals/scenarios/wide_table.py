@@ -7,13 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from evals.scenarios.building import retyped, write_contract, write_database, write_log
+from evals.scenarios.building import kept_totals, retyped, write_contract, write_database, write_log
 from evals.scenarios.scenario import Asked, Best, Consumer, Known, Scenario
 
 FAMILY = "wide_table"
 EXPECTS: Final = "gain"
 LOADS = 30
 MEASURES = 155
+FLOWS = (
+    "SELECT site, max(CAST(flow AS INTEGER)) AS top, avg(CAST(flow AS INTEGER)) AS mean"
+    " FROM plant GROUP BY site ORDER BY site"
+)
+FIGURES = {"top": "max(flow)", "total": "sum(flow)", "n": "count(flow)"}
 WRITTEN = 3
 """Columns that the loader fills although nobody reads or promises them."""
 
@@ -51,17 +56,18 @@ def build(seed: int, directory: Path) -> Scenario:
         contract=write_contract(directory / "given.odcs.yaml", {"plant": contract}, [inspectors]),
         consumers=(inspectors,),
         known=(Known(("change_type",), "plant", "flow"),),
-        best=Best((retyped("plant", "flow", "INTEGER"),)),
+        best=Best(
+            (retyped("plant", "flow", "INTEGER"),),
+            more=Best(
+                kept_totals("best", "plant", {"site": "site"}, FIGURES),
+                ((FLOWS, "SELECT site, top, total / n AS mean FROM best ORDER BY site"),),
+            ),
+        ),
     )
 
 
 def _asked(rng: random.Random, used: str) -> Iterator[Asked]:
-    yield Asked(
-        "SELECT site, max(CAST(flow AS INTEGER)) AS top, avg(CAST(flow AS INTEGER)) AS mean"
-        " FROM plant GROUP BY site ORDER BY site",
-        rng.randrange(150, 250),
-        by="control-room",
-    )
+    yield Asked(FLOWS, rng.randrange(150, 250), by="control-room")
     for _ in range(2):
         yield Asked(
             f"SELECT count(*) AS n, median({used}) AS mid FROM plant"
