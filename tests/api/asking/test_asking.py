@@ -207,6 +207,14 @@ async def test_why_nothing_was_proposed_is_what_was_tried(answered: Home) -> Non
     assert "the workload gets slower" in reply.text and "2 statements write" in reply.text
 
 
+async def test_an_idea_that_changes_results_is_told_with_the_query(answered: Home) -> None:
+    wrong = make_evidence(queries=(make_timing("SELECT 7 FROM flights", equal=False),))
+    lost = make_trial(reason="query q1: contents differ", evidence=wrong)
+    answered.ledger.record_trials("flights-1", "flights", [lost])
+    told = (await ask(answered, "why was nothing proposed?")).text
+    assert 'changes results: "query q1: contents differ"; the query is "SELECT 7 FROM' in told
+
+
 async def test_a_proposal_is_explained_by_id_or_by_what_it_is_about(answered: Home) -> None:
     for text in (f"explain {P3}", f"is {P3} risky?"):
         reply = await ask(answered, text)
