@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from api.asking.contract import Answer, Source
 from api.asking.home import Asked, Home, texts_of
 from api.asking.kept import HOW_TO_ANSWER, REASON_WIDTH, line_of, listed, source_of, stands
-from api.wording import counted, gain, measured_ratio, quoted, spoken, trial_words
+from api.wording import about_query, counted, gain, measured_ratio, quoted, spoken, trial_words
 from graph.ledger import Offer
 from tools.asking.names import shared
 from tools.lazy import lazy
@@ -113,7 +113,9 @@ def _lost(trial: Trial) -> str:
     measured = f", measured {gain(ratio)}" if ratio else ""
     what = f"{change.kind.replace('_', ' ')} at {quoted(change_target(change))}"
     why = f"{trial_words(trial)}: {quoted(trial.reason, REASON_WIDTH)}"
-    return f"- {trial.candidate.id}: {what}: {why}{measured}"
+    query = about_query(trial)
+    named = f"; the query is {quoted(query)}" if query else ""
+    return f"- {trial.candidate.id}: {what}: {why}{measured}{named}"
 
 
 def _offered(home: Home, asked: Asked) -> tuple[list[str], list[str]]:

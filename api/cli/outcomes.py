@@ -9,7 +9,7 @@ import typer
 
 from api.cli.render import outcome_table
 from api.cli.shell import out, tell
-from api.wording import approvals
+from api.wording import approvals, trial_words
 from graph.ledger import Ledger, Offer
 from tools.messages import change_id
 from tools.outcome_status import IN_PLACE
@@ -71,7 +71,8 @@ def _afterwards(ledger: Ledger, offer: Offer) -> str:
         return f"{offer.proposal.id}: edited; {edited} is measured as soon as its run can go on."
     if trial.status == "accepted":
         return f"{offer.proposal.id}: edited and measured; {edited} waits for an answer now."
-    return f"{offer.proposal.id}: edited and measured; {trial.status}: {trial.reason}."
+    reason = trial.reason.rstrip(".")
+    return f"{offer.proposal.id}: edited and measured; {trial_words(trial)}: {reason}."
 
 
 def given(offer: Offer) -> str:

@@ -10,7 +10,7 @@ from api.asking.home import Home
 from api.wording import quoted
 from graph.errors import UnknownProduct
 from tests.api.asking.products import CARRIERS, DELAYS, P1, P2, P3, Product, pattern, sources
-from tests.factories import make_outcome, make_timing
+from tests.factories import make_evidence, make_outcome, make_timing, make_trial
 from tests.tools.asking.hostile import HOSTILE, NAMES
 from tools.asking.model import SecondOpinion
 from tools.product.contract_edit import describe
@@ -87,6 +87,14 @@ async def test_why_nothing_was_proposed_is_what_was_tried(answered: Home) -> Non
     reply = await ask(answered, "why was nothing proposed?")
     assert sources(reply, "run") == ["flights-1"] and len(sources(reply, "idea")) == 1
     assert "the workload gets slower" in reply.text and "2 statements write" in reply.text
+
+
+async def test_an_idea_that_changes_results_is_told_with_the_query(answered: Home) -> None:
+    wrong = make_evidence(queries=(make_timing("SELECT 7 FROM flights", equal=False),))
+    lost = make_trial(reason="query q1: contents differ", evidence=wrong)
+    answered.ledger.record_trials("flights-1", "flights", [lost])
+    told = (await ask(answered, "why was nothing proposed?")).text
+    assert 'changes results: "query q1: contents differ"; the query is "SELECT 7 FROM' in told
 
 
 async def test_a_proposal_is_explained_by_id_or_by_what_it_is_about(answered: Home) -> None:

@@ -17,6 +17,7 @@ import pytest
 from filelock import FileLock
 
 from api.cli import questions
+from api.cli.outcomes import Answered
 from api.cli.questions import merge_change
 from graph import steward
 from graph.errors import InvalidAnswer
@@ -32,7 +33,7 @@ from tests.commands import (
     waiting,
 )
 from tests.disks import fill, small_disk
-from tests.factories import make_change
+from tests.factories import make_change, make_decision, make_trial
 from tests.ledgers import KEPT, make_ledger, open_proposal, says_kept
 from tests.ports import free_port
 from tools.product.executor import list_changes
@@ -107,6 +108,16 @@ def test_an_edited_change_is_measured_and_its_fate_told(asked: Path) -> None:
     assert result.exit_code == 0
     assert f"{proposal}: edited and measured; " in result.stdout
     assert type_of_amount(asked) == "VARCHAR"
+
+
+def test_an_edit_that_lost_is_told_with_its_reason(tmp_path: Path) -> None:
+    with closing(make_ledger(tmp_path / "ledger.db", "p1")) as ledger:
+        edited = make_change(to_type="BIGINT")
+        ledger.decide(make_decision("p1", verdict="edit", edited=edited))
+        lost = make_trial("failed", edited, "There is no column x any more.")
+        ledger.record_trials("t1", "flights", [lost])
+        said = Answered.read(ledger, ["p1"]).said
+    assert said == ["p1: edited and measured; failed: There is no column x any more."]
 
 
 @pytest.mark.parametrize(
