@@ -101,7 +101,7 @@ async def test_a_proposal_is_explained_by_id_or_by_what_it_is_about(answered: Ho
     for text in (f"explain {P3}", f"is {P3} risky?"):
         reply = await ask(answered, text)
         assert f"Proposal {P3}" in reply.text and sources(reply, "proposal") == [P3]
-    several = await ask(answered, "explain the proposal about flights")
+    several = await ask(answered, "explain the proposal about types")
     assert "Which of these?" in several.text
     assert "no proposal pffffffffff1" in (await ask(answered, "explain pffffffffff1")).text
 
