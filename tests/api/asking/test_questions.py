@@ -100,7 +100,7 @@ async def test_a_proposal_is_found_whatever_product_is_named_beside_it(answered:
 async def test_what_was_proposed_after_all_is_said_where_it_is_asked_why_not(
     answered: Home,
 ) -> None:
-    text = await told(answered, "why was dep_delay not changed?")
+    text = await told(answered, "why was no type changed?")
     assert "Proposed:" in text and f"{P1} (flights)" in text and "Refused by people:" in text
     nothing = await told(answered, "why was nothing proposed on tailnum?")
     assert nothing.startswith('No idea of the latest run, nor a proposal, speaks of "tailnum".')
