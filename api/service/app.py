@@ -27,6 +27,7 @@ from api.service import (
     unserved,
 )
 from api.service.guard import EXPOSED, Guard
+from api.service.manual import add_manual
 from api.service.observing import Observing
 from api.service.service import Service
 
@@ -65,11 +66,13 @@ def build_api(service: Service, extend: Extend | None = None) -> FastAPI:
         title="Pillion",
         version=version("pillion"),
         description="Data products that are improved with your say: measured, asked, undoable.",
+        docs_url=None,
         redoc_url=None,
     )
     app.state.service = service
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)
+    add_manual(app)
     add_endpoint(app, service, build_server(service, extend))
     return app

@@ -60,7 +60,7 @@ def test_every_route_has_a_rule() -> None:
 
 def test_only_the_routes_shapes_are_told_beside_them(service: Service) -> None:
     beside = {r.path for r in build_api(service).routes if isinstance(r, Route)}
-    assert beside == {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/mcp"}
+    assert beside == {"/openapi.json", "/docs", "/mcp"}
 
 
 async def test_every_route_lets_in_its_roles_and_nobody_else(
