@@ -19,6 +19,8 @@ class Serving(Message):
 
     url: str
     token: str = ""
+    query_token: str = ""
+    """Of a product: asks at /query and changes nothing."""
     pid: int
 
 

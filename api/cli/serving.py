@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from pydantic import SecretStr
 
 from api.cli.shell import (
     Json,
@@ -95,13 +96,17 @@ def _serve_product(settings: Settings, product: str, port: int, *, json: bool) -
     if running:
         raise ServingFailed(f"{product} is already served at {running.url} (PID {running.pid}).")
     _check_port(port)
-    token = ProductSettings().token
-    secret = token.get_secret_value() if token else secrets.token_urlsafe(32)
+    given = ProductSettings()
+    secret, asking = _secret(given.token), _secret(given.query_token)
     # -P: no module is taken from the working folder.
     command = [sys.executable, "-P", "-m", "mcp_servers.product", "http"]
     command += ["--descriptor", str(descriptor), "--port", str(port)]
-    with _child(command, {**os.environ, "PILLION_PRODUCT_TOKEN": secret}) as child:
-        serving = Serving(url=f"http://127.0.0.1:{port}/mcp", token=secret, pid=child.pid)
+    tokens = {"PILLION_PRODUCT_TOKEN": secret, "PILLION_PRODUCT_QUERY_TOKEN": asking}
+    if secret == asking:
+        raise ServingFailed("PILLION_PRODUCT_QUERY_TOKEN has to be another than the other token.")
+    with _child(command, {**os.environ, **tokens}) as child:
+        url = f"http://127.0.0.1:{port}/mcp"
+        serving = Serving(url=url, token=secret, query_token=asking, pid=child.pid)
         _wait_until_ready(child, serving, port)
         with announced(settings.product_home(product) / "serving.json", serving) as where:
             _say_where(product, port, where, json=json)
@@ -110,6 +115,10 @@ def _serve_product(settings: Settings, product: str, port: int, *, json: bool) -
                 raise ServingFailed(
                     f"The product server ended with code {code}; `pillion doctor` may know why."
                 )
+
+
+def _secret(given: SecretStr | None) -> str:
+    return given.get_secret_value() if given else secrets.token_urlsafe(32)
 
 
 def _check_port(port: int) -> None:
@@ -174,5 +183,8 @@ def _say_where(product: str, port: int, where: Path, *, json: bool) -> None:
     if json:
         print_json({"product": product, "url": url, "pid": os.getpid(), "token_in": str(where)})
         return
-    tell(f"Serving {product} at {url}; the token is in {where}. Ctrl-C ends it.")
+    tell(
+        f"Serving {product} at {url}; the tokens are in {where}: query_token for consumers, token"
+        " for who may change it, too. Ctrl-C ends it."
+    )
     sys.stdout.flush()

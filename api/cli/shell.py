@@ -52,7 +52,9 @@ EXIT_CODES = {
     STOPPED: "stopped by Ctrl-C or SIGTERM; the next command continues",
     READER_LEFT: "whoever read the output left, as under `| head`",
 }
-SECRETS = ("PILLION_PRODUCT_TOKEN", "PILLION_KEY", "PILLION_MCP_KEY")
+SECRETS = (
+    "PILLION_PRODUCT_TOKEN", "PILLION_PRODUCT_QUERY_TOKEN", "PILLION_KEY", "PILLION_MCP_KEY",
+)  # fmt: skip
 """Settings that are never shown."""
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 

@@ -75,11 +75,17 @@ def _serve_http(service: ProductService, settings: ProductSettings, port: int) -
     token = settings.token.get_secret_value() if settings.token else ""
     if not token:
         return _failed("Set PILLION_PRODUCT_TOKEN: the HTTP server does not listen without it.", 2)
+    query_token = settings.query_token.get_secret_value() if settings.query_token else ""
+    if query_token == token:
+        return _failed(
+            "PILLION_PRODUCT_QUERY_TOKEN has to be another than PILLION_PRODUCT_TOKEN:"
+            " whoever has it must not change anything.", 2
+        )  # fmt: skip
     try:
         listening = _listen(port)
     except (OSError, OverflowError) as exc:
         return _failed(f"Cannot listen on {HOST}:{port}: {exc}. Choose another --port.", 1)
-    app = query_api.build_app(service, build_server(service), token)
+    app = query_api.build_app(service, build_server(service), token, query_token)
     # uvicorn raises what stopped it again when it is done; that is how serving ends.
     with listening, suppress(KeyboardInterrupt):
         uvicorn.Server(uvicorn.Config(app, log_config=None)).run(sockets=[listening])

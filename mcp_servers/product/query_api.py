@@ -1,4 +1,7 @@
-"""The product over HTTP: MCP at /mcp and a small query API for consumers, behind one token."""
+"""The product over HTTP: MCP at /mcp and a small query API for consumers, behind tokens.
+
+Who only asks gets a token that changes nothing: the tools at /mcp apply and undo.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,9 @@ from tools.product.owner import Limits
 from tools.product.workload_store import CALLER_LENGTH
 
 ARROW = "application/vnd.apache.arrow.stream"
+QUERY = "/query"
+SEND = "Send `Authorization: Bearer TOKEN`; `pillion serve` shows where it is."
+ASKS = "This token asks at /query only; the tools at /mcp take the other one."
 MAX_BODY = 1_000_000
 MAX_MCP_BODY = 64_000_000
 """Candidates travel with the texts of their queries."""
@@ -39,8 +45,13 @@ TITLES = {404: "not_found", 405: "method_not_allowed"}
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def build_app(service: ProductService, server: MCPServer, token: str) -> Starlette:
-    """Return the ASGI app; every route but /health needs `Authorization: Bearer TOKEN`."""
+def build_app(
+    service: ProductService, server: MCPServer, token: str, query_token: str = ""
+) -> Starlette:
+    """Return the ASGI app; every route but /health needs `Authorization: Bearer TOKEN`.
+
+    `query_token` opens /query alone.
+    """
     mcp_app = server.streamable_http_app(max_request_body_size=MAX_MCP_BODY)
 
     async def query(request: Request) -> Response:
@@ -57,12 +68,12 @@ def build_app(service: ProductService, server: MCPServer, token: str) -> Starlet
 
     routes = [
         Route("/health", health),
-        Route("/query", query, methods=["POST"]),
+        Route(QUERY, query, methods=["POST"]),
         *mcp_app.routes,
     ]
     handlers = {HTTPException: _refused}
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
-    app.add_middleware(BearerToken, token=token)
+    app.add_middleware(BearerToken, token=token, query_token=query_token)
     return app
 
 
@@ -79,19 +90,21 @@ class TooLarge(Exception):
 
 
 class BearerToken:
-    """Refuses every request without the token, in constant time."""
+    """Refuses every request without its token, in constant time."""
 
-    def __init__(self, app: Any, token: str) -> None:
+    def __init__(self, app: Any, token: str, query_token: str) -> None:
         self._app = app
-        self._expected = f"Bearer {token}".encode()
+        self._all = f"Bearer {token}".encode()
+        self._query = f"Bearer {query_token}".encode() if query_token else self._all
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Pass the request on when it may."""
         if scope["type"] == "http" and scope["path"] != "/health":
             given = dict(scope["headers"]).get(b"authorization", b"")
-            if not hmac.compare_digest(given, self._expected):
-                hint = "Send `Authorization: Bearer TOKEN`; `pillion serve` shows where it is."
-                await problem(401, "unauthorized", hint)(scope, receive, send)
+            asks = hmac.compare_digest(given, self._query)
+            if not hmac.compare_digest(given, self._all) and not (asks and scope["path"] == QUERY):
+                refused = (403, "forbidden", ASKS) if asks else (401, "unauthorized", SEND)
+                await problem(*refused)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 

@@ -30,6 +30,10 @@ class ProductSettings(BaseSettings):
         SecretStr | None,
         Field(description="Bearer token of the HTTP server; without one it refuses to listen."),
     ] = None
+    query_token: Annotated[
+        SecretStr | None,
+        Field(description="Bearer token for consumers: it asks at /query and changes nothing."),
+    ] = None
 
     def engine(self, memory_limit: str) -> dict[str, str]:
         """Return what an instance of DuckDB with that much memory is opened with."""

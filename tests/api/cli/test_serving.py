@@ -41,8 +41,8 @@ def serving(home: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]
         yield child, json.loads(line)
 
 
-def token_of(home: Path) -> str:
-    return str(json.loads((home / "products/sales/serving.json").read_text())["token"])
+def token_of(home: Path, name: str = "token") -> str:
+    return str(json.loads((home / "products/sales/serving.json").read_text())[name])
 
 
 def test_serving_answers_health_and_queries_with_the_token_until_ctrl_c(home: Path) -> None:
@@ -54,6 +54,9 @@ def test_serving_answers_health_and_queries_with_the_token_until_ctrl_c(home: Pa
         sql = {"sql": "SELECT count(*) AS n FROM sales"}
         assert ask(said["url"] + "/query", token_of(home), sql)[1]["rows"] == [[1000]]
         assert ask(said["url"] + "/query", "wrong", sql)[0] == 401
+        asking = token_of(home, "query_token")
+        assert ask(said["url"] + "/query", asking, sql)[1]["rows"] == [[1000]]
+        assert ask(said["url"] + "/mcp", asking, sql)[0] == 403
         assert document(home, "status")["products"][0]["serving"] == said["url"] + "/mcp"
         os.killpg(child.pid, signal.SIGINT)
         out, complaint = child.communicate(timeout=30)

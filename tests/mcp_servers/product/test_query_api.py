@@ -21,7 +21,7 @@ from tests.ports import free_port
 from tests.products import make_product
 from tools.product.descriptor import Descriptor
 
-TOKEN = "a token"
+TOKEN, QUERY_TOKEN = "a token", "a consumer's token"
 AUTH = {"authorization": f"Bearer {TOKEN}"}
 ARROW = {**AUTH, "accept": "application/vnd.apache.arrow.stream"}
 
@@ -59,6 +59,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     descriptor = make_product(home, home / "pillion", rows=2000)
     port = free_port()
     settings = {"token": TOKEN, "max_rows": "1500", "query_timeout": "1"}
+    settings["query_token"] = QUERY_TOKEN
     server = start(descriptor, port, **settings)
     url = f"http://127.0.0.1:{port}"
     with httpx2.Client(base_url=url, timeout=60) as http:
@@ -70,6 +71,21 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 def ask(served: Served, sql: Any, headers: Any = AUTH, **body: Any) -> httpx2.Response:
     return served.http.post("/query", json={"sql": sql, **body}, headers=headers)
+
+
+def test_a_consumers_token_asks_and_does_nothing_else(served: Served) -> None:
+    consumer = {"authorization": f"Bearer {QUERY_TOKEN}"}
+    assert ask(served, "SELECT 1 AS one", consumer).status_code == 200
+    refused = served.http.post("/mcp", json={}, headers=consumer)
+    assert (refused.status_code, refused.json()["title"]) == (403, "forbidden")
+    assert "asks at /query only" in refused.json()["detail"]
+
+
+def test_a_consumers_token_is_not_the_one_that_changes_things(served: Served) -> None:
+    same = {"token": TOKEN, "query_token": TOKEN}
+    server = start(served.descriptor, free_port(), **same)
+    _, told = server.communicate(timeout=60)
+    assert server.returncode == 2 and "has to be another" in told
 
 
 def test_rows_come_as_json(served: Served) -> None:
