@@ -30,11 +30,11 @@ NAME = "tap"
 CLAIM = (
     "On queries of 1 ms and more the tap costs 2 % or less of mean latency and CPU, and a shadow "
     "measurement running at the same time 2 % or less on top. Paired: the same queries by turns "
-    "with and without, on two cores with two DuckDB threads. With the tap a block lasts as long as "
-    "it waits four times between two writes; beside a measurement it is each query once. The "
-    "spread is the 95 % bootstrap interval over the pairs. What is too small for them to see is "
-    "measured by itself, too: what the tap adds to a query that does nothing, and the processor "
-    "time of its writing, all of it counted as if queries had to wait for it."
+    "with and without, on two cores with two DuckDB threads, in blocks that last as long as the "
+    "tap waits four times between two writes. The spread is the 95 % bootstrap interval over the "
+    "pairs. What is too small for them to see is measured by itself, too: what the tap adds to a "
+    "query that does nothing, and the processor time of its writing, all of it counted as if "
+    "queries had to wait for it."
 )
 MOST = 2.0
 FLUSHES = 4
@@ -79,7 +79,7 @@ def run(quick: bool) -> list[Row]:
             texts = _slow_enough(con)
             block = _as_long_as(FLUSHES * FLUSH_SECONDS, con, texts)
             tap = _tap_rows(con, store, block, turns)
-            beside = _sidecar_rows(con, store, texts, directory, database, 5 * turns)
+            beside = _sidecar_rows(con, store, block, directory, database, turns)
         store.close()
     return [
         *tap,
