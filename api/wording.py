@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -53,6 +54,7 @@ __all__ = [
 ]  # fmt: skip
 
 _QUERY_WIDTH = 90
+_NO_TAG = re.compile(r"(\\+)(?=\[(?![a-z#/@][^[]*?\]))")
 CHANGES_RESULTS = "changes results"
 TRIAL_WORDS: dict[TrialStatus, str] = {
     "accepted": "accepted",
@@ -91,8 +93,14 @@ _FIXED_WORDS: dict[type[Message], str] = {
 
 
 def safe(text: object) -> str:
-    """Return `text` made harmless for a terminal and escaped for rich markup."""
-    return escape(plain(text))
+    """Return `text` made harmless for a terminal and escaped for rich markup.
+
+    Rich's own `escape` loses a backslash before a bracket that is no tag, and of two at the end,
+    where a tag may follow.
+    """
+    shown = plain(text)
+    body = shown.rstrip("\\")
+    return escape(_NO_TAG.sub(r"\1\\", body)) + 2 * shown[len(body) :]
 
 
 def approvals(given: Sequence[str], needed: int | None) -> str:

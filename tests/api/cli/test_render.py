@@ -4,7 +4,7 @@ import io
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
@@ -255,6 +255,9 @@ def test_an_empty_status_says_how_to_begin() -> None:
     assert "Nothing waits" in text
 
 
+@example("a \\[")
+@example("two \\\\")
+@example("three \\\\\\[b]")
 @given(st.text())
 def test_safe_text_prints_as_the_plain_text_whatever_it_holds(text: str) -> None:
     printed = shown(f"[not bold]{safe(text)}[/]", 10_000, highlight=False, emoji=False)
