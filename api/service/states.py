@@ -210,7 +210,7 @@ async def _written(
     try:
         written: Any = await served.graph.aupdate_state(config, asked.values, as_node=asked.as_node)
     except UNFIT as exc:
-        why = str(exc).splitlines()[0][:200] if isinstance(exc, InvalidUpdateError) else ""
+        why = str(exc).partition("\n")[0][:200] if isinstance(exc, InvalidUpdateError) else ""
         raise InvalidRequest(
             f"The graph does not take these values into its state: {why or type(exc).__name__}."
         ) from exc

@@ -101,7 +101,7 @@ def test_a_measurement_that_always_dies_in_one_trial_goes_on_without_it(
     check_whole(flow, rows)
     told = "SELECT DISTINCT body ->> '$.reason' FROM trials WHERE status = 'failed'"
     assert flow.select(told) == [
-        ("the measurement ended in its trial 2 times, as for want of memory",)
+        ("the measurement ended in its trial 2 times: it was stopped, or had too little memory",)
     ]
 
 

@@ -21,6 +21,11 @@ from mcp_servers.product.client import ProductClient
 from mcp_servers.product.errors import ToolFailed
 from tools.messages import ChangeType, SortTable, TableName
 
+NUMBERS = ChangeType(
+    table=TableName(name="scores"), column="points", from_type="VARCHAR", to_type="INTEGER",
+    forward='CAST("points" AS INTEGER)', backward='CAST("points" AS VARCHAR)',
+)  # fmt: skip
+
 
 def ended(code: int, said: bytes = b"", wrong: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     return subprocess.CompletedProcess([], code, said, wrong)
@@ -73,11 +78,7 @@ async def test_a_change_is_taken_back_by_the_products_server_with_the_later_rows
     rows = (f"INSERT INTO scores VALUES (3, {points})",)
     scenario = replace(tiny.build(1, folder), later_data=rows)
     product = await register(scenario, folder, tmp_path)
-    change = ChangeType(
-        table=TableName(name="scores"), column="points", from_type="VARCHAR", to_type="INTEGER",
-        forward='CAST("points" AS INTEGER)', backward='CAST("points" AS VARCHAR)',
-    )  # fmt: skip
-    found = await judge_changes(product, {"p1": change}, tmp_path)
+    found = await judge_changes(product, {"p1": NUMBERS}, tmp_path)
     assert (found.verdict == "harmful") == bool(reason), found.reason
     assert reason in found.reason
     assert not list(tmp_path.glob("undone-*"))
@@ -112,11 +113,7 @@ async def test_a_change_that_breaks_a_scenarios_consumer_is_harm(tmp_path: Path)
     board = Consumer("board", {"scores": ("points",)}, (like,))
     scenario = replace(tiny.build(1, folder), consumers=(board,))
     product = await register(scenario, folder, tmp_path)
-    change = ChangeType(
-        table=TableName(name="scores"), column="points", from_type="VARCHAR", to_type="INTEGER",
-        forward='CAST("points" AS INTEGER)', backward='CAST("points" AS VARCHAR)',
-    )  # fmt: skip
-    found = await judge_changes(product, {"p1": change}, tmp_path)
+    found = await judge_changes(product, {"p1": NUMBERS}, tmp_path)
     assert found.verdict == "harmful"
     assert found.reason.startswith(f"a query fails for the consumer board: {like}")
 

@@ -101,7 +101,8 @@ def _given_up(journal: Journal, candidate: Candidate) -> Finished | None:
     times = journal.ended_in(candidate.id)
     if times < MOST_ENDINGS:
         return None
-    reason = f"the measurement ended in its trial {times} times, as for want of memory"
+    why = "it was stopped, or had too little memory"
+    reason = f"the measurement ended in its trial {times} times: {why}"
     return Finished(trial=Trial(candidate=candidate, status="failed", reason=reason))
 
 
