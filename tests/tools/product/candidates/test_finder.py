@@ -9,12 +9,11 @@ import pytest
 
 from tests.finding import ALL, look, targets
 from tests.jobs import make_pattern
-from tools.messages import CreateIndex, CreateSummary, TableName, quoted
+from tools.messages import CreateIndex, TableName, quoted
 from tools.product import executor
 from tools.product.candidates.context import CandidateContext, Found
 from tools.product.candidates.finder import MAX_CANDIDATES, find
 from tools.product.catalog import read_catalog
-from tools.product.dispatch import dispatched
 from tools.product.errors import QueryFailed
 from tools.product.workload import Workload
 
@@ -275,29 +274,6 @@ def test_types_that_a_rule_is_not_meant_for_are_left_alone(
     assert look(con, [sql], {"rewrite_query"}).candidates == ()
 
 
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "SELECT lower(g) AS g, count(*) AS n FROM t GROUP BY g",
-        "SELECT day > current_date AS later, count(*) AS n FROM t GROUP BY 1",
-        "SELECT tz::DATE AS d, count(*) AS n FROM t GROUP BY 1",
-        "SELECT s.g AS g, count(*) AS n FROM t GROUP BY s.g",
-        "SELECT folded, count(*) AS n FROM c GROUP BY folded",
-        "SELECT sum(x) AS n, g FROM t GROUP BY g",
-    ],
-)
-def test_a_summary_that_would_not_stay_exact_is_not_proposed(
-    con: duckdb.DuckDBPyConnection, sql: str
-) -> None:
-    con.execute(
-        "CREATE TABLE t AS SELECT 'g' AS g, current_date AS day, now() AS tz, {'g': 'x'} AS s,"
-        " 0.5::DOUBLE AS x FROM range(30000)"
-    )
-    con.execute("CREATE TABLE c (folded VARCHAR COLLATE NOCASE)")
-    con.execute("INSERT INTO c SELECT 'a' FROM range(30000)")
-    assert look(con, [sql], {"create_summary"}).candidates == ()
-
-
 def test_a_column_of_a_view_is_not_taken_for_that_of_its_table(
     con: duckdb.DuckDBPyConnection,
 ) -> None:
@@ -364,28 +340,6 @@ def test_silence_about_views_says_that_nobody_looked_inside(
     assert found.notes[1].startswith("queries read views or macros: what those compute inside")
 
 
-def test_one_summary_serves_queries_of_different_groups(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute("CREATE TABLE t AS SELECT i % 5 AS a, i % 7 AS b, i AS x FROM range(30000) r(i)")
-    queries = [f"SELECT {c}, sum(x) AS total FROM t GROUP BY {c}" for c in ("a", "b")]
-    first = look(con, queries, {"create_summary"}).candidates[0]
-    assert isinstance(first.change, CreateSummary)
-    assert [len(first.change.dimensions), len(first.change.rewrites)] == [2, 2]
-    for asked, rewritten in first.change.rewrites:
-        assert asked in queries
-        assert rewritten != asked
-
-
-def test_a_table_with_a_trigger_gets_no_summary(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute("CREATE TABLE t AS SELECT i % 5 AS a, i AS x FROM range(30000) r(i)")
-    con.execute("CREATE TABLE log (n BIGINT)")
-    con.execute(
-        "CREATE TRIGGER noted AFTER INSERT ON t REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT"
-        " INSERT INTO log SELECT count(*) FROM fresh"
-    )
-    query = "SELECT a, sum(x) AS total FROM t GROUP BY a"
-    assert look(con, [query], {"create_summary"}).candidates == ()
-
-
 def test_five_thousand_columns_are_looked_at_in_no_time(con: duckdb.DuckDBPyConnection) -> None:
     shown = ", ".join(f"'{i}' AS c{i}" for i in range(5000))
     con.execute(f"CREATE TABLE t AS SELECT {shown} FROM range(10)")
@@ -401,33 +355,6 @@ def test_three_hundred_tables_are_looked_at_in_no_time(con: duckdb.DuckDBPyConne
     found = look(con, queries)
     assert len(found.candidates) == MAX_CANDIDATES
     assert "240 lighter ideas were left for another run" in found.notes
-
-
-@pytest.mark.parametrize(
-    ("write", "possible"),
-    [
-        ("MERGE INTO t USING s ON t.a = s.a WHEN MATCHED THEN DELETE", False),
-        ("INSERT OR REPLACE INTO main.t VALUES (1, 2)", False),
-        ("INSERT INTO t VALUES (1, 2) ON CONFLICT (a) DO UPDATE SET x = 3", False),
-        ("INSERT INTO t VALUES (1, 2) ON CONFLICT DO NOTHING", True),
-        ("INSERT INTO t VALUES (1, 2)", True),
-        ("MERGE INTO other USING t ON t.a = other.a WHEN MATCHED THEN DELETE", True),
-        ("WITH n AS (SELECT 1) INSERT OR REPLACE INTO t SELECT 1, 2 FROM n", False),
-        ("PREPARE p AS INSERT OR REPLACE INTO t VALUES (?, ?)", False),
-        ("BEGIN; INSERT OR REPLACE INTO t VALUES (1, 2); COMMIT", False),
-        ("INSERT INTO t VALUES (1, 'cut of", False),
-        ("INSERT INTO other VALUES (1, 'cut of", True),
-        ("UPDATE t SET a = 'cut of", True),
-    ],
-)
-def test_a_table_that_gets_upserts_gets_no_summary_since_triggers_would_refuse_them(
-    con: duckdb.DuckDBPyConnection, write: str, possible: bool
-) -> None:
-    con.execute("CREATE TABLE t AS SELECT i % 5 AS a, i AS x FROM range(30000) r(i)")
-    query = "SELECT a, sum(x) AS total FROM t GROUP BY a"
-    found = look(con, [query], {"create_summary"}, writes=(write,))
-    assert bool(found.candidates) == possible
-    assert possible or "the log holds MERGE or upserts" in found.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -447,77 +374,3 @@ def test_an_index_is_promised_nothing_where_another_condition_stands_beside(
     (idea,) = [c for c in found.candidates if getattr(c.change, "columns", ()) == ("id",)]
     assert (idea.promise > 1) == usable
     assert usable or "beside another condition" in idea.reason
-
-
-@pytest.mark.parametrize(
-    ("key", "stored"),
-    [
-        ("CAST(began AT TIME ZONE 'UTC' AS DATE)", False),
-        ("date_trunc('day', (began AT TIME ZONE 'UTC'))", False),
-        ("date_trunc('day', began AT TIME ZONE 'UTC' AT TIME ZONE 'Europe/Berlin')", True),
-        ("CAST(ns AS DATE)", False),
-        ("CAST(CAST(began AS TIMESTAMPTZ_NS) AS DATE)", False),
-        ("CAST(strptime(s, '%Y-%m-%d %H:%M:%S %z') AS DATE)", False),
-        ("CAST(strptime(s, ['%Y-%m-%d', '%Y-%m-%d %H:%M:%S %z']) AS DATE)", False),
-        ("strptime(s, '%Y-%m-%d %H:%M:%S %z') AT TIME ZONE 'Europe/Berlin'", True),
-    ],
-)
-def test_what_the_time_zone_of_a_session_decides_is_not_stored(
-    con: duckdb.DuckDBPyConnection, key: str, stored: bool
-) -> None:
-    con.execute(
-        "CREATE TABLE t AS SELECT *, CAST(began AS TIMESTAMPTZ_NS) AS ns, began || ' +00' AS s FROM"
-        " (SELECT TIMESTAMP '2024-01-01 23:30:00' + INTERVAL (i % 99) HOUR AS began"
-        " FROM range(30000) r(i))"
-    )
-    query = f"SELECT {key} AS k, count(*) AS n FROM t GROUP BY 1"
-    found = look(con, [query], {"create_summary"})
-    assert bool(found.candidates) is stored
-    for candidate in found.candidates:
-        executor.apply(con, candidate.id, candidate.change)
-        con.execute("SET TimeZone = 'Asia/Tokyo'")
-        answer = dispatched(con, query, executor.dispatch_rewrites(con))
-        assert answer != query
-        assert sorted(con.execute(answer).fetchall()) == sorted(con.execute(query).fetchall())
-
-
-@pytest.mark.parametrize(
-    "groups",
-    [
-        "ROLLUP (date_trunc('day', began))",
-        "GROUPING SETS ((began), ())",
-        "began, GROUPING SETS ((g), ())",
-    ],
-)
-def test_groups_in_several_ways_leave_the_other_queries_their_ideas(
-    con: duckdb.DuckDBPyConnection, groups: str
-) -> None:
-    con.execute(
-        "CREATE TABLE t AS SELECT TIMESTAMP '2024-01-01' AS began, 1 AS g FROM range(30000)"
-    )
-    queries = [
-        f"SELECT count(*) AS n FROM t GROUP BY {groups}",
-        "SELECT g, count(*) AS n FROM t GROUP BY g",
-    ]
-    (found,) = look(con, queries, {"create_summary"}).candidates
-    assert isinstance(found.change, CreateSummary)
-    assert [original for original, _ in found.change.rewrites] == queries[1:]
-
-
-def test_a_minimum_that_the_engine_orders_both_ways_is_not_stored(
-    con: duckdb.DuckDBPyConnection,
-) -> None:
-    con.execute(
-        "CREATE TABLE t AS SELECT TIMETZ '10:00:00+00' AS x, i % 3 AS g FROM range(30000) r(i)"
-    )
-    least = con.execute(
-        "SELECT CAST(least(a, b) AS VARCHAR), (SELECT CAST(min(x) AS VARCHAR)"
-        " FROM (VALUES (a), (b)) AS v(x))"
-        " FROM (SELECT TIMETZ '10:00:00+00' AS a, TIMETZ '11:00:00+01' AS b)"
-    ).fetchall()
-    assert least == [("10:00:00+00", "11:00:00+01")]
-    queries = [
-        "SELECT g, min(x) AS lo FROM t GROUP BY g",
-        "SELECT g, max(x) AS hi FROM t GROUP BY g",
-    ]
-    assert look(con, queries, {"create_summary"}).candidates == ()
