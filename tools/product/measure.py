@@ -78,9 +78,13 @@ class _Running(NamedTuple):
 
 
 class Watchdog:
-    """Interrupts a connection that runs past its time; one thread for all queries."""
+    """Interrupts a connection that runs past its time; one thread for all queries.
 
-    def __init__(self) -> None:
+    `rest` is called before each of them.
+    """
+
+    def __init__(self, rest: Callable[[], None] = lambda: None) -> None:
+        self._rest = rest
         self._lock = threading.Lock()
         self._running: _Running | None = None
         self._closed = threading.Event()
@@ -98,6 +102,7 @@ class Watchdog:
 
         And in any case when it has waited many times as long for the processor.
         """
+        self._rest()
         with self._lock:
             self._running = _Running(
                 con, clock, clock() + seconds, time.monotonic() + seconds * STARVED

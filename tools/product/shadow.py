@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -22,8 +23,9 @@ from pydantic import ValidationError
 from tools.product.bench import Bench
 from tools.product.errors import ERRORS, MeasureFailed, ProductError
 from tools.product.journal import Journal
-from tools.product.measure import STARVED
+from tools.product.measure import STARVED, Watchdog
 from tools.product.measurement import MeasureResult, QueryBaseline, ShadowJob, ShadowSettings
+from tools.product.pace import Pace, product_clock
 from tools.product.search import Progress, search
 
 __all__ = [
@@ -130,13 +132,18 @@ def _keep(stream: TextIO, errors: list[str]) -> None:
         del errors[:-20]
 
 
-def measure(job: ShadowJob, progress: Progress) -> MeasureResult:
-    """Measure in this process; an earlier, interrupted run of the same job is taken up."""
+def measure(
+    job: ShadowJob, progress: Progress, rest: Callable[[], None] = lambda: None
+) -> MeasureResult:
+    """Measure in this process; an earlier, interrupted run of the same job is taken up.
+
+    `rest` is called between queries.
+    """
     journal = Journal(Path(job.evidence), job.key, reuse_seconds=job.settings.reuse_seconds)
     try:
         if journal.result is not None:
             return journal.result
-        bench = Bench(job)
+        bench = Bench(job, Watchdog(rest))
         try:
             return search(bench, journal, progress)
         finally:
@@ -148,10 +155,12 @@ def measure(job: ShadowJob, progress: Progress) -> MeasureResult:
 def main() -> None:
     """Read a job on stdin, measure it, and write events as JSON lines."""
     os.nice(NICE)
-    _die_with(int(sys.argv[1]))
+    parent = int(sys.argv[1])
+    _die_with(parent)
     try:
         job = ShadowJob.model_validate_json(sys.stdin.read())
-        result = measure(job, _progress)
+        pace = Pace(product_clock(parent))
+        result = measure(job, partial(_progress, pace), pace.rest)
         _say({"event": "result", "result": result.model_dump(mode="json")})
     except ProductError as exc:
         _say({"event": "error", "code": exc.code, "message": str(exc)})
@@ -160,8 +169,8 @@ def main() -> None:
         _say({"event": "error", "code": MeasureFailed.code, "message": message})
 
 
-def _progress(done: float, total: float, text: str) -> None:
-    _say({"event": "progress", "done": done, "total": total, "text": text})
+def _progress(pace: Pace, done: float, total: float, text: str) -> None:
+    _say({"event": "progress", "done": done, "total": total, "text": f"{text}{pace.note}"})
 
 
 def _say(event: dict[str, Any]) -> None:

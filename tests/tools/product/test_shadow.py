@@ -16,6 +16,7 @@ from tests.preforked import PYTHON
 from tools.product.errors import MeasureFailed
 from tools.product.journal import Journal
 from tools.product.measurement import MeasureResult, ShadowJob
+from tools.product.pace import SHARE
 from tools.product.shadow import NICE, run_shadow
 
 Outcome = MeasureResult | MeasureFailed
@@ -127,6 +128,29 @@ def test_progress_names_what_is_measured(tmp_path: Path) -> None:
     assert any(text.startswith("candidate 1/1 ") for _, _, text in heard)
     assert all(done <= total for done, total, _ in heard)
     assert result.reference == job.key and result.peak_memory_bytes > 10_000_000
+
+
+def test_beside_a_busy_product_the_child_works_a_part_of_the_time(tmp_path: Path) -> None:
+    job = make_job(tmp_path, [TYPED, STATUS], [CASTING, LOOKUP], rows=300_000)
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            sum(range(100_000))
+
+    product = threading.Thread(target=ask)
+    product.start()
+    thread, _, child = started(job)
+    began, seconds, worked = time.monotonic(), 0.0, 0.0
+    while thread.is_alive() and seconds < 6.0:
+        seconds, worked = time.monotonic() - began, sum(child.cpu_times()[:2])
+        time.sleep(0.05)
+    child.kill()
+    thread.join()
+    over.set()
+    product.join()
+    assert seconds > 2.0
+    assert worked / seconds < 2.5 * SHARE
 
 
 def test_the_same_question_has_the_same_key(tmp_path: Path) -> None:
