@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from tools.messages import CreateSummary, TableName
 from tools.product.catalog import Catalog, Table, read_catalog, read_table
+from tools.product.deadlines import Deadlines
 from tools.product.dispatch import dispatched
 from tools.product.errors import ProductError, QueryFailed
 from tools.product.executor import ActiveRewrite, dispatch_rewrites
@@ -80,11 +81,13 @@ class Owner:
         """Taken by every write and by the snapshot; readers don't need it."""
         self._con = open_database(database, config=config)
         self._tap = Tap(store)
+        self._deadlines = Deadlines()
         self._dispatch = _Dispatch(dispatch_rewrites(self._con))
 
     def close(self) -> None:
         """Flush the tap and release the file."""
         self._tap.close()
+        self._deadlines.close()
         self._con.close()
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
@@ -172,7 +175,7 @@ class Owner:
     def query(self, sql: str, caller: str, limits: Limits) -> Rows:
         """Run one consumer's query: checked, tapped, timed out, cut at the row limit."""
         statement = check_read_only(sql)
-        with _Running(self.cursor(), self._tap, statement, caller, limits) as run:
+        with self._running(statement, caller, limits) as run:
             cursor = self._answered_by(statement, run.con.execute)
             columns = tuple(d[0] for d in cursor.description or ())
             types = tuple(str(d[1]) for d in cursor.description or ())
@@ -183,13 +186,18 @@ class Owner:
     def query_arrow(self, sql: str, caller: str, limits: Limits) -> ArrowRows:
         """Run one consumer's query and keep at most the row limit, as Arrow."""
         statement = check_read_only(sql)
-        with _Running(self.cursor(), self._tap, statement, caller, limits) as run:
+        with self._running(statement, caller, limits) as run:
             # Only a relation streams its Arrow batches; a cursor would hold the whole result.
             relation = self._answered_by(statement, run.con.sql)
             size = min(limits.rows + 1, FETCHED_AT_ONCE)
             with relation.to_arrow_reader(size) as reader:
                 table = _first(reader, limits.rows + 1)
         return ArrowRows(table.slice(0, limits.rows), table.num_rows > limits.rows)
+
+    def _running(self, sql: str, caller: str, limits: Limits) -> _Running:
+        con = self.cursor()
+        until = self._deadlines.stopped_after(limits.seconds, con)
+        return _Running(con, until, self._tap, _Asked(sql, caller, limits))
 
     def time_queries(
         self,
@@ -224,7 +232,7 @@ class Owner:
     def _time_one(self, text: str, seconds: float) -> float:
         with self.cursor() as con:
             statement = self.rewritten(check_read_only(text))
-            with _stopped_after(seconds, con) as stopped:
+            with self._deadlines.stopped_after(seconds, con) as stopped:
                 started = time.perf_counter()
                 try:
                     con.execute(statement)
@@ -241,29 +249,38 @@ class Owner:
         return int(self.probe(f"SELECT count(*) FROM {table.sql}")[0][0])
 
 
+class _Asked(NamedTuple):
+    sql: str
+    caller: str
+    limits: Limits
+
+
 class _Running:
-    """A consumer's query under a timer, noted when it is over, its errors translated."""
+    """A consumer's query until its time is over, noted when it ends, its errors translated."""
 
     def __init__(
-        self, con: duckdb.DuckDBPyConnection, tap: Tap, sql: str, caller: str, limits: Limits
+        self,
+        con: duckdb.DuckDBPyConnection,
+        until: AbstractContextManager[threading.Event],
+        tap: Tap,
+        asked: _Asked,
     ) -> None:
         self.con = con
         self.ms = 0.0
-        self._tap, self._sql, self._caller, self._limits = tap, sql, caller, limits
-        self._timer = _stopped_after(limits.seconds, con)
+        self._until, self._tap, self._asked = until, tap, asked
 
     def __enter__(self) -> _Running:
         self._wall, self._started = time.time(), time.perf_counter()
-        self._timer.__enter__()
+        self._until.__enter__()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, exc: Any, trace: Any) -> None:
-        self._timer.__exit__(None, None, None)
+        self._until.__exit__(None, None, None)
         self.con.close()
         self.ms = (time.perf_counter() - self._started) * 1000
         # What was asked is the workload, whatever answered it.
         error = kind.__name__ if kind else None
-        self._tap.note(self._sql, self._wall, self.ms, error, self._caller)
+        self._tap.note(self._asked.sql, self._wall, self.ms, error, self._asked.caller)
         if isinstance(exc, duckdb.Error | OSError | OverflowError):
             raise self._failure(exc) from exc
 
@@ -271,7 +288,7 @@ class _Running:
         # Arrow wraps DuckDB's errors into OSError and keeps only their text.
         if isinstance(exc, duckdb.InterruptException) or str(exc).startswith("INTERRUPT"):
             return QueryFailed(
-                f"The query ran longer than {self._limits.seconds:g} s and was stopped.",
+                f"The query ran longer than {self._asked.limits.seconds:g} s and was stopped.",
                 hint="Narrow it with a filter or LIMIT, or raise PILLION_PRODUCT_QUERY_TIMEOUT.",
             )
         if isinstance(exc, OverflowError):
@@ -280,26 +297,6 @@ class _Running:
                 hint="Cast it to VARCHAR.",
             )
         return QueryFailed(f"The engine refused the query: {exc}")
-
-
-@contextmanager
-def _stopped_after(seconds: float, con: duckdb.DuckDBPyConnection) -> Iterator[threading.Event]:
-    """Interrupt what `con` runs when its time is over; yields whether it was."""
-    stopped = threading.Event()
-
-    def stop() -> None:
-        stopped.set()
-        # The query may end, and its connection close, in the same moment.
-        with suppress(duckdb.Error):
-            con.interrupt()
-
-    timer = threading.Timer(seconds, stop)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield stopped
-    finally:
-        timer.cancel()
 
 
 def _first(reader: pa.RecordBatchReader, rows: int) -> pa.Table:

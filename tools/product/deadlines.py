@@ -1,0 +1,80 @@
+"""Queries that are stopped at their time, all by one thread: one for each would slow them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+import duckdb
+
+AGAIN = 0.1
+"""Seconds until a query that is still running is stopped anew: it may have been between two
+statements."""
+LONGEST = 3600.0
+"""Seconds of one sleep: a wait can't be endless in a number."""
+
+
+@dataclass
+class _Running:
+    con: duckdb.DuckDBPyConnection
+    due: float
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+
+class Deadlines:
+    """Interrupts what runs past its time; its thread sleeps as long as nothing is due."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._running: dict[int, _Running] = {}
+        self._wakes = float("inf")
+        self._closed = False
+        self._thread = threading.Thread(target=self._watch, name="deadlines", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    @contextmanager
+    def stopped_after(
+        self, seconds: float, con: duckdb.DuckDBPyConnection
+    ) -> Iterator[threading.Event]:
+        """Interrupt what `con` runs when its time is over; yields whether it was.
+
+        A connection that is closed after the block is never interrupted.
+        """
+        running = _Running(con, time.monotonic() + seconds)
+        with self._changed:
+            self._running[id(running)] = running
+            # Nearly always one is due before it, so nobody has to be woken.
+            if running.due < self._wakes:
+                self._changed.notify()
+        try:
+            yield running.stopped
+        finally:
+            with self._changed:
+                del self._running[id(running)]
+
+    def _watch(self) -> None:
+        with self._changed:
+            while not self._closed:
+                self._stop_due(time.monotonic())
+                self._wakes = min((r.due for r in self._running.values()), default=float("inf"))
+                self._changed.wait(min(max(0.0, self._wakes - time.monotonic()), LONGEST))
+
+    def _stop_due(self, now: float) -> None:
+        for running in self._running.values():
+            if running.due > now:
+                continue
+            running.stopped.set()
+            running.due = now + AGAIN
+            # A database that ended has nothing to stop.
+            with suppress(duckdb.Error):
+                running.con.interrupt()
