@@ -235,12 +235,16 @@ def _query(service: ProductService, sql: str, limits: Limits) -> QueryResult:
     return as_result(service.owner.query(sql, "mcp", limits))
 
 
+_AS_IS = frozenset({type(None), bool, int, str})
+"""Types of nearly all values of an answer, which stay as they are."""
+
+
 def as_result(rows: Rows) -> QueryResult:
     """Return rows as JSON-plain values."""
     return QueryResult(
         columns=rows.columns,
         types=rows.types,
-        rows=tuple(tuple(plain(v) for v in row) for row in rows.rows),
+        rows=tuple(tuple(v if type(v) in _AS_IS else plain(v) for v in row) for row in rows.rows),
         truncated=rows.truncated,
         ms=rows.ms,
     )

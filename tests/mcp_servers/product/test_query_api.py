@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,11 +16,17 @@ import httpx2
 import pyarrow as pa
 import pytest
 
+from mcp_servers.product import query_api
 from mcp_servers.product.client import connect, http_target
+from mcp_servers.product.contract import QueryResult
 from mcp_servers.product.errors import ServerGone
+from mcp_servers.product.server import as_result, build_server
+from mcp_servers.product.service import ProductService
+from mcp_servers.product.settings import ProductSettings
 from tests.ports import free_port
 from tests.products import make_product
 from tools.product.descriptor import Descriptor
+from tools.product.owner import Rows
 
 TOKEN, QUERY_TOKEN = "a token", "a consumer's token"
 AUTH = {"authorization": f"Bearer {TOKEN}"}
@@ -247,3 +254,29 @@ def test_a_database_held_by_another_process_is_unavailable(served: Served, tmp_p
         assert str(os.getpid()) in answer.json()["detail"]
         server.terminate()
         server.communicate(timeout=30)
+
+
+@pytest.mark.anyio
+async def test_an_answer_is_written_beside_the_loop_that_serves_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written_by: list[threading.Thread] = []
+
+    def noted(rows: Rows) -> QueryResult:
+        written_by.append(threading.current_thread())
+        return as_result(rows)
+
+    monkeypatch.setattr(query_api, "as_result", noted)
+    service = ProductService(
+        make_product(tmp_path, tmp_path / "pillion", rows=10), ProductSettings()
+    )
+    app = query_api.build_app(service, build_server(service), TOKEN)
+    try:
+        async with httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(app), base_url="http://test", headers=AUTH
+        ) as http:
+            found = await http.post("/query", json={"sql": "SELECT 1 AS one"})
+    finally:
+        service.close()
+    assert found.json()["rows"] == [[1]]
+    assert written_by and written_by[0] is not threading.current_thread()
