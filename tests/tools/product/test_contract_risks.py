@@ -11,6 +11,7 @@ from tests.contracts import INDEX, UNIQUE, T, contract_of, make_flights, retype,
 from tools.messages import (
     AddCheck,
     AddNotNull,
+    Aggregate,
     Change,
     DropColumn,
     DropTable,
@@ -70,6 +71,16 @@ def test_a_person_is_told_that_two_writers_at_once_meet_in_a_summary(
         one.execute(write)
         with pytest.raises(duckdb.TransactionException, match="Conflict"):
             other.execute(write)
+
+
+def test_a_person_is_told_each_risk_of_a_summary_once(con: duckdb.DuckDBPyConnection) -> None:
+    cast = 'CAST("delay" AS INTEGER)'
+    kept = tuple(Aggregate(function=f, argument=cast, column=f) for f in ("sum", "min", "max"))
+    change = summary_named("by_day").model_copy(update={"aggregates": kept})
+    found = risks(change, check_change(contract_of(), change, read_catalog(con)), read_catalog(con))
+    assert f"A row for which {cast} fails is refused when it is written." in found
+    assert len(set(found)) == len(found)
+    assert sum("at once" in s or "at the same time" in s for s in found) == 1
 
 
 @pytest.mark.parametrize("change", [INDEX, summary_named("by_day")])
