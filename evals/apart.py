@@ -14,6 +14,7 @@ from typing import Any
 
 import anyio
 
+from evals.children import module
 from evals.opened import KILLED
 from evals.options import Options
 from evals.play import BEGUN, play
@@ -32,7 +33,7 @@ async def play_apart(place: Place, options: Options) -> ScenarioResult:
 
     An engine that dies on the product leaves what was known until then, as a failure.
     """
-    command = [sys.executable, "-m", "evals.apart", place.family, str(place.seed)]
+    command = module("evals.apart", place.family, str(place.seed))
     # The files belong to this process: the child may be killed.
     with TemporaryDirectory(prefix="pillion-eval-", ignore_cleanup_errors=True) as scratch:
         asked = [*command, options.model_dump_json(), scratch]

@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -23,6 +22,7 @@ import anyio.to_thread
 import duckdb
 
 from evals.approvers import Answer
+from evals.children import module
 from evals.homes import BUDGET_SECONDS
 from evals.products import Product, ProductFailed
 from evals.results import Effort
@@ -92,7 +92,7 @@ async def with_pillion(product: Product, answers: Answers, useful: Useful) -> Ef
 
 async def _command(recorder: Recorder, product: Product, *words: str) -> Any:
     """Type a command; it is read as JSON here, which a person would not type."""
-    command = [sys.executable, "-m", "api.cli.main", *words, "--json"]
+    command = module("api.cli.main", *words, "--json")
     settings = {"PILLION_HOME": product.home, "PILLION_BUDGET_SECONDS": BUDGET_SECONDS}
     env = {**os.environ, **{name: str(value) for name, value in settings.items()}}
     with recorder.typed(words[0], " ".join(("pillion", *words))):

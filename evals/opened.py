@@ -15,6 +15,7 @@ from pathlib import Path
 import anyio
 import duckdb
 
+from evals.children import module
 from evals.oracle.case import Judgement
 from tools.product.dispatch import dispatched
 from tools.product.executor import dispatch_rewrites
@@ -36,7 +37,7 @@ async def texts_after(changed: Path, asked: Sequence[str]) -> dict[str, str]:
 
     Raises `NotOpened`.
     """
-    command = [sys.executable, "-m", __name__, str(changed)]
+    command = module(__name__, str(changed))
     done = await anyio.run_process(command, input=json.dumps(asked).encode(), check=False)
     if -done.returncode in KILLED:
         raise NotOpened(_undecided(f"opening it was stopped (signal {-done.returncode})"))

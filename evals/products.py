@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import anyio.to_thread
 import duckdb
 from pydantic import ValidationError
 
+from evals.children import module
 from evals.opened import KILLED, NotOpened, texts_after
 from evals.oracle.case import Case, Judgement
 from evals.scenarios.scenario import Best, Scenario, ScenarioFailed
@@ -83,9 +83,8 @@ async def register(scenario: Scenario, folder: Path, scratch: Path) -> Product:
     arguments += ["--home", str(folder), "--queries", str(scenario.log)]
     if scenario.contract:
         arguments += ["--contract", str(scenario.contract)]
-    done = await anyio.run_process(
-        [sys.executable, "-m", "mcp_servers.product.setup", *arguments], check=False
-    )
+    command = module("mcp_servers.product.setup", *arguments)
+    done = await anyio.run_process(command, check=False)
     last = json.loads((done.stdout.splitlines() or [b"{}"])[-1])
     if last.get("event") != "done":
         raise ProductFailed(f"it could not be registered: {last.get('message', done.returncode)}")
@@ -218,7 +217,7 @@ def _asked(product: Product) -> list[str]:
 
 
 async def _ask_oracle(case: Path) -> Judgement:
-    command = [sys.executable, "-m", "evals.oracle", str(case)]
+    command = module("evals.oracle", str(case))
     with anyio.move_on_after(ORACLE_SECONDS):
         done = await anyio.run_process(command, check=False)
         return read_judgement(done)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 from langgraph.runtime import Runtime
@@ -15,6 +15,8 @@ from nodes.endings import bounded
 from nodes.state import Passed, State, Update, Verdicted
 from tools.change_kinds import NEUTRAL
 from tools.messages import (
+    ChangeType,
+    CreateSummary,
     Evidence,
     Expected,
     Interval,
@@ -71,7 +73,7 @@ async def rank(state: State, runtime: Runtime[Context]) -> Update:
     held = {i: o for i, o in judged.items() if o is not None and o.held and i not in edited}
     lost += [_held_back(trials[i], opinion) for i, opinion in held.items()]
     context.records.record_trials(state["thread_id"], context.product, lost)
-    ranked = sorted((p for p in proposals if p.id not in held), key=_likely(judged))
+    ranked = types_first(sorted((p for p in proposals if p.id not in held), key=_likely(judged)))
     asked = context.records.offer(state["thread_id"], ranked, "agent:rank")
     coming = [p.id for p in ranked if p.id not in asked]
     if coming:
@@ -99,6 +101,28 @@ def _told(held: int) -> str:
         return ""
     what = counted(held, "proposal")
     return f"The judge held back {what}; `pillion run --show-rejected` shows what and why."
+
+
+def types_first(proposals: Iterable[Proposal]) -> list[Proposal]:
+    """Return the proposals with types before a summary that was measured on top of them.
+
+    Approved changes are made in this order, and under a summary a type may not change any more.
+    """
+    ranked = list(proposals)
+    placed: dict[str, Proposal] = {}
+    for proposal in ranked:
+        for earlier in (*_types_under(proposal, ranked), proposal):
+            placed.setdefault(earlier.id, earlier)
+    return list(placed.values())
+
+
+def _types_under(proposal: Proposal, ranked: Iterable[Proposal]) -> Iterator[Proposal]:
+    if not isinstance(proposal.change, CreateSummary):
+        return
+    for other in ranked:
+        typed = isinstance(other.change, ChangeType) and other.change.table == proposal.change.table
+        if typed and other.id in proposal.evidence.given:
+            yield other
 
 
 def _likely(judged: Mapping[str, Opinion | None]) -> Callable[[Proposal], float]:
@@ -142,12 +166,18 @@ def ordered(trials: Iterable[Trial]) -> list[Trial]:
     that are close swap places from one measurement to the next, which helps nobody.
     """
     placed: list[Trial] = []
-    for trial in sorted(trials, key=lambda t: (-t.candidate.promise, t.candidate.id)):
+    for trial in sorted(trials, key=_measured):
         at, gain = len(placed), _saving(trial, certain_saving)
         while at and gain > CLEARLY * max(_saving(placed[at - 1], possible_saving), LEAST_GAIN):
             at -= 1
         placed.insert(at, trial)
     return placed
+
+
+def _measured(trial: Trial) -> tuple[int, float, str]:
+    """Return the place of a trial among others: what was accepted before it grows with each."""
+    below = len(trial.evidence.given) if trial.evidence else 0
+    return below, -trial.candidate.promise, trial.candidate.id
 
 
 def _saving(trial: Trial, bound: Callable[[Evidence], float]) -> float:

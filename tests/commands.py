@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import duckdb
 from typer.testing import CliRunner, Result
 
 from api.cli.main import app
@@ -23,6 +24,9 @@ UNPRIVILEGED = (
     else []
 )
 """Before a command: file permissions hold for it even when the tests run as root."""
+
+DATABASE = "products/sales/sales.duckdb"
+"""Of a home that `make_home` made."""
 
 
 def environment(home: Path, **settings: str) -> dict[str, str]:
@@ -78,6 +82,17 @@ def make_home(home: Path, **options: Any) -> Path:
     inside.mkdir(parents=True)
     make_product(inside, home, **options)
     return home
+
+
+def type_of_amount(home: Path) -> str:
+    """Return the type in which the product of sales stores its amounts."""
+    with duckdb.connect(str(home / DATABASE), read_only=True) as con:
+        row = con.execute(
+            "SELECT data_type FROM duckdb_columns() WHERE table_name = 'sales'"
+            " AND column_name = 'amount'"
+        ).fetchone()
+    assert row is not None
+    return str(row[0])
 
 
 def waiting(home: Path) -> list[str]:

@@ -73,6 +73,19 @@ def test_the_environment_is_read_where_it_is_said_and_nowhere_else() -> None:
     assert found == set(ENVIRONMENT)
 
 
+def test_a_child_takes_no_module_from_the_working_folder() -> None:
+    starts = [
+        (name_of(path), [ast.unparse(part) for part in node.elts])
+        for path in MODULES
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.List)
+    ]
+    ours = [(n, p) for n, p in starts if p[:1] == ["sys.executable"] and "'-m'" in p]
+    assert "evals/children.py" in [name for name, _ in ours]
+    # The shadow begins in a folder of its own choice.
+    assert {n for n, p in ours if p[1] != "'-P'"} == {"tools/product/shadow.py"}
+
+
 def test_every_crash_point_has_its_own_name() -> None:
     points = [node.args[0] for _, node in calls("crash_point")]
     fixed = Counter(p.value for p in points if isinstance(p, ast.Constant))

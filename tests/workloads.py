@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tools.product.importers import Imported
 from tools.product.workload_store import WorkloadStore
 
 
@@ -20,6 +21,10 @@ def days(store: WorkloadStore) -> list[tuple]:
 def callers(store: WorkloadStore) -> list[tuple]:
     with store.transaction() as con:
         return con.execute("SELECT caller, runs FROM callers ORDER BY caller").fetchall()
+
+
+def reasons(imported: Imported) -> list[tuple[int, str]]:
+    return [(row.line, row.reason) for row in imported.unread.first]
 
 
 def written(path: Path, text: str | bytes) -> Path:

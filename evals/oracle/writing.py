@@ -13,10 +13,12 @@ from pathlib import Path
 import anyio
 import duckdb
 
+from evals.children import module
+
 
 async def written(database: Path, statements: Sequence[str]) -> bool:
     """Run statements in a database; return whether all of them were taken."""
-    command = [sys.executable, "-m", __name__, str(database)]
+    command = module(__name__, str(database))
     done = await anyio.run_process(command, input=json.dumps(statements).encode(), check=False)
     return done.returncode == 0
 

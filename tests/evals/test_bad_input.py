@@ -76,7 +76,7 @@ def stopped_by(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     run = anyio.run_process
 
     async def killed(command: Any, **options: Any) -> subprocess.CompletedProcess[bytes]:
-        if command[1:3] != ["-m", "evals.oracle"]:
+        if command[2:4] != ["-m", "evals.oracle"]:
             return await run(command, **options)
         script = f"import os; os.kill(os.getpid(), {number})"
         return await run([sys.executable, "-c", script], **options)

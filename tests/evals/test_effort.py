@@ -78,7 +78,7 @@ def commanded(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     typed: list[list[str]] = []
 
     async def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[bytes]:
-        words = command[3:-1]
+        words = command[4:-1]
         typed.append(words)
         shown: Any = {}
         if words[0] == "decide":

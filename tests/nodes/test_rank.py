@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mcp_servers.product.errors import ToolFailed
 from nodes.rank import CLEARLY, LEAST_GAIN, VERBS, ordered, rank, summarise
 from nodes.state import Passed, State, Update
-from tests.factories import make_evidence, make_interval
+from tests.factories import make_evidence, make_interval, make_summary_proposal, make_trial
 from tests.fakes import (
     FakeJudge,
     FakeProduct,
@@ -138,6 +138,34 @@ async def test_an_idea_whose_table_is_gone_by_now_does_not_end_the_run() -> None
     assert (await ranked(records, [good, gone], product))["offered"] == (good.candidate.id,)
     kept = next(t for t in records.trials("t1") if t.candidate.id == gone.candidate.id)
     assert (kept.status, kept.reason) == ("refused", "There is no table t.")
+
+
+def summary_on(given: Trial, ratio: float) -> Trial:
+    evidence = make_evidence(ratio=make_interval(ratio), given=(given.candidate.id,))
+    change = make_summary_proposal().change
+    return make_trial("accepted", change).model_copy(update={"evidence": evidence})
+
+
+@pytest.mark.parametrize("ratio", [1.1, 90.0])
+async def test_a_type_comes_before_the_summary_that_was_measured_on_top_of_it(
+    ratio: float,
+) -> None:
+    (small,) = tried(1, ratio=make_interval(1.2))
+    summary = summary_on(small, ratio)
+    promising = summary.candidate.model_copy(update={"promise": 5.0})
+    trials = [small, summary.model_copy(update={"candidate": promising})]
+    ids = tuple(t.candidate.id for t in trials)
+    for judge in (None, FakeJudge({ids[0]: 0.6, ids[1]: 0.9})):
+        update = await ranked(MemoryRecords(), trials, FakeProduct(), judge)
+        assert update["offered"] == ids
+
+
+def test_trials_come_as_they_were_measured_whatever_was_promised() -> None:
+    first, second = tried(2, ratio=make_interval(1.5))
+    promised = second.candidate.model_copy(update={"promise": 5.0})
+    given = make_evidence(ratio=make_interval(1.5), given=(first.candidate.id,))
+    later = second.model_copy(update={"candidate": promised, "evidence": given})
+    assert ordered([later, first]) == [first, later]
 
 
 async def test_with_a_judge_the_likeliest_to_be_approved_comes_first() -> None:

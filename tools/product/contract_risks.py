@@ -111,15 +111,11 @@ def _type_risks(change: ChangeType) -> tuple[str, ...]:
 
 
 def _summary_risks(change: CreateSummary, catalog: Catalog) -> tuple[str, ...]:
-    space = (
-        "The summary takes space of its own. Two transactions that write rows of one of its groups"
-        " at the same time conflict: the later one fails and has to be repeated."
-    )
     table = catalog.table(change.table)
     texts = [*(d.expression for d in change.dimensions), *(a.argument for a in change.aggregates)]
     parsed = [
         f"A row for which {t} fails is refused when it is written."
-        for t in texts
+        for t in dict.fromkeys(texts)
         if _CAST.search(t) and table
         and any(is_text(c.type) and mentions(t, c.name) for c in table.columns)
     ]  # fmt: skip
@@ -131,7 +127,7 @@ def _summary_risks(change: CreateSummary, catalog: Catalog) -> tuple[str, ...]:
         "Of two writers at once whose rows belong to one group, the later one fails and has to"
         " write again.",
         ALTERED,
-        space,
+        "The summary takes space of its own.",
     )
 
 

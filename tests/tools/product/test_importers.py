@@ -10,19 +10,16 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.workloads import callers, days, texts, written
+from tests.workloads import callers, days, reasons, texts, written
 from tools import failpoints
 from tools.product import importers
 from tools.product.errors import ImportFailed
 from tools.product.importers import Imported, import_path
 from tools.product.workload_store import CALLER_LENGTH, WorkloadStore
-
-REFERENCE = Path(__file__).parents[3] / "docs" / "reference.md"
 
 
 @pytest.fixture
@@ -83,10 +80,6 @@ def test_a_time_that_is_none_becomes_the_epoch(
 
 
 WRITTEN = ("time", "duration")
-
-
-def reasons(imported: Imported) -> list[tuple[int, str]]:
-    return [(row.line, row.reason) for row in imported.unread.first]
 
 
 def test_bad_rows_are_named_and_the_others_taken(tmp_path: Path, store: WorkloadStore) -> None:
@@ -331,55 +324,6 @@ def test_a_directory_without_queries_is_refused(tmp_path: Path, store: WorkloadS
     (logs / "models").mkdir()
     with pytest.raises(ImportFailed, match="Directories in it are not looked into"):
         import_path(logs, store)
-
-
-def documented() -> list[str]:
-    section = REFERENCE.read_text().split("## Query logs")[1].split("\n## ")[0]
-    return re.findall(r"```sql\n(.*?)\n```", section, re.DOTALL)
-
-
-def worked(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute("CREATE TABLE t AS SELECT i FROM range(9) r(i)")
-    con.execute("SELECT max(i)\nFROM t WHERE i > ?", [3]).fetchall()
-    con.execute("SELECT 'a;b', \"i\" FROM t").fetchall()
-    con.execute("PIVOT t ON i USING count(*)").fetchall()
-
-
-def test_the_documented_way_to_hand_over_duckdbs_log_works(
-    tmp_path: Path, store: WorkloadStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    enable, export = documented()
-    with duckdb.connect("p.duckdb") as con:
-        con.execute(enable)
-        worked(con)
-        con.execute(export)
-    imported = import_path(tmp_path / "queries.csv", store)
-    assert (imported.runs, imported.unread.total) == (3, 2)
-    assert {reason for _, reason in reasons(imported)} == {
-        "DuckDB made its SQL of a PIVOT, and it runs nowhere else"
-    }
-    assert [sql for (sql, _) in texts(store)] == [
-        "CREATE TABLE t AS SELECT i FROM range(9) r(i)",
-        "SELECT 'a;b', \"i\" FROM t", "SELECT max(i)\nFROM t WHERE i > ?",
-    ]  # fmt: skip
-    assert {s for (s,) in texts(store, "source")} == {"duckdb_log"}
-
-
-def test_a_log_that_duckdb_kept_in_files_is_read_from_its_directory(
-    tmp_path: Path, store: WorkloadStore
-) -> None:
-    with duckdb.connect() as con:
-        con.execute(f"CALL enable_logging('QueryLog', storage_path = '{tmp_path / 'querylog'}')")
-        worked(con)
-    assert import_path(tmp_path / "querylog", store).runs == 3
-
-
-def test_other_entries_of_duckdbs_log_are_no_queries(tmp_path: Path, store: WorkloadStore) -> None:
-    log = "type,message\nMetrics,SELECT 1\nQueryLog,SELECT 2\nFileSystem,open\n"
-    imported = import_path(written(tmp_path / "log.csv", log), store)
-    said = "it is no entry of DuckDB's QueryLog"
-    assert (imported.runs, reasons(imported)) == (1, [(2, said), (4, said)])
 
 
 def test_progress_tells_how_far_a_long_log_is(tmp_path: Path, store: WorkloadStore) -> None:

@@ -153,7 +153,7 @@ def test_writers_of_one_group_at_once_conflict_as_the_risks_say() -> None:
         with pytest.raises(duckdb.TransactionException, match="Conflict"):
             two.execute(row)
         told = " ".join(risks(CHANGE, ContractVerdict(compatible=True), read_catalog(one)))
-    assert "at the same time conflict: the later one fails" in told
+    assert "Of two writers at once whose rows belong to one group, the later one fails" in told
 
 
 def test_many_groups_change_at_once() -> None:

@@ -1,0 +1,101 @@
+"""What stands beside a table decides whether it may be changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import duckdb
+import pytest
+
+from tools.messages import (
+    Aggregate,
+    Change,
+    ChangeType,
+    CreateIndex,
+    CreateSummary,
+    Dimension,
+    TableName,
+)
+from tools.product import executor
+from tools.product.errors import Refused
+
+CUSTOMERS, ORDERS = TableName(name="customers"), TableName(name="orders")
+
+
+@pytest.fixture
+def con() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as con:
+        yield con
+
+
+def by_column(table: TableName, column: str, kind: str) -> Change:
+    if kind == "index":
+        return CreateIndex(table=table, columns=(column,), name="ix")
+    return CreateSummary(
+        table=table, summary=TableName(name="sums"), rewrites=(),
+        dimensions=(Dimension(expression=column, column="d"),),
+        aggregates=(Aggregate(function="count", column="n"),),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["index", "summary"])
+def test_nothing_is_made_that_stops_updates_of_rows_which_foreign_keys_reference(
+    con: duckdb.DuckDBPyConnection, kind: str
+) -> None:
+    con.execute("CREATE TABLE customers (id INTEGER PRIMARY KEY, email VARCHAR)")
+    con.execute("CREATE TABLE orders (customer INTEGER REFERENCES customers(id), no INTEGER)")
+    con.execute("INSERT INTO customers VALUES (1, 'a')")
+    con.execute("INSERT INTO orders VALUES (1, 1)")
+    with pytest.raises(Refused, match="rows that are referenced would be refused"):
+        executor.apply(con, "p1", by_column(CUSTOMERS, "email", kind))
+    con.execute("UPDATE customers SET email = 'b' WHERE id = 1")
+    executor.apply(con, "p2", by_column(ORDERS, "no", kind))
+    con.execute("UPDATE orders SET no = 2")
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "CREATE INDEX ix ON customers (email)",
+        "CREATE TRIGGER tr AFTER UPDATE ON customers REFERENCING NEW TABLE AS x FOR EACH STATEMENT"
+        " INSERT INTO noted SELECT email FROM x",
+    ],
+)
+def test_the_engine_still_refuses_such_updates(con: duckdb.DuckDBPyConnection, made: str) -> None:
+    con.execute("CREATE TABLE customers (id INTEGER PRIMARY KEY, email VARCHAR)")
+    con.execute("CREATE TABLE orders (customer INTEGER REFERENCES customers(id))")
+    con.execute("CREATE TABLE noted (email VARCHAR)")
+    con.execute("INSERT INTO customers VALUES (1, 'a')")
+    con.execute("INSERT INTO orders VALUES (1)")
+    con.execute(made)
+    with pytest.raises(duckdb.ConstraintException):
+        con.execute("UPDATE customers SET email = 'b' WHERE id = 1")
+
+
+@pytest.mark.parametrize(
+    ("dimension", "refused"), [('"x"', True), ('CAST("x" AS INTEGER)', False), ('"g"', False)]
+)
+def test_no_type_changes_under_a_summary_that_holds_the_old_one(
+    con: duckdb.DuckDBPyConnection, dimension: str, refused: bool
+) -> None:
+    con.execute(
+        "CREATE TABLE t AS SELECT CAST(i % 9 AS VARCHAR) AS x, i % 2 AS g FROM range(99) r(i)"
+    )
+    table = TableName(name="t")
+    summary = CreateSummary(
+        table=table, summary=TableName(name="sums"), rewrites=(),
+        dimensions=(Dimension(expression=dimension, column="d"),),
+        aggregates=(Aggregate(function="count", column="n"),),
+    )  # fmt: skip
+    served = (f"SELECT count(*) AS n FROM t WHERE {dimension} > 3", "SELECT sum(n) FROM sums")
+    executor.apply(con, "p1", summary.model_copy(update={"rewrites": (served,)}))
+    change = ChangeType(
+        table=table, column="x", forward='CAST("x" AS INTEGER)', backward='CAST("x" AS VARCHAR)',
+        from_type="VARCHAR", to_type="INTEGER",
+    )  # fmt: skip
+    if refused:
+        with pytest.raises(Refused, match="sums keeps what it is computed from"):
+            executor.apply(con, "p2", change)
+        executor.undo(con, "p1")
+    executor.apply(con, "p2", change)
+    con.execute("INSERT INTO t VALUES (77, 1)")
