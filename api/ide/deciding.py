@@ -23,7 +23,7 @@ from api.service.desk import (
     take_back,
 )
 from api.wording import quoted
-from graph.answering import edited_change
+from graph.answering import check_fields, edited_change
 from graph.errors import AlreadyDecided
 from graph.ledger import Offer
 from tools.messages import CHANGE
@@ -53,6 +53,7 @@ async def decide(
     check_may_answer(call.caller, offer.proposal.product)
     if offer.decision is not None and idempotency_key is None:
         raise AlreadyDecided(offer.decision)
+    check_fields(verdict, change)
     asked = DecisionAsked(verdict=verdict, reason=reason, change=change)
     if can_be_asked(call.context) and offer.waiting:
         said = await _said(call, offer, asked)

@@ -260,6 +260,21 @@ def test_an_answer_is_taken_while_another_command_works_here(
     assert type_of_amount(asked) == "VARCHAR"
 
 
+def test_an_undo_is_kept_while_another_command_works_here(
+    asked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proposal = type_change(asked)
+    invoke(asked, "decide", proposal, "approve")
+    monkeypatch.setattr(steward, "LOCK_SECONDS", 0.1)
+    with FileLock(asked / "steward.lock"):
+        said = refusal(invoke(asked, "undo", proposal))
+        assert "is working in" in said and "The request is kept" in said
+        assert "No proposal 'p0'" in refusal(invoke(asked, "undo", "p0"))
+    assert document(asked, "status")["to_undo"] == [proposal]
+    invoke(asked, "review")
+    assert (document(asked, "status")["to_undo"], type_of_amount(asked)) == ([], "VARCHAR")
+
+
 @pytest.mark.parametrize(
     "answers", [("reject", "reject"), ("approve", "approve"), ("approve", "reject")]
 )

@@ -116,6 +116,7 @@ async def test_a_retry_under_its_key_is_the_same_answer(
         ({"verdict": "edit"}, "invalid_answer"),
         ({"verdict": "edit", "change": {"to_type": "SMALLINT"}}, "invalid_answer"),
         ({"verdict": "edit", "change": {"kind": "drop_table"}}, "invalid_answer"),
+        ({"verdict": "approve", "change": {"to_type": "BIGINT"}}, "invalid_answer"),
         ({"verdict": "approve", "proposal_id": "p9"}, "unknown_proposal"),
     ],
 )
