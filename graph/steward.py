@@ -109,7 +109,7 @@ class Stewardship:
 
     async def _deliver(self, thread_id: str, decisions: list[Decision]) -> None:
         await (await self.runs()).answer(thread_id, decisions)
-        self.ledger.delivered(thread_id, [d.proposal_id for d in decisions])
+        self.ledger.delivered(thread_id, decisions)
 
     def _tell_outcomes(self, decisions: list[Decision]) -> None:
         """Say what became of answers that an earlier command could not carry out."""

@@ -117,7 +117,23 @@ def test_an_edit_that_lost_is_told_with_its_reason(tmp_path: Path) -> None:
         lost = make_trial("failed", edited, "There is no column x any more.")
         ledger.record_trials("t1", "flights", [lost])
         said = Answered.read(ledger, ["p1"]).said
-    assert said == ["p1: edited and measured; failed: There is no column x any more."]
+        assert said == ["p1: edited; failed: There is no column x any more."]
+        ledger.offer_again("t1", "p1", "agent:report")
+        (said,) = Answered.read(ledger, ["p1"]).said
+    assert said == "p1: edited; failed: There is no column x any more. It waits for another answer."
+
+
+def test_an_edit_that_names_no_column_leaves_the_question_open(asked: Path) -> None:
+    proposal = type_change(asked)
+    fields = json.dumps({"forward": 'CAST("gone" AS INTEGER)'})
+    result = invoke(asked, "decide", proposal, "edit", "--change", fields)
+    assert result.exit_code == 0
+    assert f"{proposal}: edited; refused: " in result.stdout
+    assert "It waits for another answer." in result.stdout
+    assert document(asked, "status")["undelivered"] == []
+    # As it was offered, not as it was edited.
+    assert invoke(asked, "decide", proposal, "approve").exit_code == 0
+    assert type_of_amount(asked) == "INTEGER"
 
 
 @pytest.mark.parametrize(
