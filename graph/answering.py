@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from graph.errors import InvalidAnswer
 from graph.ledger import Ledger, now
 from tools.messages import CHANGE, Change, ChangeType, Channel, Decision, Principal, Verdict
+from tools.numbers import counted
 
 WORDS = {"accept": "approve", "response": "reject", "respond": "reject", "ignore": "reject"}
 """What other dialects of the same question say."""
@@ -75,6 +76,12 @@ def edited_change(change: Change, fields: Mapping[str, Any] | None) -> Change:
     return edited
 
 
+def check_fields(verdict: Verdict, fields: Mapping[str, Any] | None) -> None:
+    """Raise `InvalidAnswer` where fields come with what is no edit: they would not be made."""
+    if fields is not None and verdict != "edit":
+        raise InvalidAnswer(f"A change goes with edit, not {verdict}; nothing was recorded.")
+
+
 def editable(change: Change) -> dict[str, Any]:
     """Return the fields that an edit may replace, as they are."""
     body = CHANGE.dump_python(change, mode="json")
@@ -106,8 +113,9 @@ def build_decisions(
         raise InvalidAnswer("Give a proposal_id with every answer, or with none.")
     if not named and len(given) != len(asked):
         raise InvalidAnswer(
-            f"{len(asked)} proposals wait and {len(given)} answers came; give a proposal_id with"
-            f" each: {', '.join(asked)}."
+            f"{counted(len(asked), 'proposal waits', 'proposals wait')} and"
+            f" {counted(len(given), 'answer')} came; give a proposal_id with each:"
+            f" {', '.join(asked) or 'none waits'}."
         )
     ids = named or list(asked)
     if len(set(ids)) < len(ids):
@@ -123,6 +131,7 @@ def build_decision(
 ) -> Decision:
     """Return the decision that one answer makes of a proposal."""
     verdict: Verdict = answer.type
+    check_fields(verdict, answer.fields)
     edited = None
     if verdict == "edit":
         edited = edited_change(ledger.proposal(proposal_id).change, answer.fields)

@@ -14,17 +14,25 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from graph import approvals, audit, memory, outcomes, undos
+from graph import approvals, audit, memory, offering, outcomes, undos
 from graph.errors import AlreadyDecided, KeyReused, OfferedAnew, UnknownProposal
 from graph.fitting import check_answer, check_fit
-from graph.offer_rows import ANSWERED, APPROVED, COMING, EVERY_ANSWER, OFFERS
+from graph.offer_rows import (
+    ANSWERED,
+    APPROVED,
+    COMING,
+    DELIVERED,
+    EVERY_ANSWER,
+    LATEST,
+    OFFERS,
+)
 from graph.policy import Needed, PolicyFile, PolicyUnusable
 from graph.run_store import RunStore, Thread, now
 from graph.undos import UndoRequest
 from nodes.refusal import Refusal
 from tools.failpoints import crash_point
 from tools.ideas import idea_key
-from tools.messages import PROPOSAL, Decision, Outcome, Principal, Proposal
+from tools.messages import PROPOSAL, Decision, Outcome, Proposal
 
 LOG = logging.getLogger("pillion.ledger")
 NOTHING: Mapping[str, int | None] = MappingProxyType({})
@@ -80,21 +88,26 @@ class Ledger(RunStore):
                 number = last[0] + 1 if last else 1
                 if last:
                     self._supersede(p.id, thread_id, at)
-                body = p.model_dump_json()
-                con.execute(
-                    "INSERT INTO proposals VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (p.id, thread_id, p.product, body, at, p.expires_at.isoformat(), number),
-                )
-                audit.append(
-                    con, at, actor, "proposal.offered", p.id, kind=p.change.kind,
-                    summary=p.summary, round=number, sha256=audit.digest(body),
-                )  # fmt: skip
+                offering.write(con, at, actor, thread_id, p, number)
         return tuple(p.id for p in asked)
+
+    def offer_again(self, thread_id: str, proposal_id: str, actor: str) -> bool:
+        """Open a question again whose edit could not be tried; returns whether it is open now.
+
+        It is not where another run has offered the idea since, or is about to carry it out.
+        """
+        with self._transaction() as con:
+            old = self.offer_of(proposal_id)
+            edited = old.decision is not None and old.decision.verdict == "edit"
+            taken = self._coming(thread_id) | _ideas(self.offers(waiting=True))
+            if again := edited and old.thread_id == thread_id and not _ideas([old]) & taken:
+                at, number = now().isoformat(), old.round + 1
+                offering.write(con, at, actor, thread_id, old.proposal, number)
+        return again
 
     def _coming(self, thread_id: str) -> set[tuple[str, str]]:
         """Return what other runs have an approval for that nothing has come of yet."""
-        found = map(self._offer, self._con.execute(COMING, (thread_id,)).fetchall())
-        return {(o.proposal.product, idea_key(o.proposal.change)) for o in found}
+        return _ideas(map(self._offer, self._con.execute(COMING, (thread_id,)).fetchall()))
 
     def _supersede_alike(
         self, proposal: Proposal, waiting: Sequence[Offer], thread_id: str, at: str
@@ -112,7 +125,7 @@ class Ledger(RunStore):
         if old.decision is not None:
             return
         why = f"offered anew by run {thread_id}"
-        self._write_decision(old, _closed(proposal_id, why, datetime.fromisoformat(at)))
+        self._write_decision(old, offering.closed(proposal_id, why, datetime.fromisoformat(at)))
 
     def decide(self, decision: Decision, seen: int | None = None) -> Offer:
         """Record an answer and queue its delivery; the first answer stands.
@@ -206,13 +219,9 @@ class Ledger(RunStore):
         about = {"proposal_id": final.proposal_id, "product": offer.proposal.product}
         LOG.info("proposal answered", extra={**about, "verdict": final.verdict})
 
-    def offer_of(self, proposal_id: str) -> Offer:
-        """Return the latest offer of a proposal; raises `UnknownProposal`."""
-        row = self._con.execute(
-            "SELECT id, thread_id, round, body, offered_at FROM proposals"
-            " WHERE id = ? ORDER BY round DESC LIMIT 1",
-            (proposal_id,),
-        ).fetchone()
+    def offer_of(self, proposal_id: str, before: int | None = None) -> Offer:
+        """Return the latest offer of a proposal (`before` a round); raises `UnknownProposal`."""
+        row = self._con.execute(LATEST, (proposal_id, before, before)).fetchone()
         if row is None:
             raise UnknownProposal(proposal_id)
         return self._offer(row)
@@ -264,14 +273,12 @@ class Ledger(RunStore):
             waiting.setdefault(thread_id, []).append(Decision.model_validate_json(body))
         return waiting
 
-    def delivered(self, thread_id: str, proposal_ids: Iterable[str]) -> None:
-        """Mark answers as taken by their thread."""
+    def delivered(self, thread_id: str, taken: Iterable[Decision]) -> None:
+        """Mark answers as taken by their thread; what was answered since is not among them."""
+        at = now().isoformat()
+        rows = [(at, thread_id, d.proposal_id, d.decided_at.isoformat()) for d in taken]
         with self._transaction() as con:
-            con.executemany(
-                "UPDATE outbox SET delivered_at = ? WHERE thread_id = ? AND proposal_id = ?"
-                " AND delivered_at IS NULL",
-                [(now().isoformat(), thread_id, p) for p in proposal_ids],
-            )
+            con.executemany(DELIVERED, rows)
 
     # outcomes
 
@@ -302,7 +309,7 @@ class Ledger(RunStore):
                 outcome = outcomes.of_a_lost_run(key, why, key in made)
                 outcomes.write(con, outcome, offer.round, "pillion", at.isoformat())
             for offer in self.offers(thread_id=thread_id, waiting=True):
-                closed = _closed(offer.proposal.id, f"{why}; {outcomes.AGAIN}", at)
+                closed = offering.closed(offer.proposal.id, f"{why}; {outcomes.AGAIN}", at)
                 self._write_decision(offer, closed)
             con.execute(
                 "UPDATE outbox SET delivered_at = ? WHERE thread_id = ? AND delivered_at IS NULL",
@@ -388,9 +395,5 @@ class Ledger(RunStore):
             self._con.execute("ROLLBACK")
 
 
-def _closed(proposal_id: str, why: str, at: datetime) -> Decision:
-    """Return the answer to an offer that nobody has to answer any more."""
-    return Decision(
-        proposal_id=proposal_id, verdict="expire", reason=why, channel="policy", decided_at=at,
-        principal=Principal(kind="agent", name="pillion"),
-    )  # fmt: skip
+def _ideas(offers: Iterable[Offer]) -> set[tuple[str, str]]:
+    return {(o.proposal.product, idea_key(o.proposal.change)) for o in offers}

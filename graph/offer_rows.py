@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+LATEST = """
+    SELECT id, thread_id, round, body, offered_at FROM proposals
+    WHERE id = ? AND (? IS NULL OR round < ?) ORDER BY round DESC LIMIT 1
+"""
+"""The latest offer of one proposal, or the latest before a round."""
 OFFERS = """
     SELECT p.id, p.thread_id, p.round, p.body, p.offered_at FROM proposals AS p
     WHERE p.round = (
@@ -44,3 +49,11 @@ APPROVED = """
     SELECT max(round) FROM decisions WHERE proposal_id = ? AND body ->> '$.verdict' = 'approve'
 """
 """The offer that outcomes are about: a later one may wait already."""
+DELIVERED = """
+    UPDATE outbox SET delivered_at = ?
+    WHERE thread_id = ? AND proposal_id = ? AND delivered_at IS NULL AND round IN (
+        SELECT d.round FROM decisions AS d
+        WHERE d.proposal_id = outbox.proposal_id AND d.decided_at = ?
+    )
+"""
+"""Of two answers to one run about a proposal, the one that it took."""

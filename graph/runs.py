@@ -100,7 +100,7 @@ class Runs:
             await self.resume(thread_id, product)
             snapshot = await self.graph.aget_state(_config(thread_id))
         settled = snapshot.values.get("settled", {})
-        fresh = [d for d in decisions if d.proposal_id not in settled]
+        fresh = [d for d in decisions if settled.get(d.proposal_id) is None]
         if not (fresh and snapshot.interrupts):
             return
         self.ledger.set_thread(thread_id, "running")

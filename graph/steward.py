@@ -78,6 +78,7 @@ class Stewardship:
         thread_id = await self._run(product, agents, budget_seconds)
         # What this run offers anew is closed where it was offered before.
         await self.deliver()
+        await self._take_back_kept()
         return thread_id
 
     async def _run(
@@ -108,7 +109,7 @@ class Stewardship:
 
     async def _deliver(self, thread_id: str, decisions: list[Decision]) -> None:
         await (await self.runs()).answer(thread_id, decisions)
-        self.ledger.delivered(thread_id, [d.proposal_id for d in decisions])
+        self.ledger.delivered(thread_id, decisions)
 
     def _tell_outcomes(self, decisions: list[Decision]) -> None:
         """Say what became of answers that an earlier command could not carry out."""
@@ -135,9 +136,7 @@ class Stewardship:
         """
         self.expire()
         await self.deliver()
-        for request in self.ledger.undo_requests():
-            with self._apart(request.proposal_id, None):
-                await self.take_back(request)
+        await self._take_back_kept()
         # A run whose answers have to wait was tried just now.
         tried = self.ledger.undelivered()
         for thread in self.ledger.threads(status="running"):
@@ -155,6 +154,12 @@ class Stewardship:
                 raise
             text = str(exc) if isinstance(exc, RunLost) else f"{what} has to wait: {exc}"
             self.on_event({"kind": "note", "text": text})
+
+    async def _take_back_kept(self) -> None:
+        """Take back what was asked for beside other commands, or could not be taken back then."""
+        for request in self.ledger.undo_requests():
+            with self._apart(request.proposal_id, None):
+                await self.take_back(request)
 
     async def take_back(self, request: UndoRequest) -> None:
         """Carry out what was asked for; a refusal by the product ends the request and raises.

@@ -47,9 +47,10 @@ async def approve(
     named = {a.proposal_id for a in given.decisions}
     found = {p: context.records.decision(state["thread_id"], p) for p in waiting if p in named}
     standing = {p: decision for p, decision in found.items() if decision is not None}
-    update: Update = {"settled": {p: d.verdict for p, d in standing.items()}}
+    verdicts: dict[str, Verdict | None] = {p: d.verdict for p, d in standing.items()}
+    update: Update = {"settled": verdicts}
     edits = _edited(context, standing)
-    if "approve" in update["settled"].values():
+    if "approve" in verdicts.values():
         return Command(goto="apply", update={**update, **edits})
     if edits:
         return Command(goto="measure", update={**update, **edits})

@@ -31,6 +31,9 @@ class Records(Protocol):
     def offer(self, thread_id: str, proposals: Iterable[Proposal], actor: str) -> tuple[str, ...]:
         """Put proposals into the queue; returns those of them that may be asked about."""
 
+    def offer_again(self, thread_id: str, proposal_id: str, actor: str) -> bool:
+        """Open a question again whose edit could not be tried; returns whether it is open now."""
+
     def proposal(self, proposal_id: str) -> Proposal:
         """Return the latest offer of a proposal."""
 

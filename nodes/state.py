@@ -59,7 +59,8 @@ class State(TypedDict):
     queries: NotRequired[int]
     passed: NotRequired[Annotated[dict[str, Passed], merge_by_id]]
     offered: NotRequired[Annotated[tuple[str, ...], append_new]]
-    settled: NotRequired[Annotated[dict[str, Verdict], merge_by_id]]
+    settled: NotRequired[Annotated[dict[str, Verdict | None], merge_by_id]]
+    """None: its question is open again."""
     handled: NotRequired[Annotated[tuple[str, ...], append_new]]
     applied: NotRequired[Annotated[tuple[str, ...], append_new]]
     verified: NotRequired[Annotated[tuple[str, ...], append_new]]
@@ -82,7 +83,7 @@ class Update(TypedDict, total=False):
     queries: int
     passed: dict[str, Passed]
     offered: tuple[str, ...]
-    settled: dict[str, Verdict]
+    settled: dict[str, Verdict | None]
     handled: tuple[str, ...]
     applied: tuple[str, ...]
     verified: tuple[str, ...]
@@ -94,7 +95,7 @@ class Update(TypedDict, total=False):
 def open_questions(state: State) -> tuple[str, ...]:
     """Return the offered proposals nobody has answered in this run, in rank order."""
     settled = state.get("settled", {})
-    return tuple(p for p in state.get("offered", ()) if p not in settled)
+    return tuple(p for p in state.get("offered", ()) if settled.get(p) is None)
 
 
 def unapplied(state: State) -> tuple[str, ...]:

@@ -34,6 +34,7 @@ from tools.messages import (
     Outcome,
     Proposal,
     Trial,
+    TrialStatus,
     change_id,
 )
 from tools.slm.judge import Opinion
@@ -86,6 +87,10 @@ class MemoryRecords:
             self.offered.setdefault(proposal.id, proposal)
         return tuple(p.id for p in asked)
 
+    def offer_again(self, thread_id: str, proposal_id: str, actor: str) -> bool:
+        self.writes += 1
+        return self.answers.pop((thread_id, proposal_id), None) is not None
+
     def proposal(self, proposal_id: str) -> Proposal:
         return self.offered[proposal_id]
 
@@ -125,6 +130,7 @@ class FakeProduct:
         self.candidates = candidates
         self.refused: tuple[Trial, ...] = ()
         self.losers: set[str] = set()
+        self.untried: dict[str, TrialStatus] = {}
         self.ratios: dict[str, Interval] = {}
         self.breaking: set[str] = set()
         self.live: dict[str, Interval | None] = {}
@@ -165,6 +171,8 @@ class FakeProduct:
         )  # fmt: skip
 
     def _tried(self, candidate: Candidate) -> Trial:
+        if candidate.id in self.untried:
+            return Trial(candidate=candidate, status=self.untried[candidate.id], reason="no column")
         lost = candidate.id in self.losers
         ratio = self.ratios.get(candidate.id, make_interval(0.8 if lost else 2.0))
         return Trial(

@@ -39,7 +39,7 @@ from graph.errors import (
 from graph.ledger import Ledger, Offer, now
 from graph.policy import PolicyUnusable
 from graph.settings import Settings
-from graph.steward import Stewardship
+from graph.steward import UNDO_KEPT, Stewardship
 from tools.lazy import lazy
 from tools.messages import Change, Decision, Principal, Verdict
 
@@ -129,12 +129,13 @@ def undo(
     Example: `pillion undo p1f3a9c2b7e0`
     """
     settings = load_settings()
+    actor = f"person:{settings.person}"
 
     async def work(steward: Stewardship) -> None:
         begun = proposal in {r.proposal_id for r in steward.ledger.undo_requests()}
         await steward.recover()
         try:
-            await steward.undo(proposal, f"person:{settings.person}")
+            await steward.undo(proposal, actor)
         except AlreadyUndone:
             # What an earlier command could not carry out was this very request.
             if not begun:
@@ -145,10 +146,14 @@ def undo(
         return Answered.read(ledger, [proposal])
 
     serving = service_of(settings)
-    if serving is None:
-        with_steward(work, settings=settings, quiet=json)
-    else:
+    if serving is not None:
         through_service(lambda at, _: at.undo(proposal), serving, quiet=json)
+    else:
+        try:
+            with_steward(work, settings=settings, quiet=json)
+        except Busy as exc:
+            with_ledger(lambda ledger: ledger.request_undo(proposal, actor), settings)
+            raise Busy(f"{exc} {UNDO_KEPT}") from exc
     _tell(with_ledger(read, settings), json=json)
 
 

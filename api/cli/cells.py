@@ -34,18 +34,18 @@ def open_table(title: str | None = None, *, leading: int = 0) -> Table:
 
 
 class NumbersTable:
-    """Rows of a thing, its numbers and a last word.
+    """Rows of a thing, its numbers and, where it is named, a last word.
 
     A terminal too narrow for a table gets each row by itself, its numbers named: else the column of
     the thing, its id for commands in it, would be a few characters wide.
     """
 
-    def __init__(self, thing: str, numbers: Sequence[str], last: str) -> None:
-        self._heads = (thing, *numbers, last)
+    def __init__(self, thing: str, numbers: Sequence[str], last: str = "") -> None:
+        self._thing, self._numbers, self._last = thing, numbers, last
         self._rows: list[tuple[Text, ...]] = []
 
     def add(self, thing: Text, *cells: Text) -> None:
-        """Add a row, with a cell for each number and one for the last word."""
+        """Add a row, with a cell for each number and one for the last word, if there is one."""
         self._rows.append((thing, *cells))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -53,22 +53,25 @@ class NumbersTable:
         yield self._by_themselves() if options.max_width < _NARROW else self._table()
 
     def _table(self) -> Table:
-        thing, *numbers, last = self._heads
         table = open_table(leading=1)
-        table.add_column(thing, overflow="fold")
-        for name in numbers:
+        table.add_column(self._thing, overflow="fold")
+        for name in self._numbers:
             table.add_column(name, justify="right", no_wrap=True)
-        table.add_column(last, overflow="fold")
+        if self._last:
+            table.add_column(self._last, overflow="fold")
         for row in self._rows:
             table.add_row(*row)
         return table
 
     def _by_themselves(self) -> Group:
         lines: list[Text] = []
-        for thing, *numbers, last in self._rows:
-            named = zip(self._heads[1:-1], numbers, strict=True)
+        for thing, *cells in self._rows:
+            # The last word, where there is one, has no number's name.
+            named = zip(self._numbers, cells, strict=False)
             told = Text(", ").join(_on_one_line(name, cell) for name, cell in named)
-            lines += [Text(), thing, told, Text(f"{self._heads[-1]}: ", QUIET) + last]
+            lines += [Text(), thing, told]
+            if self._last:
+                lines.append(Text(f"{self._last}: ", QUIET) + cells[-1])
         return Group(*lines, Text())
 
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from rich import box
 from rich.console import Group, RenderableType
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
 from api.cli.cells import (
@@ -15,9 +14,9 @@ from api.cli.cells import (
     GOOD,
     NOTE,
     QUIET,
+    NumbersTable,
     facts,
     gain_cell,
-    open_table,
     ratio_style,
     space_cell,
     stacked,
@@ -86,17 +85,14 @@ def _told_apart(
     return [t for t in ordered if t not in alike], alike
 
 
-def query_table(timings: Sequence[QueryTiming]) -> Table:
+def query_table(timings: Sequence[QueryTiming]) -> NumbersTable:
     """Return one row per query, most gained first, with those that get slower marked."""
-    table = open_table(leading=1)
-    table.add_column("query", overflow="fold")
-    for name in ("before", "after", "gain"):
-        table.add_column(name, justify="right", no_wrap=True)
+    table = NumbersTable("query", ("before", "after", "gain"))
     for timing in sorted(timings, key=lambda t: -t.ratio.mid):
-        table.add_row(
+        table.add(
             stacked(text(short(timing.sql, _LABEL_WIDTH)), _notes(timing)),
-            milliseconds(timing.before_ms.mid),
-            milliseconds(timing.after_ms.mid),
+            Text(milliseconds(timing.before_ms.mid)),
+            Text(milliseconds(timing.after_ms.mid)),
             gain_cell(timing.ratio),
         )
     return table

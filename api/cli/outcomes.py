@@ -9,9 +9,9 @@ import typer
 
 from api.cli.render import outcome_table
 from api.cli.shell import out, tell
-from api.wording import approvals, trial_words
+from api.edits import told_edit
+from api.wording import approvals
 from graph.ledger import Ledger, Offer
-from tools.messages import change_id
 from tools.outcome_status import IN_PLACE
 
 NOT_IN_PLACE = ("failed", "expired", "rolled_back")
@@ -60,19 +60,11 @@ class Answered(NamedTuple):
 
 
 def _afterwards(ledger: Ledger, offer: Offer) -> str:
-    decision = offer.decision
-    if decision is None:
+    if edited := told_edit(ledger, offer):
+        return f"{offer.proposal.id}: {edited}"
+    if offer.decision is None:
         return f"{offer.proposal.id}: {given(offer)}; it waits for others."
-    if decision.edited is None:
-        return f"{offer.proposal.id}: {AFTERWARDS[decision.verdict]}"
-    edited = change_id(offer.proposal.product, decision.edited)
-    trial = next((t for t in ledger.trials(offer.thread_id) if t.candidate.id == edited), None)
-    if trial is None:
-        return f"{offer.proposal.id}: edited; {edited} is measured as soon as its run can go on."
-    if trial.status == "accepted":
-        return f"{offer.proposal.id}: edited and measured; {edited} waits for an answer now."
-    reason = trial.reason.rstrip(".")
-    return f"{offer.proposal.id}: edited and measured; {trial_words(trial)}: {reason}."
+    return f"{offer.proposal.id}: {AFTERWARDS[offer.decision.verdict]}"
 
 
 def given(offer: Offer) -> str:

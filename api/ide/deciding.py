@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from mcp_types import InputRequiredResult
 from pydantic import Field
 
+from api.edits import told_edit
 from api.ide.calls import Call
 from api.ide.contract import Decided
 from api.ide.following import OUTCOME_SECONDS, Seconds, settled
@@ -23,7 +24,7 @@ from api.service.desk import (
     take_back,
 )
 from api.wording import quoted
-from graph.answering import edited_change
+from graph.answering import check_fields, edited_change
 from graph.errors import AlreadyDecided
 from graph.ledger import Offer
 from tools.messages import CHANGE
@@ -53,6 +54,7 @@ async def decide(
     check_may_answer(call.caller, offer.proposal.product)
     if offer.decision is not None and idempotency_key is None:
         raise AlreadyDecided(offer.decision)
+    check_fields(verdict, change)
     asked = DecisionAsked(verdict=verdict, reason=reason, change=change)
     if can_be_asked(call.context) and offer.waiting:
         said = await _said(call, offer, asked)
@@ -65,7 +67,7 @@ async def decide(
     asked = asked.model_copy(update={"round": offer.round})
     answer(call.service, call.caller, proposal_id, asked, "mcp", idempotency_key)
     await settled(call, offer.thread_id, wait_seconds)
-    return _decided(call.service.ledger.offer_of(proposal_id))
+    return _decided(call, call.service.ledger.offer_of(proposal_id))
 
 
 async def _said(
@@ -95,9 +97,10 @@ def _suggestion(offer: Offer, asked: DecisionAsked) -> str:
     return words + (f", because {quoted(asked.reason, TEXT_WIDTH)}." if asked.reason else ".")
 
 
-def _decided(offer: Offer) -> Decided:
+def _decided(call: Call, offer: Offer) -> Decided:
     if offer.decision is None:
-        return Decided(proposal=line_of(offer), recorded=True, said=WAITS_FOR_OTHERS)
+        said = told_edit(call.service.ledger, offer) or WAITS_FOR_OTHERS
+        return Decided(proposal=line_of(offer), recorded=True, said=said)
     said, last = standing(offer.decision), last_outcome(offer)
     if last is not None:
         said += f"; {last}"
@@ -130,4 +133,4 @@ async def undo_change(call: Call, proposal_id: ProposalId) -> Decided | InputReq
         said = asked or Said(UndoReply(answer="undo"))
         if said.reply is None or said.reply.answer == "later":
             return Decided(proposal=line_of(offer), recorded=False, said="not taken back")
-    return _decided(await take_back(call.service, call.caller, proposal_id))
+    return _decided(call, await take_back(call.service, call.caller, proposal_id))

@@ -180,7 +180,7 @@ class StewardGraph:
         decisions = self.ledger.undelivered().get(thread_id, [])
         if decisions:
             await runs.answer(thread_id, decisions)
-            self.ledger.delivered(thread_id, [d.proposal_id for d in decisions])
+            self.ledger.delivered(thread_id, decisions)
         elif self.ledger.thread(thread_id).status == "running":
             await runs.resume(thread_id, product, budget)
 

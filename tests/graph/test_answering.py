@@ -58,6 +58,17 @@ def test_an_edit_in_the_words_of_a_chat_is_an_edit(ledger: Ledger, asked: list[s
     assert found.edited.to_type == "BIGINT" and found.edited.column == "b"
 
 
+@pytest.mark.parametrize("verdict", ["approve", "accept", "reject"])
+@pytest.mark.parametrize("name", ["change", "edited_action"])
+def test_a_change_beside_another_answer_than_an_edit_is_not_passed_over(
+    ledger: Ledger, asked: list[str], verdict: str, name: str
+) -> None:
+    fields: dict[str, Any] = {"to_type": "BIGINT"}
+    sent = fields if name == "change" else {"name": "change_type", "args": fields}
+    with pytest.raises(InvalidAnswer, match="A change goes with edit"):
+        decisions(ledger, asked, {"type": verdict, "proposal_id": asked[0], name: sent})
+
+
 @pytest.mark.parametrize("marker", [None, "n/a"])
 def test_a_null_marker_is_not_edited_away_from_what_the_expressions_do(
     ledger: Ledger, asked: list[str], marker: str | None

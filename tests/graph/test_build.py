@@ -12,6 +12,7 @@ from graph.build import NODES, build_graph
 from graph.checkpoints import build_serializer
 from tests.factories import make_decision, make_interval
 from tests.fakes import FakeProduct, MemoryRecords, make_candidates, make_context
+from tools.messages import TrialStatus
 
 CONFIG: Any = {"configurable": {"thread_id": "t1"}, "recursion_limit": 1000}
 FIXED = {
@@ -120,3 +121,30 @@ async def test_a_run_with_nothing_to_offer_ends_without_a_question() -> None:
     assert await run.start() == []
     assert (await run.graph.aget_state(CONFIG)).next == ()
     assert run.records.reports["t1"]["offered"] == []
+
+
+@pytest.mark.parametrize("status", ["refused", "failed", "unmeasured"])
+async def test_a_question_is_open_again_when_its_edit_could_not_be_tried(
+    status: TrialStatus,
+) -> None:
+    run = Run(FakeProduct(*make_candidates(2)))
+    asked, other = await run.start()
+    edited = make_candidates(3)[2]
+    run.product.untried = {edited.id: status}
+    assert await run.answer((asked, "edit"), edited=edited.change) == [asked, other]
+    # The same edit again beside an approval is not measured a second time, and not lost either.
+    run.records.answers["t1", other] = make_decision(other)
+    run.records.answers["t1", asked] = make_decision(asked, verdict="edit", edited=edited.change)
+    given = [{"proposal_id": other, "type": "approve"}, {"proposal_id": asked, "type": "edit"}]
+    await run.go(Command(resume={"decisions": given}))
+    assert await run.open() == [asked]
+    assert await run.answer((asked, "approve")) == []
+    assert run.product.asked("apply") == [other, asked]
+
+
+async def test_an_edit_that_was_measured_and_lost_does_not_open_its_question_again() -> None:
+    run = Run(FakeProduct(*make_candidates(1)))
+    (asked,) = await run.start()
+    edited = make_candidates(2)[1]
+    run.product.losers = {edited.id}
+    assert await run.answer((asked, "edit"), edited=edited.change) == []

@@ -41,7 +41,7 @@ def ledger(tmp_path: Path) -> Ledger:
 def test_an_answer_is_recorded_with_its_delivery(ledger: Ledger) -> None:
     ledger.decide(make_decision(proposal_id="p1", verdict="reject", decided_at=now()))
     assert [d.proposal_id for d in ledger.undelivered()["t1"]] == ["p1"]
-    ledger.delivered("t1", ["p1"])
+    ledger.delivered("t1", ledger.undelivered()["t1"])
     assert ledger.undelivered() == {}
     assert [o.proposal.id for o in ledger.offers(waiting=True)] == ["p2"]
 
@@ -364,7 +364,7 @@ def test_a_row_that_comes_while_the_trail_is_checked_breaks_nothing(
 def test_what_becomes_of_a_change_is_told_of_the_offer_that_was_approved(tmp_path: Path) -> None:
     with closing(make_ledger(tmp_path / "ledger.db", "p1")) as ledger:
         ledger.decide(make_decision("p1", decided_at=now()))
-        ledger.delivered("t1", ["p1"])
+        ledger.delivered("t1", ledger.undelivered()["t1"])
         ledger.open_thread("t2", "flights", "all")
         assert ledger.offer("t2", [open_proposal("p1")], "agent:rank") == ("p1",)
         undone = Outcome(proposal_id="p1", status="undone", detail="taken back")
@@ -383,3 +383,31 @@ def test_an_idea_that_is_about_to_be_made_is_not_offered_by_another_run(tmp_path
         assert ledger.offer("t2", again, "agent:rank") == ("p2",)
         assert ledger.offer("t1", again[:1], "agent:rank") == ("p1",)
         assert ledger.offer_of("p1").thread_id == "t1"
+
+
+def edit_of(ledger: Ledger, proposal_id: str) -> None:
+    change = make_change(column="other")
+    ledger.decide(make_decision(proposal_id, verdict="edit", edited=change, decided_at=now()))
+
+
+def test_what_was_edited_in_vain_waits_again_as_it_was(ledger: Ledger) -> None:
+    edit_of(ledger, "p1")
+    (edit,) = ledger.undelivered()["t1"]
+    assert ledger.offer_again("t1", "p1", "agent:report")
+    assert not ledger.offer_again("t1", "p1", "agent:report")
+    again, before = ledger.offer_of("p1"), ledger.offer_of("p1", before=2)
+    assert (again.round, again.waiting, again.proposal) == (2, True, before.proposal)
+    # An answer that comes before the edit is noted as taken is not noted with it.
+    ledger.decide(make_decision("p1", decided_at=now()))
+    ledger.delivered("t1", [edit])
+    assert [d.verdict for d in ledger.undelivered()["t1"]] == ["approve"]
+    assert ledger.verify().ok
+
+
+def test_what_was_edited_in_vain_is_not_offered_twice(ledger: Ledger) -> None:
+    edit_of(ledger, "p1")
+    ledger.open_thread("t2", "flights", "all")
+    ledger.offer("t2", [open_proposal("p1")], "agent:rank")
+    assert not ledger.offer_again("t1", "p1", "agent:report")
+    ledger.decide(make_decision("p2", decided_at=now()))
+    assert not ledger.offer_again("t1", "p2", "agent:report")

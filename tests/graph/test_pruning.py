@@ -64,7 +64,7 @@ def fill(home: Path) -> None:
         ledger.record_trials("done", "flights", [make_trial()])
         for thread in ("done", "undelivered"):
             ledger.decide_all([make_decision(thread, decided_at=now())], f"ada:{thread}")
-        ledger.delivered("done", ["done"])
+        ledger.delivered("done", ledger.undelivered()["done"])
         ledger.record_outcome(Outcome(proposal_id="done", status="verified", detail=""), "x")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from nodes.report import report
-from nodes.state import State
+from nodes.state import State, open_questions
 from tests.factories import make_interval
 from tests.fakes import FakeProduct, MemoryRecords, make_runtime
 
@@ -36,3 +36,10 @@ async def test_a_run_that_measured_nothing_says_so() -> None:
     records = MemoryRecords()
     await report(State(product="sales", thread_id="t1"), make_runtime(FakeProduct(), records))
     assert records.reports["t1"] == {"total": None, "queries": 0, "notes": [], "offered": []}
+
+
+async def test_a_question_that_a_crash_left_open_again_is_not_taken_as_answered() -> None:
+    state = State(product="sales", thread_id="t1", offered=("p1",), settled={"p1": "edit"})
+    update = await report(state, make_runtime(FakeProduct(), MemoryRecords()))
+    assert update == {"settled": {"p1": None}}
+    assert open_questions(State({**state, **update})) == ("p1",)

@@ -96,7 +96,23 @@ def test_an_edit_that_lost_is_told_with_its_reason(tmp_path: Path) -> None:
         lost = make_trial("failed", edited, "There is no column x any more.")
         ledger.record_trials("t1", "flights", [lost])
         said = Answered.read(ledger, ["p1"]).said
-    assert said == ["p1: edited and measured; failed: There is no column x any more."]
+        assert said == ["p1: edited; failed: There is no column x any more."]
+        ledger.offer_again("t1", "p1", "agent:report")
+        (said,) = Answered.read(ledger, ["p1"]).said
+    assert said == "p1: edited; failed: There is no column x any more. It waits for another answer."
+
+
+def test_an_edit_that_names_no_column_leaves_the_question_open(asked: Path) -> None:
+    proposal = type_change(asked)
+    fields = json.dumps({"forward": 'CAST("gone" AS INTEGER)'})
+    result = invoke(asked, "decide", proposal, "edit", "--change", fields)
+    assert result.exit_code == 0
+    assert f"{proposal}: edited; refused: " in result.stdout
+    assert "It waits for another answer." in result.stdout
+    assert document(asked, "status")["undelivered"] == []
+    # As it was offered, not as it was edited.
+    assert invoke(asked, "decide", proposal, "approve").exit_code == 0
+    assert type_of_amount(asked) == "INTEGER"
 
 
 @pytest.mark.parametrize(
@@ -219,6 +235,21 @@ def test_an_answer_is_taken_while_another_command_works_here(
         assert "was already answered" in refusal(invoke(asked, "decide", proposal, "reject"), 3)
     assert document(asked, "status")["undelivered"] == [proposal]
     assert type_of_amount(asked) == "VARCHAR"
+
+
+def test_an_undo_is_kept_while_another_command_works_here(
+    asked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proposal = type_change(asked)
+    invoke(asked, "decide", proposal, "approve")
+    monkeypatch.setattr(steward, "LOCK_SECONDS", 0.1)
+    with FileLock(asked / "steward.lock"):
+        said = refusal(invoke(asked, "undo", proposal))
+        assert "is working in" in said and "The request is kept" in said
+        assert "No proposal 'p0'" in refusal(invoke(asked, "undo", "p0"))
+    assert document(asked, "status")["to_undo"] == [proposal]
+    invoke(asked, "review")
+    assert (document(asked, "status")["to_undo"], type_of_amount(asked)) == ([], "VARCHAR")
 
 
 @pytest.mark.parametrize(

@@ -249,6 +249,15 @@ def test_numbers_are_named_where_there_is_no_room_for_a_table() -> None:
     assert any(line.startswith("contract: keeps") for line in lines)
 
 
+@pytest.mark.parametrize("width", [40, 76])
+def test_queries_of_the_evidence_are_readable_in_a_narrow_terminal(width: int) -> None:
+    text = shown(evidence_panel(make_proposal()), width)
+    assert all(len(line) <= width for line in text.splitlines())
+    words = " ".join(text.replace("│", " ").split())
+    assert "SELECT max(arr_delay) FROM flights 2 % of all time" in words
+    assert "before 84 ms, after 9.6 ms, gain ×8.8 (8.3–9.2)" in words
+
+
 def test_an_empty_status_says_how_to_begin() -> None:
     text = shown(status_table([], [], []))
     assert "pillion init" in text

@@ -17,8 +17,8 @@ from api.wording import quoted
 from graph.settings import Settings
 from tests.api.ide.clients import client_of, make_sales, offer, proposal, refusal_of, says
 from tests.api.ide.test_server import key
-from tests.factories import HOSTILE, make_change
-from tools.messages import Outcome
+from tests.factories import HOSTILE, make_change, make_trial
+from tools.messages import Outcome, change_id
 
 
 def first_answer_elsewhere(service: Service, proposal_id: str) -> None:
@@ -116,6 +116,7 @@ async def test_a_retry_under_its_key_is_the_same_answer(
         ({"verdict": "edit"}, "invalid_answer"),
         ({"verdict": "edit", "change": {"to_type": "SMALLINT"}}, "invalid_answer"),
         ({"verdict": "edit", "change": {"kind": "drop_table"}}, "invalid_answer"),
+        ({"verdict": "approve", "change": {"to_type": "BIGINT"}}, "invalid_answer"),
         ({"verdict": "approve", "proposal_id": "p9"}, "unknown_proposal"),
     ],
 )
@@ -159,6 +160,28 @@ async def test_an_edit_is_shown_before_it_counts(service: Service, sales: tuple[
     assert "BIGINT" in messages[0]
     decision = service.ledger.offer_of("p1").decision
     assert decision is not None and decision.edited == make_change(to_type="BIGINT")
+
+
+async def test_what_was_edited_in_vain_is_told_to_wait_again(
+    service: Service, sales: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first_answer_elsewhere(service, "p2")
+
+    async def after_its_run(*arguments: Any) -> bool:
+        ledger, edited = service.ledger, make_change(to_type="BIGINT")
+        lost = make_trial("refused", edited, "No column x.")
+        key = change_id("sales", edited)
+        lost = lost.model_copy(update={"candidate": lost.candidate.model_copy(update={"id": key})})
+        thread = ledger.offer_of("p1").thread_id
+        ledger.record_trials(thread, "sales", [lost])
+        return ledger.offer_again(thread, "p1", "agent:report")
+
+    monkeypatch.setattr("api.ide.deciding.settled", after_its_run)
+    async with client_of(service) as client:
+        given = {"proposal_id": "p1", "verdict": "edit", "change": {"to_type": "BIGINT"}}
+        found = (await client.call_tool("decide", given)).structured_content
+    assert found is not None and found["proposal"]["status"] == "waiting"
+    assert found["said"] == "edited; refused: No column x. It waits for another answer."
 
 
 async def test_the_late_one_is_told_of_the_standing_answer(

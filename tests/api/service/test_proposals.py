@@ -151,6 +151,15 @@ async def test_an_edit_has_to_be_a_valid_other_change(
     assert problem_of(refused) == (422, "invalid_answer")
 
 
+async def test_an_approval_with_another_change_is_not_one_of_what_was_measured(
+    http: httpx.AsyncClient, offered: list[str]
+) -> None:
+    body = {"verdict": "approve", "change": {"to_type": "BIGINT"}}
+    refused = await http.post(f"/v1/proposals/{offered[0]}/decision", json=body)
+    assert problem_of(refused) == (422, "invalid_answer")
+    assert offered[0] in await ids(http, status="waiting")
+
+
 async def test_an_edit_is_recorded_with_the_edited_change(
     http: httpx.AsyncClient, offered: list[str]
 ) -> None:

@@ -1,0 +1,29 @@
+"""What became of edits, in words: the same at every door."""
+
+from __future__ import annotations
+
+from api.wording import trial_words
+from graph.ledger import Ledger, Offer
+from nodes.reopening import UNTRIED
+from tools.messages import change_id
+
+
+def told_edit(ledger: Ledger, offer: Offer) -> str:
+    """Return what came of the edit of an offer, or of the one before it where it was in vain.
+
+    Empty where nobody edited it.
+    """
+    again = offer.decision is None and offer.round > 1
+    edited = ledger.offer_of(offer.proposal.id, before=offer.round) if again else offer
+    decision = edited.decision
+    if decision is None or decision.edited is None or edited.thread_id != offer.thread_id:
+        return ""
+    key = change_id(offer.proposal.product, decision.edited)
+    trial = next((t for t in ledger.trials(offer.thread_id) if t.candidate.id == key), None)
+    if trial is None:
+        return f"edited; {key} is measured as soon as its run can go on."
+    if trial.status == "accepted":
+        return f"edited and measured; {key} waits for an answer now."
+    measured = "edited" if trial.status in UNTRIED else "edited and measured"
+    told = f"{measured}; {trial_words(trial)}: {trial.reason.rstrip('.')}."
+    return f"{told} It waits for another answer." if again else told
