@@ -27,7 +27,6 @@ from mcp_servers.product.holding import UNEXPECTED
 from mcp_servers.product.server import as_result
 from mcp_servers.product.service import ProductService
 from tools.product.errors import ParseFailed, ProductError
-from tools.product.owner import Limits
 from tools.product.workload_store import CALLER_LENGTH
 
 ARROW = "application/vnd.apache.arrow.stream"
@@ -113,8 +112,7 @@ async def answer(service: ProductService, request: Request) -> Response:
     """Answer one SQL query as JSON, or as an Arrow stream when the client accepts one."""
     try:
         sql, rows = await _read(request)
-        most = service.settings.max_rows
-        limits = Limits(service.settings.query_timeout, min(rows or most, most))
+        limits = service.settings.limits(rows)
         caller = request.headers.get("x-pillion-caller", "http")[:CALLER_LENGTH]
         if ARROW in request.headers.get("accept", ""):
             call = partial(service.owner.query_arrow, sql, caller, limits)

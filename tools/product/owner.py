@@ -17,6 +17,7 @@ from tools.messages import CreateSummary, TableName
 from tools.product.catalog import Catalog, Table, read_catalog, read_table
 from tools.product.dispatch import dispatched
 from tools.product.errors import ProductError, QueryFailed
+from tools.product.exact_rows import ask, first
 from tools.product.executor import ActiveRewrite, dispatch_rewrites
 from tools.product.fingerprint import analyse
 from tools.product.guard import check_read_only
@@ -29,6 +30,7 @@ from tools.product.workload_store import WorkloadStore
 
 REWRITE_CACHE = 4096
 FETCHED_AT_ONCE = 10_000
+BATCH = 2048
 NO_FAULT = (duckdb.FatalException, duckdb.InterruptException, duckdb.ConnectionException)
 """How a query ends whose database ends: that says nothing of the query."""
 T = TypeVar("T")
@@ -42,11 +44,12 @@ class Limits:
 
     seconds: float = 30.0
     rows: int = 100_000
+    bytes: int = 200_000_000
 
 
 @dataclass(frozen=True)
 class Rows:
-    """A query's answer: at most `limits.rows` rows."""
+    """A query's answer: at most `limits.rows` rows and `limits.bytes` bytes."""
 
     columns: tuple[str, ...]
     types: tuple[str, ...]
@@ -56,7 +59,7 @@ class Rows:
 
 
 class ArrowRows(NamedTuple):
-    """A query's answer as a pyarrow Table of at most `limits.rows` rows."""
+    """A query's answer as a pyarrow Table, within the same limits."""
 
     table: pa.Table
     truncated: bool
@@ -170,26 +173,23 @@ class Owner:
             return run(statement)
 
     def query(self, sql: str, caller: str, limits: Limits) -> Rows:
-        """Run one consumer's query: checked, tapped, timed out, cut at the row limit."""
+        """Run one consumer's query: checked, tapped, timed out, cut at the limits."""
         statement = check_read_only(sql)
         with _Running(self.cursor(), self._tap, statement, caller, limits) as run:
-            cursor = self._answered_by(statement, run.con.execute)
-            columns = tuple(d[0] for d in cursor.description or ())
-            types = tuple(str(d[1]) for d in cursor.description or ())
-            rows = cursor.fetchmany(limits.rows + 1)
-        truncated = len(rows) > limits.rows
-        return Rows(columns, types, rows[: limits.rows], truncated, run.ms)
+            found = self._answered_by(
+                statement, lambda text: ask(run.con, text, limits.rows, limits.bytes)
+            )
+        return Rows(*found, run.ms)
 
     def query_arrow(self, sql: str, caller: str, limits: Limits) -> ArrowRows:
-        """Run one consumer's query and keep at most the row limit, as Arrow."""
+        """Run one consumer's query and keep what is within the limits, as Arrow."""
         statement = check_read_only(sql)
         with _Running(self.cursor(), self._tap, statement, caller, limits) as run:
             # Only a relation streams its Arrow batches; a cursor would hold the whole result.
             relation = self._answered_by(statement, run.con.sql)
-            size = min(limits.rows + 1, FETCHED_AT_ONCE)
-            with relation.to_arrow_reader(size) as reader:
-                table = _first(reader, limits.rows + 1)
-        return ArrowRows(table.slice(0, limits.rows), table.num_rows > limits.rows)
+            with relation.to_arrow_reader(min(limits.rows + 1, BATCH)) as reader:
+                found = first(reader, limits.rows, limits.bytes)
+        return ArrowRows(*found)
 
     def time_queries(
         self,
@@ -300,13 +300,3 @@ def _stopped_after(seconds: float, con: duckdb.DuckDBPyConnection) -> Iterator[t
         yield stopped
     finally:
         timer.cancel()
-
-
-def _first(reader: pa.RecordBatchReader, rows: int) -> pa.Table:
-    batches, held = [], 0
-    for batch in reader:
-        batches.append(batch)
-        held += batch.num_rows
-        if held >= rows:
-            break
-    return pa.Table.from_batches(batches, reader.schema)
