@@ -5,14 +5,17 @@ Who only asks gets a token that changes nothing: the tools at /mcp apply and und
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import io
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+import threading
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
+import anyio
 import anyio.to_thread
 import pyarrow as pa
 from mcp.server import MCPServer
@@ -33,6 +36,8 @@ ARROW = "application/vnd.apache.arrow.stream"
 QUERY = "/query"
 SEND = "Send `Authorization: Bearer TOKEN`; `pillion serve` shows where it is."
 ASKS = "This token asks at /query only; the tools at /mcp take the other one."
+AT_ONCE = 40
+"""Most queries that run at once; the tools have threads of their own."""
 MAX_BODY = 1_000_000
 MAX_MCP_BODY = 64_000_000
 """Candidates travel with the texts of their queries."""
@@ -41,7 +46,7 @@ STATUS = {
     "disk_full": 507,
 }  # fmt: skip
 TITLES = {404: "not_found", 405: "method_not_allowed"}
-Handler = Callable[[Request], Awaitable[Response]]
+T = TypeVar("T")
 
 
 def build_app(
@@ -53,8 +58,10 @@ def build_app(
     """
     mcp_app = server.streamable_http_app(max_request_body_size=MAX_MCP_BODY)
 
+    asking = anyio.CapacityLimiter(AT_ONCE)
+
     async def query(request: Request) -> Response:
-        return await answer(service, request)
+        return await answer(service, request, asking)
 
     async def health(request: Request) -> Response:
         return JSONResponse({"status": "ok", "product": service.descriptor.name})
@@ -108,24 +115,45 @@ class BearerToken:
         await self._app(scope, receive, send)
 
 
-async def answer(service: ProductService, request: Request) -> Response:
+async def answer(
+    service: ProductService, request: Request, asking: anyio.CapacityLimiter
+) -> Response:
     """Answer one SQL query as JSON, or as an Arrow stream when the client accepts one."""
+    left = threading.Event()
     try:
         sql, rows = await _read(request)
-        limits = service.settings.limits(rows)
+        limits = service.settings.limits(rows, left)
         caller = request.headers.get("x-pillion-caller", "http")[:CALLER_LENGTH]
         if ARROW in request.headers.get("accept", ""):
             call = partial(service.owner.query_arrow, sql, caller, limits)
-            answer = await anyio.to_thread.run_sync(call)
+            answer = await _waited_for(request, left, call, asking)
             headers = {"x-pillion-truncated": str(answer.truncated).lower()}
             return Response(_stream(answer.table), media_type=ARROW, headers=headers)
-        found = await anyio.to_thread.run_sync(partial(service.owner.query, sql, caller, limits))
+        ask = partial(service.owner.query, sql, caller, limits)
+        found = await _waited_for(request, left, ask, asking)
         return JSONResponse(as_result(found).model_dump(mode="json"))
     except TooLarge:
         return problem(413, "too_large", f"The request is larger than {MAX_BODY} bytes.")
     except (ProductError, *UNEXPECTED) as exc:
         error = service.told(exc)
         return problem(STATUS.get(error.code, 500), error.code, str(error))
+
+
+async def _waited_for(
+    request: Request, left: threading.Event, call: Callable[[], T], asking: anyio.CapacityLimiter
+) -> T:
+    """Run a query in a thread, and set `left` when its client leaves before it is done."""
+
+    async def watch() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        left.set()
+
+    watching = asyncio.create_task(watch())
+    try:
+        return await anyio.to_thread.run_sync(call, limiter=asking)
+    finally:
+        watching.cancel()
 
 
 async def _read(request: Request) -> tuple[str, int | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Event
 from typing import Annotated
 
 from pydantic import Field, SecretStr
@@ -44,7 +45,7 @@ class ProductSettings(BaseSettings):
         """Return what an instance of DuckDB with that much memory is opened with."""
         return {"memory_limit": memory_limit, "threads": str(self.threads)}
 
-    def limits(self, rows: int | None) -> Limits:
-        """Return what one query may cost that asks for so many rows."""
+    def limits(self, rows: int | None, left: Event | None = None) -> Limits:
+        """Return what one query may cost that asks for so many rows, until `left` is set."""
         most = min(rows or self.max_rows, self.max_rows)
-        return Limits(self.query_timeout, most, self.max_bytes)
+        return Limits(self.query_timeout, most, self.max_bytes, left)

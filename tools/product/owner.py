@@ -31,6 +31,8 @@ from tools.product.workload_store import WorkloadStore
 REWRITE_CACHE = 4096
 FETCHED_AT_ONCE = 10_000
 BATCH = 2048
+AGAIN = 0.1
+"""Seconds until a query is interrupted again: one that only begins forgets it."""
 NO_FAULT = (duckdb.FatalException, duckdb.InterruptException, duckdb.ConnectionException)
 """How a query ends whose database ends: that says nothing of the query."""
 T = TypeVar("T")
@@ -45,6 +47,8 @@ class Limits:
     seconds: float = 30.0
     rows: int = 100_000
     bytes: int = 200_000_000
+    left: threading.Event | None = None
+    """Set when nobody waits for the answer any more; then the query is stopped."""
 
 
 @dataclass(frozen=True)
@@ -250,7 +254,7 @@ class _Running:
         self.con = con
         self.ms = 0.0
         self._tap, self._sql, self._caller, self._limits = tap, sql, caller, limits
-        self._timer = _stopped_after(limits.seconds, con)
+        self._timer = _stopped_after(limits.seconds, con, limits.left)
 
     def __enter__(self) -> _Running:
         self._wall, self._started = time.time(), time.perf_counter()
@@ -283,20 +287,25 @@ class _Running:
 
 
 @contextmanager
-def _stopped_after(seconds: float, con: duckdb.DuckDBPyConnection) -> Iterator[threading.Event]:
-    """Interrupt what `con` runs when its time is over; yields whether it was."""
-    stopped = threading.Event()
+def _stopped_after(
+    seconds: float, con: duckdb.DuckDBPyConnection, left: threading.Event | None = None
+) -> Iterator[threading.Event]:
+    """Interrupt what `con` runs when its time is over or `left` is set; yields whether it was."""
+    stopped, over = threading.Event(), threading.Event()
+    ends = time.monotonic() + seconds
 
-    def stop() -> None:
-        stopped.set()
-        # The query may end, and its connection close, in the same moment.
-        with suppress(duckdb.Error):
-            con.interrupt()
+    def watch() -> None:
+        pause = seconds if left is None else min(seconds, AGAIN)
+        while not over.wait(pause):
+            pause = AGAIN
+            if time.monotonic() >= ends or (left is not None and left.is_set()):
+                stopped.set()
+                # The query may end, and its connection close, in the same moment.
+                with suppress(duckdb.Error):
+                    con.interrupt()
 
-    timer = threading.Timer(seconds, stop)
-    timer.daemon = True
-    timer.start()
+    threading.Thread(target=watch, daemon=True).start()
     try:
         yield stopped
     finally:
-        timer.cancel()
+        over.set()

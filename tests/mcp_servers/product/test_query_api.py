@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import duckdb
 import httpx2
+import psutil
 import pyarrow as pa
 import pytest
 
@@ -235,6 +236,22 @@ def test_a_port_in_use_is_one_plain_sentence(served: Served) -> None:
     assert f"Cannot listen on 127.0.0.1:{port}" in errors
     assert "Address already in use" in errors
     assert "Traceback" not in errors
+
+
+def test_a_query_whose_client_left_is_stopped(tmp_path: Path) -> None:
+    endless = "WITH RECURSIVE r(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r) SELECT max(i) FROM r"
+    descriptor = make_product(tmp_path, tmp_path / "home", rows=10, name="left")
+    port = free_port()
+    server = start(descriptor, port, token=TOKEN, query_timeout="600")
+    with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
+        wait_until_it_lives(http, server)
+        with pytest.raises(httpx2.ReadTimeout):
+            http.post("/query", json={"sql": endless}, headers=AUTH, timeout=1)
+        process = psutil.Process(server.pid)
+        rested = (process.cpu_percent(0.3) < 20 for _ in range(100))
+        assert any(rested)
+        server.terminate()
+    server.communicate(timeout=30)
 
 
 def test_a_database_held_by_another_process_is_unavailable(served: Served, tmp_path: Path) -> None:
