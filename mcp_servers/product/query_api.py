@@ -5,14 +5,17 @@ Who only asks gets a token that changes nothing: the tools at /mcp apply and und
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import io
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+import threading
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
+import anyio
 import anyio.to_thread
 import pyarrow as pa
 from mcp.server import MCPServer
@@ -34,6 +37,8 @@ ARROW = "application/vnd.apache.arrow.stream"
 QUERY = "/query"
 SEND = "Send `Authorization: Bearer TOKEN`; `pillion serve` shows where it is."
 ASKS = "This token asks at /query only; the tools at /mcp take the other one."
+AT_ONCE = 40
+"""Most queries that run at once; the tools have threads of their own."""
 MAX_BODY = 1_000_000
 MAX_MCP_BODY = 64_000_000
 """Candidates travel with the texts of their queries."""
@@ -42,7 +47,6 @@ STATUS = {
     "disk_full": 507,
 }  # fmt: skip
 TITLES = {404: "not_found", 405: "method_not_allowed"}
-Handler = Callable[[Request], Awaitable[Response]]
 
 
 def build_app(
@@ -54,8 +58,10 @@ def build_app(
     """
     mcp_app = server.streamable_http_app(max_request_body_size=MAX_MCP_BODY)
 
+    asking = anyio.CapacityLimiter(AT_ONCE)
+
     async def query(request: Request) -> Response:
-        return await answer(service, request)
+        return await answer(service, request, asking)
 
     async def health(request: Request) -> Response:
         return JSONResponse({"status": "ok", "product": service.descriptor.name})
@@ -109,16 +115,19 @@ class BearerToken:
         await self._app(scope, receive, send)
 
 
-async def answer(service: ProductService, request: Request) -> Response:
+async def answer(
+    service: ProductService, request: Request, asking: anyio.CapacityLimiter
+) -> Response:
     """Answer one SQL query as JSON, or as an Arrow stream when the client accepts one."""
+    left = threading.Event()
     try:
         sql, rows = await _read(request)
-        most = service.settings.max_rows
-        limits = Limits(service.settings.query_timeout, min(rows or most, most))
+        limits = service.settings.limits(rows, left)
         caller = request.headers.get("x-pillion-caller", "http")[:CALLER_LENGTH]
         form = _as_arrow if ARROW in request.headers.get("accept", "") else _as_json
         call = partial(form, service.owner, sql, caller, limits)
-        return await anyio.to_thread.run_sync(call)
+        leave = partial(service.owner.leave, left)
+        return await _waited_for(request, leave, call, asking)
     except TooLarge:
         return problem(413, "too_large", f"The request is larger than {MAX_BODY} bytes.")
     except (ProductError, *UNEXPECTED) as exc:
@@ -136,6 +145,26 @@ def _as_json(owner: Owner, sql: str, caller: str, limits: Limits) -> Response:
     # Writing a large answer takes longer than finding it, so it keeps nobody else waiting.
     body = as_result(owner.query(sql, caller, limits)).model_dump_json()
     return Response(body, media_type="application/json")
+
+
+async def _waited_for(
+    request: Request,
+    leave: Callable[[], None],
+    call: Callable[[], Response],
+    asking: anyio.CapacityLimiter,
+) -> Response:
+    """Run a query in a thread, and stop it when its client leaves before it is done."""
+
+    async def watch() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        leave()
+
+    watching = asyncio.create_task(watch())
+    try:
+        return await anyio.to_thread.run_sync(call, limiter=asking)
+    finally:
+        watching.cancel()
 
 
 async def _read(request: Request) -> tuple[str, int | None]:

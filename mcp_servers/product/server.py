@@ -148,8 +148,7 @@ def _add_reading_tools(server: MCPServer, service: ProductService) -> None:
         max_rows: Annotated[int, Field(ge=1, le=100_000, description="Most rows.")] = 1000,
     ) -> QueryResult:
         """Run one read-only query on the product's own tables, with a time and a row limit."""
-        limits = Limits(service.settings.query_timeout, min(max_rows, service.settings.max_rows))
-        call = partial(_query, service, sql, limits)
+        call = partial(_query, service, sql, service.settings.limits(max_rows))
         return await _blocking(service, "run_query", call)
 
     @server.tool(annotations=READ)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from threading import Event
 from typing import Annotated
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tools.product.owner import Limits
 
 
 class ProductSettings(BaseSettings):
@@ -26,6 +29,9 @@ class ProductSettings(BaseSettings):
         float, Field(gt=0, description="Seconds after which a consumer's query is stopped.")
     ] = 30.0
     max_rows: Annotated[int, Field(ge=1, description="Most rows one query returns.")] = 100_000
+    max_bytes: Annotated[
+        int, Field(ge=1000, description="Most bytes of values that one query returns.")
+    ] = 200_000_000
     token: Annotated[
         SecretStr | None,
         Field(description="Bearer token of the HTTP server; without one it refuses to listen."),
@@ -38,3 +44,8 @@ class ProductSettings(BaseSettings):
     def engine(self, memory_limit: str) -> dict[str, str]:
         """Return what an instance of DuckDB with that much memory is opened with."""
         return {"memory_limit": memory_limit, "threads": str(self.threads)}
+
+    def limits(self, rows: int | None, left: Event | None = None) -> Limits:
+        """Return what one query may cost that asks for so many rows, until `left` is set."""
+        most = min(rows or self.max_rows, self.max_rows)
+        return Limits(self.query_timeout, most, self.max_bytes, left)

@@ -21,7 +21,12 @@ LONGEST = 3600.0
 class _Running:
     con: duckdb.DuckDBPyConnection
     due: float
+    left: threading.Event | None
     stopped: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def unwanted(self) -> bool:
+        return self.left is not None and self.left.is_set()
 
 
 class Deadlines:
@@ -42,19 +47,26 @@ class Deadlines:
             self._changed.notify()
         self._thread.join()
 
+    def look(self) -> None:
+        """Stop at once what has been left."""
+        with self._changed:
+            self._changed.notify()
+
     @contextmanager
     def stopped_after(
-        self, seconds: float, con: duckdb.DuckDBPyConnection
+        self, seconds: float, con: duckdb.DuckDBPyConnection, left: threading.Event | None = None
     ) -> Iterator[threading.Event]:
-        """Interrupt what `con` runs when its time is over; yields whether it was.
+        """Interrupt what `con` runs when its time is over or `left` is set; yields whether it was.
+
+        Whoever sets `left` calls `look`.
 
         A connection that is closed after the block is never interrupted.
         """
-        running = _Running(con, time.monotonic() + seconds)
+        running = _Running(con, time.monotonic() + seconds, left)
         with self._changed:
             self._running[id(running)] = running
             # Nearly always one is due before it, so nobody has to be woken.
-            if running.due < self._wakes:
+            if running.due < self._wakes or running.unwanted:
                 self._changed.notify()
         try:
             yield running.stopped
@@ -71,7 +83,7 @@ class Deadlines:
 
     def _stop_due(self, now: float) -> None:
         for running in self._running.values():
-            if running.due > now:
+            if running.due > now and not running.unwanted:
                 continue
             running.stopped.set()
             running.due = now + AGAIN

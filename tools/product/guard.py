@@ -13,6 +13,8 @@ from tools.product.engine_sql import Node, nodes, read_select
 from tools.product.errors import Forbidden, ParseFailed
 
 MAX_TEXT = 100_000
+MAX_PARTS = 100
+"""Most parts of a name: the engine binds long ones for minutes, and nothing stops it."""
 NODES = frozenset({
     "SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE",
     "BASE_TABLE", "SUBQUERY", "JOIN", "TABLE_FUNCTION", "EXPRESSION_LIST", "EMPTY", "PIVOT",
@@ -70,6 +72,8 @@ def check_node(node: Node) -> None:
     """Raise unless a node of DuckDB's tree only reads the product's own tables."""
     if node.get("class") == "PARAMETER":
         raise ParseFailed("The statement has a placeholder without a value.")
+    if len(node.get("column_names", ())) > MAX_PARTS:
+        raise Forbidden(f"A name has more than {MAX_PARTS} parts.")
     if "function_name" in node:
         _check_function(str(node["function_name"]))
     kind = node.get("type")

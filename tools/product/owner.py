@@ -18,6 +18,7 @@ from tools.product.catalog import Catalog, Table, read_catalog, read_table
 from tools.product.deadlines import Deadlines
 from tools.product.dispatch import dispatched
 from tools.product.errors import ProductError, QueryFailed
+from tools.product.exact_rows import ask, first
 from tools.product.executor import ActiveRewrite, dispatch_rewrites
 from tools.product.fingerprint import analyse
 from tools.product.guard import check_read_only
@@ -30,6 +31,7 @@ from tools.product.workload_store import WorkloadStore
 
 REWRITE_CACHE = 4096
 FETCHED_AT_ONCE = 10_000
+BATCH = 2048
 NO_FAULT = (duckdb.FatalException, duckdb.InterruptException, duckdb.ConnectionException)
 """How a query ends whose database ends: that says nothing of the query."""
 T = TypeVar("T")
@@ -43,11 +45,14 @@ class Limits:
 
     seconds: float = 30.0
     rows: int = 100_000
+    bytes: int = 200_000_000
+    left: threading.Event | None = None
+    """Set by `Owner.leave` when nobody waits for the answer any more."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """A query's answer: at most `limits.rows` rows."""
+    """A query's answer: at most `limits.rows` rows and `limits.bytes` bytes."""
 
     columns: tuple[str, ...]
     types: tuple[str, ...]
@@ -57,7 +62,7 @@ class Rows:
 
 
 class ArrowRows(NamedTuple):
-    """A query's answer as a pyarrow Table of at most `limits.rows` rows."""
+    """A query's answer as a pyarrow Table, within the same limits."""
 
     table: pa.Table
     truncated: bool
@@ -173,30 +178,32 @@ class Owner:
             return run(statement)
 
     def query(self, sql: str, caller: str, limits: Limits) -> Rows:
-        """Run one consumer's query: checked, tapped, timed out, cut at the row limit."""
+        """Run one consumer's query: checked, tapped, timed out, cut at the limits."""
         statement = check_read_only(sql)
         with self._running(statement, caller, limits) as run:
-            cursor = self._answered_by(statement, run.con.execute)
-            columns = tuple(d[0] for d in cursor.description or ())
-            types = tuple(str(d[1]) for d in cursor.description or ())
-            rows = cursor.fetchmany(limits.rows + 1)
-        truncated = len(rows) > limits.rows
-        return Rows(columns, types, rows[: limits.rows], truncated, run.ms)
+            found = self._answered_by(
+                statement, lambda text: ask(run.con, text, limits.rows, limits.bytes)
+            )
+        return Rows(*found, run.ms)
 
     def query_arrow(self, sql: str, caller: str, limits: Limits) -> ArrowRows:
-        """Run one consumer's query and keep at most the row limit, as Arrow."""
+        """Run one consumer's query and keep what is within the limits, as Arrow."""
         statement = check_read_only(sql)
         with self._running(statement, caller, limits) as run:
             # Only a relation streams its Arrow batches; a cursor would hold the whole result.
             relation = self._answered_by(statement, run.con.sql)
-            size = min(limits.rows + 1, FETCHED_AT_ONCE)
-            with relation.to_arrow_reader(size) as reader:
-                table = _first(reader, limits.rows + 1)
-        return ArrowRows(table.slice(0, limits.rows), table.num_rows > limits.rows)
+            with relation.to_arrow_reader(min(limits.rows + 1, BATCH)) as reader:
+                found = first(reader, limits.rows, limits.bytes)
+        return ArrowRows(*found)
+
+    def leave(self, left: threading.Event) -> None:
+        """Stop the query whose limits hold `left`: nobody waits for it any more."""
+        left.set()
+        self._deadlines.look()
 
     def _running(self, sql: str, caller: str, limits: Limits) -> _Running:
         con = self.cursor()
-        until = self._deadlines.stopped_after(limits.seconds, con)
+        until = self._deadlines.stopped_after(limits.seconds, con, limits.left)
         return _Running(con, until, self._tap, _Asked(sql, caller, limits))
 
     def time_queries(
@@ -297,13 +304,3 @@ class _Running:
                 hint="Cast it to VARCHAR.",
             )
         return QueryFailed(f"The engine refused the query: {exc}")
-
-
-def _first(reader: pa.RecordBatchReader, rows: int) -> pa.Table:
-    batches, held = [], 0
-    for batch in reader:
-        batches.append(batch)
-        held += batch.num_rows
-        if held >= rows:
-            break
-    return pa.Table.from_batches(batches, reader.schema)

@@ -89,3 +89,22 @@ def test_a_closed_connection_is_never_stopped(deadlines: Deadlines) -> None:
         con.close()
         assert over.wait(10)
     assert stopped(deadlines, duckdb.connect(), 0.05)
+
+
+def test_what_is_left_is_stopped_at_once_and_also_when_it_begins_later(
+    deadlines: Deadlines,
+) -> None:
+    left = threading.Event()
+
+    def leave() -> None:
+        left.set()
+        deadlines.look()
+
+    with duckdb.connect() as con:
+        timer = threading.Timer(0.1, leave)
+        timer.start()
+        for _ in range(2):
+            with deadlines.stopped_after(3600.0, con, left) as over:
+                with pytest.raises(duckdb.InterruptException):
+                    con.execute(ENDLESS).fetchall()
+                assert over.is_set()

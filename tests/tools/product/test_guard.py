@@ -275,6 +275,13 @@ def test_a_local_of_the_server_cannot_be_read_as_a_table(owner: Owner) -> None:
     assert answer(owner, "FROM frame") is None
 
 
+def test_a_name_that_the_engine_would_look_up_for_minutes_is_refused() -> None:
+    assert is_readable(f"SELECT a{'.a' * 99} FROM t") is None
+    assert is_readable(f"SELECT a{'.a' * 30_000} FROM t") == "A name has more than 100 parts."
+    columns = ", ".join(f"c{i}" for i in range(300))
+    assert is_readable(f"SELECT {columns} FROM t JOIN u USING ({columns})") is None
+
+
 def test_a_refusal_says_what_is_wrong_and_where_changes_go() -> None:
     assert is_readable("DROP TABLE t") == (
         "Only one SELECT may run here, not DROP. Changes go through a proposal."

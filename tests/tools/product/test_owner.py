@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -113,6 +115,23 @@ def test_a_query_on_a_dropped_table_names_it(ask, owner: Owner) -> None:
         con.execute("DROP TABLE t")
     with pytest.raises(QueryFailed, match="Table with name t does not exist"):
         ask(owner, "SELECT * FROM t", "c", Limits())
+
+
+@pytest.mark.parametrize("ask", [Owner.query, Owner.query_arrow])
+def test_a_query_ends_when_nobody_waits_for_it_any_more(ask, owner: Owner) -> None:
+    left = threading.Event()
+    threading.Timer(0.2, owner.leave, (left,)).start()
+    started = time.monotonic()
+    with pytest.raises(QueryFailed):
+        ask(owner, ENDLESS, "c", Limits(seconds=60, left=left))
+    assert time.monotonic() - started < 20
+
+
+def test_a_query_that_begins_when_its_time_is_over_is_stopped_too(owner: Owner) -> None:
+    with owner.cursor() as con, module._stopped_after(0.01, con):
+        time.sleep(0.2)
+        with pytest.raises(duckdb.InterruptException):
+            con.execute(ENDLESS)
 
 
 def test_the_owner_answers_after_a_stopped_query(owner: Owner) -> None:

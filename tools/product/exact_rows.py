@@ -1,0 +1,159 @@
+"""Rows of an answer as they are: no value bent to what Python can hold, and no more than fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+import duckdb
+import pyarrow as pa
+
+from tools.messages import quoted
+from tools.numbers import size
+from tools.product.errors import QueryFailed
+
+Row = tuple[Any, ...]
+BENT = frozenset({"INTERVAL", "TIMESTAMP_NS", "TIME_NS", "TIMESTAMPTZ_NS"})
+"""Types that Python's values cannot hold: months are days to it, and nanoseconds are lost."""
+ENDLESS = frozenset({
+    "DATE", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP WITH TIME ZONE",
+})  # fmt: skip
+"""Types whose infinite values become the last or the first day that Python knows."""
+_ENDS = (datetime.max, datetime.min, date.max, date.min)
+_NESTED = ("list", "array", "map", "struct")
+_OPAQUE = ("union", "tuple")
+"""Nested types of which no part can be given another type."""
+_FETCHED = 1024
+_PLAIN = 8
+"""Bytes that a number counts."""
+
+
+class Asked(NamedTuple):
+    """An answer as it is fetched."""
+
+    columns: tuple[str, ...]
+    types: tuple[str, ...]
+    rows: list[Row]
+    truncated: bool
+
+
+def ask(con: duckdb.DuckDBPyConnection, sql: str, most: int, room: int) -> Asked:
+    """Run a query and keep at most so many rows and bytes, every value exact.
+
+    What Python has no value for is asked for once more, as text.
+    """
+    cursor = con.execute(sql)
+    described = cursor.description or []
+    columns, kinds = [str(d[0]) for d in described], [d[1] for d in described]
+    casts = [_as_text(k, BENT) for k in kinds]
+    if any(casts):
+        cursor = con.execute(_cast(sql, columns, casts))
+    rows, truncated = _fetched(cursor, most, room)
+    endless = [_as_text(k, BENT | ENDLESS) for k in kinds]
+    if endless != casts and any(_endless(v) for row in rows for v in row):
+        rows, truncated = _fetched(con.execute(_cast(sql, columns, endless)), most, room)
+    return Asked(tuple(columns), tuple(map(str, kinds)), rows, truncated)
+
+
+def first(reader: pa.RecordBatchReader, most: int, room: int) -> tuple[pa.Table, bool]:
+    """Return the first rows and bytes of an Arrow stream, and whether more follows."""
+    batches, rows, left = list[pa.RecordBatch](), 0, room
+    for batch in reader:
+        taken = min(batch.num_rows, most - rows, _fitting(batch, left))
+        if batch.num_rows and not taken and not rows:
+            raise _too_large(room)
+        batches.append(batch.slice(0, taken))
+        rows, left = rows + taken, left - batches[-1].nbytes
+        if taken < batch.num_rows:
+            return pa.Table.from_batches(batches, reader.schema), True
+    return pa.Table.from_batches(batches, reader.schema), False
+
+
+def _fitting(batch: pa.RecordBatch, room: int) -> int:
+    """Return how many rows of a batch have room."""
+    if batch.nbytes <= room:
+        return int(batch.num_rows)
+    fits, over = 0, batch.num_rows
+    while over - fits > 1:
+        middle = (fits + over) // 2
+        fits, over = (middle, over) if batch.slice(0, middle).nbytes <= room else (fits, middle)
+    return fits
+
+
+def _fetched(cursor: Any, most: int, room: int) -> tuple[list[Row], bool]:
+    rows, left, largest, step = list[Row](), room, 1, 1
+    while True:
+        for row in (batch := cursor.fetchmany(step)):
+            weight = _weight(row)
+            left, largest = left - weight, max(largest, weight)
+            if left < 0 and not rows:
+                raise _too_large(room)
+            if left < 0 or len(rows) == most:
+                return rows, True
+            rows.append(row)
+        if len(batch) < step:
+            return rows, False
+        # Values are made before they are weighed: few at a time where they are large.
+        step = max(1, min(2 * step, _FETCHED, left // largest, most + 1 - len(rows)))
+
+
+def _too_large(room: int) -> QueryFailed:
+    return QueryFailed(
+        f"A row of the answer is larger than {size(room)}, which is all an answer may be.",
+        hint="Select fewer columns or parts of them, or raise PILLION_PRODUCT_MAX_BYTES.",
+    )
+
+
+def _weight(value: Any) -> int:
+    if isinstance(value, str | bytes):
+        return len(value) + _PLAIN
+    if isinstance(value, list | tuple):
+        return sum(map(_weight, value)) + _PLAIN
+    if isinstance(value, dict):
+        return sum(map(_weight, value)) + sum(map(_weight, value.values())) + _PLAIN
+    return _PLAIN
+
+
+def _endless(value: Any) -> bool:
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=None) in _ENDS
+    if isinstance(value, date):
+        return value in _ENDS
+    if isinstance(value, list | tuple):
+        return any(map(_endless, value))
+    return isinstance(value, dict) and any(map(_endless, (*value, *value.values())))
+
+
+def _cast(sql: str, columns: Sequence[str], casts: Iterable[str | None]) -> str:
+    """Return a query with some of its columns as another type, in the order of its rows."""
+    inner = [quoted(f"c{i}") for i in range(len(columns))]
+    given = (
+        f"{f'CAST({c} AS {cast})' if cast else c} AS {quoted(name)}"
+        for c, cast, name in zip(inner, casts, columns, strict=True)
+    )
+    return f"SELECT {', '.join(given)} FROM (\n{sql}\n) AS q({', '.join(inner)})"
+
+
+def _as_text(kind: Any, told: frozenset[str]) -> str | None:
+    """Return the type with VARCHAR in place of those told as text; None where it holds none."""
+    if str(kind) in told:
+        return "VARCHAR"
+    if kind.id not in (*_NESTED, *_OPAQUE):
+        return None
+    parts = [(name, part) for name, part in kind.children if not isinstance(part, int)]
+    changed = [_as_text(part, told) for _, part in parts]
+    if not any(changed):
+        return None
+    if kind.id in _OPAQUE:
+        return "VARCHAR"
+    inner = [new or str(part) for (_, part), new in zip(parts, changed, strict=True)]
+    match kind.id:
+        case "list":
+            return f"{inner[0]}[]"
+        case "array":
+            return f"{inner[0]}[{dict(kind.children)['size']}]"
+        case "map":
+            return f"MAP({', '.join(inner)})"
+    names = [quoted(name) for name, _ in parts]
+    return f"STRUCT({', '.join(f'{n} {k}' for n, k in zip(names, inner, strict=True))})"
