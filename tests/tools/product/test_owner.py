@@ -127,13 +127,6 @@ def test_a_query_ends_when_nobody_waits_for_it_any_more(ask, owner: Owner) -> No
     assert time.monotonic() - started < 20
 
 
-def test_a_query_that_begins_when_its_time_is_over_is_stopped_too(owner: Owner) -> None:
-    with owner.cursor() as con, module._stopped_after(0.01, con):
-        time.sleep(0.2)
-        with pytest.raises(duckdb.InterruptException):
-            con.execute(ENDLESS)
-
-
 def test_the_owner_answers_after_a_stopped_query(owner: Owner) -> None:
     with pytest.raises(QueryFailed):
         owner.query(ENDLESS, "c", Limits(seconds=0.1))
