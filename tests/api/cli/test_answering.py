@@ -21,7 +21,7 @@ from api.cli.outcomes import Answered
 from api.cli.questions import merge_change
 from graph import steward
 from graph.errors import InvalidAnswer
-from graph.ledger import Ledger
+from graph.ledger import Ledger, now
 from tests.commands import (
     document,
     environment,
@@ -36,6 +36,7 @@ from tests.disks import fill, small_disk
 from tests.factories import make_change, make_decision, make_trial
 from tests.ledgers import KEPT, make_ledger, open_proposal, says_kept
 from tests.ports import free_port
+from tools.messages import change_id
 from tools.product.executor import list_changes
 
 DATABASE = "products/sales/sales.duckdb"
@@ -121,6 +122,20 @@ def test_an_edit_that_lost_is_told_with_its_reason(tmp_path: Path) -> None:
         ledger.offer_again("t1", "p1", "agent:report")
         (said,) = Answered.read(ledger, ["p1"]).said
     assert said == "p1: edited; failed: There is no column x any more. It waits for another answer."
+
+
+def test_an_edit_to_what_was_answered_before_is_not_said_to_wait(tmp_path: Path) -> None:
+    with closing(make_ledger(tmp_path / "ledger.db", "p1")) as ledger:
+        other = make_change(to_type="BIGINT")
+        same = change_id("flights", other)
+        ledger.offer(
+            "t1", [open_proposal("p2").model_copy(update={"id": same, "change": other})], "a"
+        )
+        ledger.decide(make_decision(same, verdict="reject", decided_at=now()))
+        ledger.record_trials("t1", "flights", [make_trial("accepted", other)])
+        ledger.decide(make_decision("p1", verdict="edit", edited=other, decided_at=now()))
+        (said,) = Answered.read(ledger, ["p1"]).said
+    assert said == f"p1: edited; that is {same}, which was rejected already."
 
 
 def test_an_edit_that_names_no_column_leaves_the_question_open(asked: Path) -> None:
