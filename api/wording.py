@@ -49,9 +49,9 @@ from tools.words.told import RULES, Words
 __all__ = [
     "ANSWER_WORDS", "CHANGES_RESULTS", "MISSING", "NAME_WIDTH", "TRIAL_WORDS", "about_query",
     "approvals", "asked_by", "between", "change_details", "change_words", "contract_word", "cost",
-    "cost_bounds", "counted", "factor", "foreseen", "gain", "how_measured", "measured_ratio", "milliseconds",
-    "quoted", "ratio_number", "safe", "share", "short", "size", "size_change", "spoken", "taken",
-    "trial_words",
+    "cost_bounds", "counted", "factor", "foreseen", "gain", "how_measured", "measured_ratio",
+    "milliseconds", "quoted", "ratio_number", "safe", "share", "short", "size", "size_change",
+    "spoken", "taken", "trial_words",
 ]  # fmt: skip
 
 _QUERY_WIDTH = 90
