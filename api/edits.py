@@ -13,7 +13,8 @@ def told_edit(ledger: Ledger, offer: Offer) -> str:
 
     Empty where nobody edited it.
     """
-    again = offer.decision is None and offer.round > 1
+    # An approval among several, too, is an answer since.
+    again = offer.decision is None and offer.round > 1 and not offer.approvals
     edited = ledger.offer_of(offer.proposal.id, before=offer.round) if again else offer
     decision = edited.decision
     if decision is None or decision.edited is None or edited.thread_id != offer.thread_id:

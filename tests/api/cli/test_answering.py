@@ -121,7 +121,13 @@ def test_an_edit_that_lost_is_told_with_its_reason(tmp_path: Path) -> None:
         assert said == ["p1: edited; failed: There is no column x any more."]
         ledger.offer_again("t1", "p1", "agent:report")
         (said,) = Answered.read(ledger, ["p1"]).said
-    assert said == "p1: edited; failed: There is no column x any more. It waits for another answer."
+        again = "p1: edited; failed: There is no column x any more. It waits for another answer."
+        assert said == again
+        rule = "[[rule]]\napprovals = 2\n"
+        (tmp_path / "policy.toml").write_text(rule)
+        ledger.decide(make_decision("p1", decided_at=now()))
+        (said,) = Answered.read(ledger, ["p1"]).said
+    assert said == "p1: 1 of 2 approvals (ada); it waits for others."
 
 
 def test_an_edit_to_what_was_answered_before_is_not_said_to_wait(tmp_path: Path) -> None:
