@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.wording import trial_words
+from api.wording import ANSWER_WORDS, trial_words
 from graph.ledger import Ledger, Offer
 from nodes.reopening import UNTRIED
 from tools.messages import change_id
@@ -13,7 +13,8 @@ def told_edit(ledger: Ledger, offer: Offer) -> str:
 
     Empty where nobody edited it.
     """
-    again = offer.decision is None and offer.round > 1
+    # An approval among several, too, is an answer since.
+    again = offer.decision is None and offer.round > 1 and not offer.approvals
     edited = ledger.offer_of(offer.proposal.id, before=offer.round) if again else offer
     decision = edited.decision
     if decision is None or decision.edited is None or edited.thread_id != offer.thread_id:
@@ -23,7 +24,15 @@ def told_edit(ledger: Ledger, offer: Offer) -> str:
     if trial is None:
         return f"edited; {key} is measured as soon as its run can go on."
     if trial.status == "accepted":
-        return f"edited and measured; {key} waits for an answer now."
+        return _told_offer(ledger, key)
     measured = "edited" if trial.status in UNTRIED else "edited and measured"
     told = f"{measured}; {trial_words(trial)}: {trial.reason.rstrip('.')}."
     return f"{told} It waits for another answer." if again else told
+
+
+def _told_offer(ledger: Ledger, key: str) -> str:
+    """Tell of what an edit came to; that may be an idea which was offered and answered before."""
+    standing = ledger.offer_of(key).decision
+    if standing is None:
+        return f"edited and measured; {key} waits for an answer now."
+    return f"edited; that is {key}, which was {ANSWER_WORDS[standing.verdict]} already."

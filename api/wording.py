@@ -26,6 +26,7 @@ from tools.messages import (
     SortTable,
     Trial,
     TrialStatus,
+    Verdict,
 )
 from tools.numbers import (
     MISSING,
@@ -46,16 +47,19 @@ from tools.plain_text import NAME_WIDTH, plain, quoted, short
 from tools.words.told import RULES, Words
 
 __all__ = [
-    "CHANGES_RESULTS", "MISSING", "NAME_WIDTH", "TRIAL_WORDS", "about_query", "approvals",
-    "asked_by", "between", "change_details", "change_words", "contract_word", "cost", "cost_bounds",
-    "counted", "factor", "foreseen", "gain", "how_measured", "measured_ratio", "milliseconds",
-    "quoted", "ratio_number", "safe", "share", "short", "size", "size_change", "spoken", "taken",
-    "trial_words",
+    "ANSWER_WORDS", "CHANGES_RESULTS", "MISSING", "NAME_WIDTH", "TRIAL_WORDS", "about_query",
+    "approvals", "asked_by", "between", "change_details", "change_words", "contract_word", "cost",
+    "cost_bounds", "counted", "factor", "foreseen", "gain", "how_measured", "measured_ratio",
+    "milliseconds", "quoted", "ratio_number", "safe", "share", "short", "size", "size_change",
+    "spoken", "taken", "trial_words",
 ]  # fmt: skip
 
 _QUERY_WIDTH = 90
 _NO_TAG = re.compile(r"(\\+)(?=\[(?![a-z#/@][^[]*?\]))")
 CHANGES_RESULTS = "changes results"
+ANSWER_WORDS: dict[Verdict, str] = {
+    "approve": "approved", "reject": "rejected", "edit": "edited", "expire": "expired",
+}  # fmt: skip
 TRIAL_WORDS: dict[TrialStatus, str] = {
     "accepted": "accepted",
     "rejected": "not worth it",

@@ -83,10 +83,12 @@ class OfferedAnew(GraphError):
     """The proposal was measured again since the person saw it."""
 
     def __init__(self, proposal_id: str, seen: int, present: int) -> None:
-        super().__init__(
-            f"{proposal_id} was offered anew with other numbers (as round {present}, and the answer"
-            f" is about round {seen}); look again. Nothing was recorded."
+        how = (
+            f"was offered anew (as round {present}, and the answer is about round {seen})"
+            if seen < present
+            else f"has no round {seen} yet; the latest is {present}"
         )
+        super().__init__(f"{proposal_id} {how}; look again. Nothing was recorded.")
 
 
 class AlreadyApproved(GraphError):

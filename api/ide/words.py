@@ -111,7 +111,7 @@ def in_words(offer: Offer) -> str:
 def _gains(evidence: Evidence) -> Iterable[str]:
     ratio = evidence.ratio
     yield (
-        f"Gain: {factor(ratio.mid)} on the whole workload (95 % between {between(ratio)});"
+        f"Gain: {factor(ratio.mid)} on the whole workload (95 % interval {between(ratio)});"
         f" {quoted(how_measured(evidence), TEXT_WIDTH)}"
     )
     if evidence.expected is not None:

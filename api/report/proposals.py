@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from api.wording import (
+    ANSWER_WORDS,
     asked_by,
     change_details,
     change_words,
@@ -42,12 +43,6 @@ OUTCOME_WORDS: dict[OutcomeStatus, str] = {
     "failed": "failed, nothing changed",
 }
 _OUTCOME_STYLES = {"applied": "good", "verified": "good", "rolled_back": "bad", "failed": "bad"}
-_ANSWER_WORDS = {
-    "approve": "approved",
-    "edit": "approved with an edit",
-    "reject": "rejected",
-    "expire": "expired",
-}
 _SQL_WIDTH = 600
 
 
@@ -76,7 +71,7 @@ def _state(decision: Decision | None, outcome: Outcome | None) -> str:
     if outcome is not None:
         style = _OUTCOME_STYLES.get(outcome.status, "soft")
         return f' <span class="tag {style}">{e(OUTCOME_WORDS[outcome.status])}</span>'
-    word = _ANSWER_WORDS[decision.verdict] if decision is not None else "waits for an answer"
+    word = ANSWER_WORDS[decision.verdict] if decision is not None else "waits for an answer"
     return f' <span class="tag soft">{e(word)}</span>'
 
 

@@ -390,6 +390,19 @@ def edit_of(ledger: Ledger, proposal_id: str) -> None:
     ledger.decide(make_decision(proposal_id, verdict="edit", edited=change, decided_at=now()))
 
 
+@pytest.mark.parametrize(
+    ("seen", "words"), [(1, "was offered anew [(]as round 2, and"), (7, "has no round 7 yet")]
+)
+def test_an_answer_to_another_round_says_which_there_is(
+    ledger: Ledger, seen: int, words: str
+) -> None:
+    edit_of(ledger, "p1")
+    ledger.offer_again("t1", "p1", "agent:report")
+    with pytest.raises(OfferedAnew, match=words):
+        ledger.decide(make_decision("p1", decided_at=now()), seen)
+    assert ledger.offer_of("p1").waiting
+
+
 def test_what_was_edited_in_vain_waits_again_as_it_was(ledger: Ledger) -> None:
     edit_of(ledger, "p1")
     (edit,) = ledger.undelivered()["t1"]

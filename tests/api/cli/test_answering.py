@@ -13,6 +13,7 @@ from filelock import FileLock
 
 from api.cli.outcomes import Answered
 from graph import steward
+from graph.ledger import now
 from tests.commands import (
     DATABASE,
     document,
@@ -25,8 +26,9 @@ from tests.commands import (
 )
 from tests.disks import fill, small_disk
 from tests.factories import make_change, make_decision, make_trial
-from tests.ledgers import KEPT, make_ledger, says_kept
+from tests.ledgers import KEPT, make_ledger, open_proposal, says_kept
 from tests.ports import free_port
+from tools.messages import change_id
 from tools.product.executor import list_changes
 
 
@@ -99,7 +101,27 @@ def test_an_edit_that_lost_is_told_with_its_reason(tmp_path: Path) -> None:
         assert said == ["p1: edited; failed: There is no column x any more."]
         ledger.offer_again("t1", "p1", "agent:report")
         (said,) = Answered.read(ledger, ["p1"]).said
-    assert said == "p1: edited; failed: There is no column x any more. It waits for another answer."
+        again = "p1: edited; failed: There is no column x any more. It waits for another answer."
+        assert said == again
+        rule = "[[rule]]\napprovals = 2\n"
+        (tmp_path / "policy.toml").write_text(rule)
+        ledger.decide(make_decision("p1", decided_at=now()))
+        (said,) = Answered.read(ledger, ["p1"]).said
+    assert said == "p1: 1 of 2 approvals (ada); it waits for others."
+
+
+def test_an_edit_to_what_was_answered_before_is_not_said_to_wait(tmp_path: Path) -> None:
+    with closing(make_ledger(tmp_path / "ledger.db", "p1")) as ledger:
+        other = make_change(to_type="BIGINT")
+        same = change_id("flights", other)
+        ledger.offer(
+            "t1", [open_proposal("p2").model_copy(update={"id": same, "change": other})], "a"
+        )
+        ledger.decide(make_decision(same, verdict="reject", decided_at=now()))
+        ledger.record_trials("t1", "flights", [make_trial("accepted", other)])
+        ledger.decide(make_decision("p1", verdict="edit", edited=other, decided_at=now()))
+        (said,) = Answered.read(ledger, ["p1"]).said
+    assert said == f"p1: edited; that is {same}, which was rejected already."
 
 
 def test_an_edit_that_names_no_column_leaves_the_question_open(asked: Path) -> None:

@@ -89,7 +89,7 @@ def test_an_answer_to_numbers_that_are_others_by_now_is_not_recorded(
             return "a"
 
         monkeypatch.setattr(questions.Prompt, "ask", ask)
-        assert "p1 was offered anew with other numbers" in invoke(home, "review").stdout
+        assert "p1 was offered anew (as round 2, and" in invoke(home, "review").stdout
         said = refusal(invoke(home, "decide", "p1", "approve", "--round", "1"))
         assert "as round 2, and the answer is about round 1" in said
         assert ledger.offer_of("p1").decision is None

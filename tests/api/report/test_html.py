@@ -215,3 +215,11 @@ def test_a_kill_leaves_the_old_page_and_a_draft_that_goes_later(
     os.utime(draft, times=(0, 0))
     write_page("another", path.with_name("u.html"))
     assert {p.name for p in path.parent.iterdir()} == {"t.html", "u.html"}
+
+
+def test_an_edit_is_not_called_an_approval() -> None:
+    proposal, edited = make_proposal(), make_change(to_type="BIGINT")
+    decision = make_decision(proposal.id, verdict="edit", edited=edited)
+    report = make_report(proposals=(proposal,), decisions=(decision,), outcomes=())
+    page = render_report(report)
+    assert '<span class="tag soft">edited</span>' in page and "approved" not in page
