@@ -181,7 +181,7 @@ class Owner:
         statement = check_read_only(sql)
         with _Running(self.cursor(), self._tap, statement, caller, limits) as run:
             found = self._answered_by(
-                statement, lambda text: ask(run.con, text, limits.rows, limits.bytes)
+                statement, lambda text: ask(run.con, text, lambda _: limits.rows, limits.bytes)
             )
         return Rows(*found, run.ms)
 
