@@ -13,7 +13,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -30,6 +30,7 @@ from mcp_servers.product.holding import UNEXPECTED
 from mcp_servers.product.server import as_result
 from mcp_servers.product.service import ProductService
 from tools.product.errors import ParseFailed, ProductError
+from tools.product.owner import Limits
 from tools.product.workload_store import CALLER_LENGTH
 
 ARROW = "application/vnd.apache.arrow.stream"
@@ -46,7 +47,6 @@ STATUS = {
     "disk_full": 507,
 }  # fmt: skip
 TITLES = {404: "not_found", 405: "method_not_allowed"}
-T = TypeVar("T")
 
 
 def build_app(
@@ -124,14 +124,9 @@ async def answer(
         sql, rows = await _read(request)
         limits = service.settings.limits(rows, left)
         caller = request.headers.get("x-pillion-caller", "http")[:CALLER_LENGTH]
-        if ARROW in request.headers.get("accept", ""):
-            call = partial(service.owner.query_arrow, sql, caller, limits)
-            answer = await _waited_for(request, left, call, asking)
-            headers = {"x-pillion-truncated": str(answer.truncated).lower()}
-            return Response(_stream(answer.table), media_type=ARROW, headers=headers)
-        ask = partial(service.owner.query, sql, caller, limits)
-        found = await _waited_for(request, left, ask, asking)
-        return JSONResponse(as_result(found).model_dump(mode="json"))
+        written = _as_arrow if ARROW in request.headers.get("accept", "") else _as_json
+        call = partial(written, service, sql, caller, limits)
+        return await _waited_for(request, left, call, asking)
     except TooLarge:
         return problem(413, "too_large", f"The request is larger than {MAX_BODY} bytes.")
     except (ProductError, *UNEXPECTED) as exc:
@@ -139,10 +134,27 @@ async def answer(
         return problem(STATUS.get(error.code, 500), error.code, str(error))
 
 
+def _as_json(service: ProductService, sql: str, caller: str, limits: Limits) -> Response:
+    found = service.owner.query(sql, caller, limits)
+    return JSONResponse(as_result(found).model_dump(mode="json"))
+
+
+def _as_arrow(service: ProductService, sql: str, caller: str, limits: Limits) -> Response:
+    found = service.owner.query_arrow(sql, caller, limits)
+    headers = {"x-pillion-truncated": str(found.truncated).lower()}
+    return Response(_stream(found.table), media_type=ARROW, headers=headers)
+
+
 async def _waited_for(
-    request: Request, left: threading.Event, call: Callable[[], T], asking: anyio.CapacityLimiter
-) -> T:
-    """Run a query in a thread, and set `left` when its client leaves before it is done."""
+    request: Request,
+    left: threading.Event,
+    call: Callable[[], Response],
+    asking: anyio.CapacityLimiter,
+) -> Response:
+    """Answer in a thread, and set `left` when the client leaves before that is done.
+
+    A large answer takes long to write, too, and a database to open: nobody else waits for it.
+    """
 
     async def watch() -> None:
         while (await request.receive())["type"] != "http.disconnect":

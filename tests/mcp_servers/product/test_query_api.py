@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -249,6 +250,7 @@ class Leaving:
 
     @property
     def owner(self) -> Leaving:
+        self.opened_in = threading.current_thread()
         return self
 
     def query(self, sql: str, caller: str, limits: Limits) -> Rows:
@@ -266,6 +268,7 @@ async def test_a_query_whose_client_left_is_told_so() -> None:
     both: Any = Leaving()
     told = await answer(both, both, anyio.CapacityLimiter(1))
     assert b'"rows":[[true]]' in bytes(told.body)
+    assert both.opened_in is not threading.current_thread()
 
 
 def test_a_database_held_by_another_process_is_unavailable(served: Served, tmp_path: Path) -> None:
