@@ -9,7 +9,6 @@ import asyncio
 import hmac
 import io
 import json
-import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -29,8 +28,9 @@ from mcp_servers.problem import problem
 from mcp_servers.product.holding import UNEXPECTED
 from mcp_servers.product.server import as_result
 from mcp_servers.product.service import ProductService
+from tools.product.deadlines import Leave
 from tools.product.errors import ParseFailed, ProductError
-from tools.product.owner import Limits, Owner
+from tools.product.owner import Limits
 from tools.product.workload_store import CALLER_LENGTH
 
 ARROW = "application/vnd.apache.arrow.stream"
@@ -119,15 +119,14 @@ async def answer(
     service: ProductService, request: Request, asking: anyio.CapacityLimiter
 ) -> Response:
     """Answer one SQL query as JSON, or as an Arrow stream when the client accepts one."""
-    left = threading.Event()
+    left = Leave()
     try:
         sql, rows = await _read(request)
         limits = service.settings.limits(rows, left)
         caller = request.headers.get("x-pillion-caller", "http")[:CALLER_LENGTH]
         form = _as_arrow if ARROW in request.headers.get("accept", "") else _as_json
-        call = partial(form, service.owner, sql, caller, limits)
-        leave = partial(service.owner.leave, left)
-        return await _waited_for(request, leave, call, asking)
+        call = partial(form, service, sql, caller, limits)
+        return await _waited_for(request, left, call, asking)
     except TooLarge:
         return problem(413, "too_large", f"The request is larger than {MAX_BODY} bytes.")
     except (ProductError, *UNEXPECTED) as exc:
@@ -135,30 +134,32 @@ async def answer(
         return problem(STATUS.get(error.code, 500), error.code, str(error))
 
 
-def _as_arrow(owner: Owner, sql: str, caller: str, limits: Limits) -> Response:
-    found = owner.query_arrow(sql, caller, limits)
+def _as_arrow(service: ProductService, sql: str, caller: str, limits: Limits) -> Response:
+    found = service.owner.query_arrow(sql, caller, limits)
     headers = {"x-pillion-truncated": str(found.truncated).lower()}
     return Response(_stream(found.table), media_type=ARROW, headers=headers)
 
 
-def _as_json(owner: Owner, sql: str, caller: str, limits: Limits) -> Response:
-    # Writing a large answer takes longer than finding it, so it keeps nobody else waiting.
-    body = as_result(owner.query(sql, caller, limits)).model_dump_json()
+def _as_json(service: ProductService, sql: str, caller: str, limits: Limits) -> Response:
+    body = as_result(service.owner.query(sql, caller, limits)).model_dump_json()
     return Response(body, media_type="application/json")
 
 
 async def _waited_for(
     request: Request,
-    leave: Callable[[], None],
+    left: Leave,
     call: Callable[[], Response],
     asking: anyio.CapacityLimiter,
 ) -> Response:
-    """Run a query in a thread, and stop it when its client leaves before it is done."""
+    """Answer in a thread, and set `left` when the client leaves before that is done.
+
+    A large answer takes long to write, too, and a database to open: nobody else waits for it.
+    """
 
     async def watch() -> None:
         while (await request.receive())["type"] != "http.disconnect":
             pass
-        leave()
+        left.set()
 
     watching = asyncio.create_task(watch())
     try:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from threading import Event
 from typing import Annotated
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from tools.product.deadlines import Leave
 from tools.product.owner import Limits
 
 
@@ -45,7 +45,7 @@ class ProductSettings(BaseSettings):
         """Return what an instance of DuckDB with that much memory is opened with."""
         return {"memory_limit": memory_limit, "threads": str(self.threads)}
 
-    def limits(self, rows: int | None, left: Event | None = None) -> Limits:
+    def limits(self, rows: int | None, left: Leave | None = None) -> Limits:
         """Return what one query may cost that asks for so many rows, until `left` is set."""
         most = min(rows or self.max_rows, self.max_rows)
         return Limits(self.query_timeout, most, self.max_bytes, left)

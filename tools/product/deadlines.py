@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -17,11 +17,22 @@ LONGEST = 3600.0
 """Seconds of one sleep: a wait can't be endless in a number."""
 
 
+class Leave(threading.Event):
+    """Set when nobody waits for an answer any more; its query is then stopped at once."""
+
+    tell: Callable[[], None] = staticmethod(lambda: None)
+
+    def set(self) -> None:
+        """Say so, also to whoever stops the query."""
+        super().set()
+        self.tell()
+
+
 @dataclass
 class _Running:
     con: duckdb.DuckDBPyConnection
     due: float
-    left: threading.Event | None
+    left: Leave | None
     stopped: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -47,21 +58,16 @@ class Deadlines:
             self._changed.notify()
         self._thread.join()
 
-    def look(self) -> None:
-        """Stop at once what has been left."""
-        with self._changed:
-            self._changed.notify()
-
     @contextmanager
     def stopped_after(
-        self, seconds: float, con: duckdb.DuckDBPyConnection, left: threading.Event | None = None
+        self, seconds: float, con: duckdb.DuckDBPyConnection, left: Leave | None = None
     ) -> Iterator[threading.Event]:
         """Interrupt what `con` runs when its time is over or `left` is set; yields whether it was.
 
-        Whoever sets `left` calls `look`.
-
         A connection that is closed after the block is never interrupted.
         """
+        if left is not None:
+            left.tell = self._look
         running = _Running(con, time.monotonic() + seconds, left)
         with self._changed:
             self._running[id(running)] = running
@@ -73,6 +79,10 @@ class Deadlines:
         finally:
             with self._changed:
                 del self._running[id(running)]
+
+    def _look(self) -> None:
+        with self._changed:
+            self._changed.notify()
 
     def _watch(self) -> None:
         with self._changed:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
@@ -38,14 +39,18 @@ class Asked(NamedTuple):
     truncated: bool
 
 
-def ask(con: duckdb.DuckDBPyConnection, sql: str, most: int, room: int) -> Asked:
+def ask(
+    con: duckdb.DuckDBPyConnection, sql: str, rows_of: Callable[[int], int], room: int = sys.maxsize
+) -> Asked:
     """Run a query and keep at most so many rows and bytes, every value exact.
 
-    What Python has no value for is asked for once more, as text.
+    `rows_of` takes the number of columns. What Python has no value for is asked for once more,
+    as text.
     """
     cursor = con.execute(sql)
     described = cursor.description or []
     columns, kinds = [str(d[0]) for d in described], [d[1] for d in described]
+    most = rows_of(len(columns))
     casts = [_as_text(k, BENT) for k in kinds]
     if any(casts):
         cursor = con.execute(_cast(sql, columns, casts))

@@ -35,7 +35,9 @@ SQL_COLUMNS = ("sql", "query", "statement", "query_text", "message")
 TIME_COLUMNS = ("timestamp", "at", "start_time", "time", "ts")
 MS_COLUMNS = {
     "ms": 1.0, "duration_ms": 1.0, "elapsed_ms": 1.0, "duration": 1.0, "latency_ms": 1.0,
-    "seconds": 1000.0, "duration_s": 1000.0, "elapsed_s": 1000.0,
+    "seconds": 1000.0, "duration_s": 1000.0, "elapsed_s": 1000.0, "latency_s": 1000.0,
+    "duration_us": 1e-3, "elapsed_us": 1e-3, "latency_us": 1e-3,
+    "duration_ns": 1e-6, "elapsed_ns": 1e-6, "latency_ns": 1e-6,
 }  # fmt: skip
 CALLER_COLUMNS = ("caller", "user", "user_name", "username")
 MAX_FIELD = 10_000_000
@@ -86,7 +88,7 @@ def import_path(
         fresh = islice(counter.watch(read(path, data, counter)), taken, None)
         runs = _add_script(con, path, fresh) if script else add(con, fresh)
         if not runs and not taken:
-            raise ImportFailed(f"{path} holds no statement.")
+            raise ImportFailed(f"{path} holds no statement.", hint=counter.why)
         note_unread(con, str(path), counter.unread)
         note_half(con, str(path), digest, counter.half)
         crash_point("import.before_commit")
@@ -150,6 +152,11 @@ class _Counter:
     @property
     def unread(self) -> Unread:
         return Unread(total=self._unread, first=tuple(self._first))
+
+    @property
+    def why(self) -> str:
+        """Why nothing could be read, in the words of the first row that could not."""
+        return f"Line {self._first[0].line}: {self._first[0].reason}." if self._first else ""
 
     def note(self, line: int, reason: str) -> None:
         """Note a row that could not be read, or not whole."""

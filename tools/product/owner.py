@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from tools.messages import CreateSummary, TableName
 from tools.product.catalog import Catalog, Table, read_catalog, read_table
-from tools.product.deadlines import Deadlines
+from tools.product.deadlines import Deadlines, Leave
 from tools.product.dispatch import dispatched
 from tools.product.errors import ProductError, QueryFailed
 from tools.product.exact_rows import ask, first
@@ -46,8 +46,8 @@ class Limits:
     seconds: float = 30.0
     rows: int = 100_000
     bytes: int = 200_000_000
-    left: threading.Event | None = None
-    """Set by `Owner.leave` when nobody waits for the answer any more."""
+    left: Leave | None = None
+    """Set when nobody waits for the answer any more; then the query is stopped."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ class Owner:
         statement = check_read_only(sql)
         with self._running(statement, caller, limits) as run:
             found = self._answered_by(
-                statement, lambda text: ask(run.con, text, limits.rows, limits.bytes)
+                statement, lambda text: ask(run.con, text, lambda _: limits.rows, limits.bytes)
             )
         return Rows(*found, run.ms)
 
@@ -195,11 +195,6 @@ class Owner:
             with relation.to_arrow_reader(min(limits.rows + 1, BATCH)) as reader:
                 found = first(reader, limits.rows, limits.bytes)
         return ArrowRows(*found)
-
-    def leave(self, left: threading.Event) -> None:
-        """Stop the query whose limits hold `left`: nobody waits for it any more."""
-        left.set()
-        self._deadlines.look()
 
     def _running(self, sql: str, caller: str, limits: Limits) -> _Running:
         con = self.cursor()

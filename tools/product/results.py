@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 
 from tools.messages import quoted
+from tools.product.exact_rows import ask
 from tools.product.ordering import Ordering, shape_of
 
 CELLS = 100_000
@@ -40,14 +41,10 @@ class Answer:
 
 def capture(con: duckdb.DuckDBPyConnection, sql: str) -> Answer:
     """Run a query and keep what is needed to compare its result."""
-    cursor = con.execute(sql)
-    columns = tuple(str(d[0]) for d in cursor.description or ())
-    types = tuple(str(d[1]) for d in cursor.description or ())
-    limit = max(1, CELLS // max(1, len(columns)))
-    rows = cursor.fetchmany(limit + 1)
-    if len(rows) <= limit:
-        return Answer(columns, types, len(rows), tuple(rows))
-    return digest(con, sql, columns, types)
+    found = ask(con, sql, lambda columns: max(1, CELLS // max(1, columns)))
+    if not found.truncated:
+        return Answer(found.columns, found.types, len(found.rows), tuple(found.rows))
+    return digest(con, sql, found.columns, found.types)
 
 
 def digest(

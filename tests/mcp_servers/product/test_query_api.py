@@ -7,13 +7,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
+import anyio
 import duckdb
 import httpx2
-import psutil
 import pyarrow as pa
 import pytest
 
@@ -21,13 +21,14 @@ from mcp_servers.product import query_api
 from mcp_servers.product.client import connect, http_target
 from mcp_servers.product.contract import QueryResult
 from mcp_servers.product.errors import ServerGone
+from mcp_servers.product.query_api import answer
 from mcp_servers.product.server import as_result, build_server
 from mcp_servers.product.service import ProductService
 from mcp_servers.product.settings import ProductSettings
 from tests.ports import free_port
 from tests.products import make_product
 from tools.product.descriptor import Descriptor
-from tools.product.owner import Rows
+from tools.product.owner import Limits, Rows
 
 TOKEN, QUERY_TOKEN = "a token", "a consumer's token"
 AUTH = {"authorization": f"Bearer {TOKEN}"}
@@ -245,20 +246,33 @@ def test_a_port_in_use_is_one_plain_sentence(served: Served) -> None:
     assert "Traceback" not in errors
 
 
-def test_a_query_whose_client_left_is_stopped(tmp_path: Path) -> None:
-    endless = "SELECT count(*) FROM range(10000000000) a, range(1000) b"
-    descriptor = make_product(tmp_path, tmp_path / "home", rows=10, name="left")
-    port = free_port()
-    server = start(descriptor, port, token=TOKEN, query_timeout="600")
-    with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
-        wait_until_it_lives(http, server)
-        with pytest.raises(httpx2.ReadTimeout):
-            http.post("/query", json={"sql": endless}, headers=AUTH, timeout=1)
-        process = psutil.Process(server.pid)
-        rested = (process.cpu_percent(0.3) < 20 for _ in range(100))
-        assert any(rested)
-        server.terminate()
-    server.communicate(timeout=30)
+class Leaving:
+    """A service whose query ends when its client left, and a request whose client leaves."""
+
+    settings = ProductSettings()
+    headers: ClassVar[dict[str, str]] = {}
+
+    @property
+    def owner(self) -> Leaving:
+        self.opened_in = threading.current_thread()
+        return self
+
+    def query(self, sql: str, caller: str, limits: Limits) -> Rows:
+        gone = limits.left is not None and limits.left.wait(30)
+        return Rows(("gone",), ("BOOLEAN",), [(gone,)], truncated=False, ms=1.0)
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        yield b'{"sql": "SELECT 1"}'
+
+    async def receive(self) -> dict[str, str]:
+        return {"type": "http.disconnect"}
+
+
+async def test_a_query_whose_client_left_is_told_so() -> None:
+    both: Any = Leaving()
+    told = await answer(both, both, anyio.CapacityLimiter(1))
+    assert b'"rows":[[true]]' in bytes(told.body)
+    assert both.opened_in is not threading.current_thread()
 
 
 def test_a_database_held_by_another_process_is_unavailable(served: Served, tmp_path: Path) -> None:

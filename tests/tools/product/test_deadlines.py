@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import duckdb
 import pytest
 
-from tools.product.deadlines import Deadlines
+from tools.product.deadlines import Deadlines, Leave
 
 ENDLESS = "SELECT sum(hash(a.i, b.i)) FROM range(1000000) AS a(i), range(1000000) AS b(i)"
 
@@ -94,15 +94,9 @@ def test_a_closed_connection_is_never_stopped(deadlines: Deadlines) -> None:
 def test_what_is_left_is_stopped_at_once_and_also_when_it_begins_later(
     deadlines: Deadlines,
 ) -> None:
-    left = threading.Event()
-
-    def leave() -> None:
-        left.set()
-        deadlines.look()
-
+    left = Leave()
     with duckdb.connect() as con:
-        timer = threading.Timer(0.1, leave)
-        timer.start()
+        threading.Timer(0.1, left.set).start()
         for _ in range(2):
             with deadlines.stopped_after(3600.0, con, left) as over:
                 with pytest.raises(duckdb.InterruptException):

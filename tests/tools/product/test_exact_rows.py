@@ -41,14 +41,14 @@ def test_what_python_has_no_value_for_is_told_as_text(
     value: str, told: object, con: duckdb.DuckDBPyConnection
 ) -> None:
     con.execute("SET TimeZone = 'UTC'")
-    found = ask(con, f'SELECT {value} AS v, 1 AS "v" -- a comment', 10, ROOM)
+    found = ask(con, f'SELECT {value} AS v, 1 AS "v" -- a comment', lambda _: 10, ROOM)
     assert (found.rows, found.columns) == ([(told, 1)], ("v", "v"))
     assert found.types[0] == str(con.sql(f"SELECT {value}").types[0])
 
 
 def test_text_comes_in_the_order_of_the_rows(con: duckdb.DuckDBPyConnection) -> None:
     sql = "SELECT to_days(i::INTEGER) AS d FROM range(5000) r(i) ORDER BY i % 7, i DESC"
-    texts = [row[0] for row in ask(con, sql, 10_000, ROOM).rows]
+    texts = [row[0] for row in ask(con, sql, lambda _: 10_000, ROOM).rows]
     assert texts == [str(v) for (v,) in con.execute(f"SELECT d::VARCHAR FROM ({sql})").fetchall()]
 
 
@@ -59,7 +59,7 @@ def test_no_more_rows_and_bytes_than_allowed_are_kept(
     most: int, room: int, rows: int, truncated: bool, con: duckdb.DuckDBPyConnection
 ) -> None:
     sql = "SELECT repeat('x', 1000) AS t, [i] AS l, {'a': i} AS s FROM range(50) r(i)"
-    asked = ask(con, sql, most, room)
+    asked = ask(con, sql, lambda _: most, room)
     assert (len(asked.rows), asked.truncated) == (rows, truncated)
     with con.cursor().sql(sql).to_arrow_reader(2048) as reader:
         table, cut = first(reader, most, room)
@@ -69,7 +69,7 @@ def test_no_more_rows_and_bytes_than_allowed_are_kept(
 def test_a_row_too_large_for_an_answer_is_refused(con: duckdb.DuckDBPyConnection) -> None:
     sql = "SELECT repeat('x', 5000) AS t FROM range(3)"
     with pytest.raises(QueryFailed, match=r"larger than 4 kB.*PILLION_PRODUCT_MAX_BYTES"):
-        ask(con, sql, 10, 4000)
+        ask(con, sql, lambda _: 10, 4000)
     with (
         con.cursor().sql(sql).to_arrow_reader(2048) as reader,
         pytest.raises(QueryFailed, match="4 kB"),

@@ -212,6 +212,7 @@ def test_a_log_as_spreadsheets_write_it_is_read(
     ("at|sql\n1|SELECT 1\n", "It has: at.sql. .* Commas, semicolons or tabs may part"),
     ("sql\n", "holds no statement"),
     ("sql\n\n\n", "holds no statement"),
+    ("sql,ms\n\nSELECT a, b,5\n", r"holds no statement\. Line 3: .* commas needs quotes"),
 ])  # fmt: skip
 def test_a_log_that_cannot_be_read_says_why(
     content: str | bytes, reason: str, tmp_path: Path, store: WorkloadStore
@@ -219,6 +220,18 @@ def test_a_log_that_cannot_be_read_says_why(
     with pytest.raises(ImportFailed, match=reason):
         import_path(written(tmp_path / "log.csv", content), store)
     assert texts(store) == []
+
+
+@pytest.mark.parametrize(("column", "ms"), [
+    ("duration", 1500.0), ("seconds", 1_500_000.0), ("latency_s", 1_500_000.0),
+    ("duration_us", 1.5), ("latency_ns", 0.0015),
+])  # fmt: skip
+def test_the_name_of_a_column_tells_the_unit_of_its_durations(
+    column: str, ms: float, tmp_path: Path, store: WorkloadStore
+) -> None:
+    import_path(written(tmp_path / "log.csv", f"sql,{column}\nSELECT 1,1500\n"), store)
+    with store.transaction() as con:
+        assert con.execute("SELECT total_ms FROM texts").fetchall() == [(pytest.approx(ms),)]
 
 
 @pytest.mark.parametrize("name", ["queries.txt", "log.json", "queries"])

@@ -18,6 +18,7 @@ from tools.messages import Aggregate, CreateSummary, Dimension, RewriteQuery, Ta
 from tools.product import executor, workload_store
 from tools.product import owner as module
 from tools.product.candidates.rules import apply_rule
+from tools.product.deadlines import Leave
 from tools.product.errors import Forbidden, QueryFailed
 from tools.product.fingerprint import fingerprint_of
 from tools.product.owner import Limits, Owner
@@ -119,8 +120,8 @@ def test_a_query_on_a_dropped_table_names_it(ask, owner: Owner) -> None:
 
 @pytest.mark.parametrize("ask", [Owner.query, Owner.query_arrow])
 def test_a_query_ends_when_nobody_waits_for_it_any_more(ask, owner: Owner) -> None:
-    left = threading.Event()
-    threading.Timer(0.2, owner.leave, (left,)).start()
+    left = Leave()
+    threading.Timer(0.2, left.set).start()
     started = time.monotonic()
     with pytest.raises(QueryFailed):
         ask(owner, ENDLESS, "c", Limits(seconds=60, left=left))

@@ -174,6 +174,18 @@ def test_text_that_became_numbers_sorts_a_large_result_otherwise(
     assert difference(before, after, shape_of(query).ordering) == "rows come in another order"
 
 
+@pytest.mark.parametrize(("before", "after"), [
+    ("INTERVAL 1 MONTH", "INTERVAL 30 DAY"), ("'infinity'::DATE", "DATE '9999-12-31'"),
+    ("TIMESTAMP_NS '2024-01-01 00:00:00.000000001'", "TIMESTAMP_NS '2024-01-01 00:00:00'"),
+])  # fmt: skip
+def test_values_that_are_the_same_to_python_alone_differ(
+    con: duckdb.DuckDBPyConnection, before: str, after: str
+) -> None:
+    was, now = (capture(con, f"SELECT {v} AS v FROM range(2)") for v in (before, after))
+    assert difference(was, now) == "rows differ"
+    assert difference(was, was) is None
+
+
 def test_infinities_are_told_apart_in_digests(con: duckdb.DuckDBPyConnection) -> None:
     made = [
         digest(con, f"SELECT '{v}'::DOUBLE AS x", ("x",), ("DOUBLE",))
