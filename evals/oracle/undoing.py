@@ -15,8 +15,17 @@ _SHAPES = {
     f" column_default, comment FROM duckdb_columns() WHERE NOT internal AND {OURS}",
     "indexes": "SELECT schema_name, table_name, index_name, is_unique, expressions"
     f" FROM duckdb_indexes() WHERE {OURS}",
-    "triggers": f"SELECT schema_name, table_name, trigger_name FROM duckdb_triggers() WHERE {OURS}",
-    "views": f"SELECT schema_name, view_name FROM duckdb_views() WHERE NOT internal AND {OURS}",
+    "triggers": "SELECT schema_name, table_name, trigger_name, sql FROM duckdb_triggers()"
+    f" WHERE {OURS}",
+    "views": "SELECT schema_name, view_name, sql, comment FROM duckdb_views()"
+    f" WHERE NOT internal AND {OURS}",
+    "macros": "SELECT schema_name, function_name, parameters, macro_definition"
+    f" FROM duckdb_functions() WHERE NOT internal AND {OURS}",
+    "sequences": f"SELECT schema_name, sql, last_value FROM duckdb_sequences() WHERE {OURS}",
+    "types": "SELECT schema_name, type_name, logical_type, labels FROM duckdb_types()"
+    f" WHERE NOT internal AND {OURS}",
+    "comments": "SELECT schema_name, table_name, comment FROM duckdb_tables()"
+    f" WHERE NOT internal AND {OURS}",
 }
 _TABLES = (
     "SELECT schema_name, table_name FROM duckdb_tables() WHERE NOT internal AND NOT temporary"
@@ -31,9 +40,9 @@ def difference(wanted: Path, undone: Path) -> str:
         duckdb.connect(str(undone), read_only=True) as new,
     ):
         for what, sql in _SHAPES.items():
-            apart = set(old.execute(sql).fetchall()) ^ set(new.execute(sql).fetchall())
-            if apart:
-                return f"other {what}: {min(map(str, apart))}"
+            had, has = ({str(row) for row in con.execute(sql).fetchall()} for con in (old, new))
+            if had != has:
+                return f"other {what}: {min(had ^ has)}"
         if rules(old) != rules(new):
             return f"other rules: {min((rules(old) - rules(new)) | (rules(new) - rules(old)))}"
         contents = _contents(old), _contents(new)

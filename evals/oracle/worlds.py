@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -22,16 +23,31 @@ EXTREMES = {
     "SMALLINT": ("-32768", "0", "32767"),
     "INTEGER": ("-2147483648", "0", "2147483647"),
     "BIGINT": ("-9223372036854775808", "0", "9223372036854775807"),
+    "UTINYINT": ("0", "255"),
+    "USMALLINT": ("0", "65535"),
+    "UINTEGER": ("0", "4294967295"),
+    "UBIGINT": ("0", "18446744073709551615"),
+    "HUGEINT": ("-9223372036854775809", "0", "18446744073709551616"),
     # No large number of each sign: their sum would depend on the order of the rows.
     "DOUBLE": ("-1e300", "-0.0", "inf", "nan"),
     "FLOAT": ("-1e30", "-0.0", "inf", "nan"),
-    "VARCHAR": ("", " ", "NULL", "\u00e9\u4e2d\U0001f600", "~~~~~~~~"),
+    "VARCHAR": (
+        "", " ", "NULL", "\u00e9\u4e2d\U0001f600", "~~~~~~~~", "-1", "2.5", "1999-12-31",
+    ),
     "DATE": ("-infinity", "0001-01-01", "9999-12-31", "infinity"),
     "TIMESTAMP": ("-infinity", "0001-01-01", "9999-12-31 23:59:59.999999", "infinity"),
+    "TIMESTAMP WITH TIME ZONE": ("-infinity", "0001-01-01", "9999-12-31", "infinity"),
+    "TIME": ("00:00:00", "23:59:59.999999"),
     "BOOLEAN": ("false", "true"),
+}  # fmt: skip
+STEPS = {
+    "DATE": "INTERVAL 1 DAY",
+    "TIMESTAMP": "INTERVAL 1 MICROSECOND",
+    "TIMESTAMP WITH TIME ZONE": "INTERVAL 1 MICROSECOND",
+    "TIME": "INTERVAL 1 MICROSECOND",
 }
-STEPS = {"DATE": "INTERVAL 1 DAY", "TIMESTAMP": "INTERVAL 1 MICROSECOND"}
 """The smallest step to either side of an edge; 1 for numbers."""
+_DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 FRESH = frozenset(
     "SMALLINT INTEGER BIGINT HUGEINT USMALLINT UINTEGER UBIGINT UHUGEINT VARCHAR DATE"
     " TIMESTAMP".split()
@@ -159,7 +175,7 @@ def _edges(
 
     After the greatest there is no new value of a key, so keys have no extremes.
     """
-    for value in () if of_key else EXTREMES.get(column.type, ()):
+    for value in () if of_key else _extremes(column.type):
         yield f"CAST({_literal(value)} AS {column.type})"
     step = STEPS.get(column.type, "1")
     for value in _literals(texts):
@@ -171,7 +187,17 @@ def _edges(
             yield f"CAST({edge} - {step} AS {column.type})"
             yield f"CAST({edge} + {step} AS {column.type})"
         else:
-            yield from (_literal(near) for near in (value[:-1], value + " ", value + "\x7f"))
+            near = (value[:-1], value + " ", value + "\x7f", value.swapcase())
+            yield from map(_literal, near)
+
+
+def _extremes(kind: str) -> tuple[str, ...]:
+    decimal = _DECIMAL.fullmatch(kind)
+    if decimal is None:
+        return EXTREMES.get(kind, ())
+    behind = int(decimal[2])
+    most = "9" * (int(decimal[1]) - behind) + "." + "9" * behind
+    return f"-{most}", "-1", "0", most
 
 
 def _literal(value: str) -> str:

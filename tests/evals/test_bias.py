@@ -18,6 +18,14 @@ def test_acceptance_is_split_by_what_it_should_not_depend_on() -> None:
     assert list(found["kind"].acceptance) == ["change_type"]
 
 
+def test_a_table_at_the_bound_of_two_sizes_is_in_the_larger() -> None:
+    judged = [make_judged("good", rows=rows) for rows in (9_999, 10_000)]
+    found = {s.by: s for s in splits([make_scenario(proposals=tuple(judged))])}
+    assert {n: e.of for n, e in found["table size"].acceptance.items()} == {
+        "under 10 000 rows": 1, "10 000 to 100 000 rows": 1,
+    }  # fmt: skip
+
+
 def test_results_of_before_name_no_size_age_or_author() -> None:
     assert [split.by for split in splits([make_scenario("good")])] == ["kind"]
 

@@ -8,6 +8,7 @@ from evals.results import Judged
 from evals.statistics import Estimate
 from tests.evals.factories import make_judged, make_scenario
 from tests.factories import make_interval
+from tools.messages import Interval
 
 
 def measured(predicted: float, later: float, spread: float = 0.2, wide: float = 0) -> Judged:
@@ -22,6 +23,18 @@ def test_an_interval_is_right_when_it_holds_the_later_gain() -> None:
     right, met = covered([scenario]), overlapping([scenario])
     assert right and (right.count, right.of) == (1, 2)
     assert met and met.count == 2
+
+
+def test_an_interval_holds_what_lies_at_its_ends() -> None:
+    touched = Interval(low=2.0, mid=2.5, high=3.0)
+    later = Estimate(value=2.0, low=2.0, high=2.0, of=9)
+    for value in (2.0, 3.0):
+        ends = later.model_copy(update={"value": value, "low": value, "high": value})
+        judgement = Judgement(verdict="good", reason="planted", reads=ends)
+        judged = make_judged(predicted=touched, expected=touched, judgement=judgement)
+        scenario = make_scenario(proposals=(judged,))
+        for share in (held([scenario]), covered([scenario]), overlapping([scenario])):
+            assert share and share.count == 1
 
 
 def test_optimism_is_the_mean_factor_between_the_two() -> None:

@@ -7,6 +7,7 @@ from evals.gate import BASELINE, compare, losses
 from evals.options import Options
 from evals.results import ScenarioResult
 from evals.running import read_result
+from evals.statistics import Estimate
 from evals.suites import places
 from tests.evals.factories import make_judged, make_result, make_scenario
 
@@ -19,6 +20,14 @@ def test_a_clear_loss_is_found_and_a_clear_gain_is_none() -> None:
     good, bad = make_result(*many("good", "good")), make_result(*many("good", "neutral"))
     assert "acceptance" in {m.metric for m in losses(compare(good, bad))}
     assert losses(compare(bad, good)) == []
+
+
+def test_what_stays_exactly_as_it_was_is_the_same() -> None:
+    whole = Estimate(value=2.0, low=2.0, high=2.0, of=1)
+    scenario = make_scenario("good", reached=whole, reachable=whole)
+    moved = {m.metric: m for m in compare(make_result(scenario), make_result(scenario))}
+    assert moved["reach"].by == (0.0, 0.0, 0.0)
+    assert {m.verdict for m in moved.values()} == {"same"}
 
 
 def test_what_may_be_chance_fails_nothing() -> None:

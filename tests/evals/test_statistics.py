@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.statistics import difference, differs, gain, kappa, mean, ratio, share
+from evals.statistics import difference, differs, gain, kappa, mean, median, ratio, share
 
 
 def test_wilson_gives_the_published_example() -> None:
@@ -80,9 +80,19 @@ def test_where_nothing_can_differ_nothing_is_tested(cases: dict[str, list[bool]]
         ([(True, True), (False, False)], 1.0),
         ([(True, False), (False, True)], -1.0),
         ([(True, True), (True, False), (False, True), (False, False)], 0.0),
+        ([(True, True)] * 20 + [(True, False)] * 5 + [(False, True)] * 10
+         + [(False, False)] * 15, 0.4),
+        ([(True, True)] * 3 + [(True, False)], 0.0),
         ([(True, True)], None),
         ([], None),
     ],
-)
+)  # fmt: skip
 def test_kappa(pairs: list[tuple[bool, bool]], expected: float | None) -> None:
-    assert kappa(pairs) == expected
+    assert kappa(pairs) == (None if expected is None else pytest.approx(expected))
+
+
+def test_a_median_lies_inside_its_interval_and_of_nothing_there_is_none() -> None:
+    assert median([]) is None
+    found = median([float(n) for n in range(9)])
+    assert found is not None
+    assert (found.value, found.low, found.high, found.of) == (4.0, 1.0, 7.0, 9)

@@ -76,6 +76,39 @@ def test_a_text_that_answers_otherwise_on_worse_data_is_caught(
     assert f"another answer on adversarial data ({world}" in fault(*products, {sql: text})
 
 
+KINDS = (
+    "CREATE TABLE kinds AS SELECT i AS id, CAST(i % 97 AS DECIMAL(9,2)) AS price, CAST(i % 97 AS"
+    " DECIMAL(38,0)) AS wide, CAST(i % 97 AS VARCHAR) AS amount, CAST(i % 90 AS HUGEINT) AS huge,"
+    " CAST(i % 90 AS UINTEGER) AS few, TIMESTAMPTZ '2024-01-01 00:00:00+00' + to_days(CAST(i % 90"
+    " AS INTEGER)) AS seen, TIME '08:00:00' + to_seconds(i % 900) AS hour, 'a' || (i % 7) AS name"
+    " FROM range(3000) AS r(i)"
+)
+CAST_AMOUNT = "sum(CAST(amount AS BIGINT))"
+
+
+@pytest.mark.parametrize(
+    ("asked", "wrong"),
+    [
+        ("sum(price)", "sum(abs(price))"),
+        ("sum(wide)", "sum(abs(wide))"),
+        (CAST_AMOUNT, "sum(abs(CAST(amount AS BIGINT)))"),
+        ("sum(CAST(amount AS DOUBLE))", f"CAST({CAST_AMOUNT} AS DOUBLE)"),
+        ("min(huge)", "greatest(min(huge), min(id))"),
+        ("max(few)", "max(few % 1000)"),
+        ("max(seen)", "max(if(year(seen) < 2025, seen, NULL))"),
+        ("max(hour)", "max(if(hour(hour) < 12, hour, NULL))"),
+        ("count(*) FILTER (name = 'a9')", "count(*) FILTER (lower(name) = 'a9')"),
+    ],
+)
+def test_each_type_has_values_that_tell_texts_apart(asked: str, wrong: str, products: Pair) -> None:
+    sql, text = (f"SELECT {what} AS found FROM kinds" for what in (asked, wrong))
+    for con in products:
+        con.execute(KINDS)
+    assert products[1].execute(sql).fetchall() == products[1].execute(text).fetchall()
+    assert "another answer on adversarial data (edges" in fault(*products, {sql: text})
+    assert fault(*products, {sql: sql + " "}) == ""
+
+
 @pytest.mark.parametrize(
     ("sql", "text"),
     [

@@ -5,10 +5,21 @@ from decimal import Decimal
 
 import pytest
 
-from evals.oracle.answers import same
+from evals.oracle.answers import Answer, difference, same
 
 UNORDERED = "SELECT a FROM t"
 ORDERED = "SELECT a FROM t ORDER BY a"
+
+
+def test_an_answer_differs_by_names_rows_and_types_and_by_nothing_else() -> None:
+    old = Answer(("a",), ("BIGINT",), [(1,), (2,)])
+    told = {
+        "": old._replace(rows=[(2,), (1,)], types=("DECIMAL(9,0)",)),
+        "other columns (b)": old._replace(names=("b",)),
+        "another answer": old._replace(rows=[(1,)]),
+        "another type of a (DATE instead of BIGINT)": old._replace(types=("DATE",)),
+    }
+    assert {difference(UNORDERED, old, new): new for new in told.values()} == told
 
 
 def test_order_counts_only_where_the_query_orders() -> None:

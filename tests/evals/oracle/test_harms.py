@@ -14,7 +14,7 @@ import pytest
 
 from evals.oracle import timing
 from evals.oracle.case import Judgement
-from tests.evals.oracle.planting import ROWS, TOTAL, judged, make_original
+from tests.evals.oracle.planting import TOTAL, judged, make_original
 
 MORE = (
     "CREATE TABLE keyed (id INTEGER PRIMARY KEY, code VARCHAR, state VARCHAR DEFAULT '007',"
@@ -30,6 +30,8 @@ MORE = (
     "CREATE VIEW graded AS SELECT grade, count(*) AS n, min(lost) AS least FROM places"
     " GROUP BY grade",
     "CREATE MACRO larger(least) AS TABLE SELECT id FROM places WHERE lost > least",
+    "CREATE SEQUENCE numbers",
+    "CREATE TYPE mood AS ENUM ('a', 'b')",
 )
 NAMED = "INSERT INTO sales (id, amount) VALUES (90000, '5')"
 FREE: dict[str, Any] = {"promised": [], "later_data": (NAMED,)}
@@ -184,9 +186,16 @@ def test_a_key_does_not_keep_the_data_from_turning_nasty(
         (("DELETE FROM sales WHERE id = 90000",), "other rows in main.sales"),
         (("CREATE TABLE kept AS FROM keyed",), "other columns"),
         (("DROP VIEW graded",), "other columns"),
+        (("CREATE OR REPLACE VIEW graded AS SELECT grade, count(*) AS n, max(lost) AS least"
+          " FROM places GROUP BY grade",), "other views"),
+        (("CREATE OR REPLACE MACRO larger(least) AS TABLE SELECT id FROM places",), "other macros"),
+        (("SELECT nextval('numbers')",), "other sequences"),
+        (("DROP SEQUENCE numbers",), "other sequences"),
+        (("DROP TYPE mood",), "other types"),
+        (("COMMENT ON TABLE keyed IS 'what was kept'",), "other comments"),
         (("CREATE OR REPLACE TABLE sales AS FROM sales ORDER BY code",), ""),
     ],
-)
+)  # fmt: skip
 def test_a_change_that_cannot_be_taken_back_exactly_is_caught(
     original: Path, statements: tuple[str, ...], reason: str
 ) -> None:
@@ -211,9 +220,12 @@ def test_a_lost_index_under_many_reads_is_caught(
 ) -> None:
     monkeypatch.setattr(timing, "MOST_SECONDS", 10.0)
     with duckdb.connect(str(original)) as con:
-        con.execute("CREATE INDEX by_id ON sales (id)")
-    look_up = f"SELECT code FROM sales WHERE id = {ROWS // 2}"
-    found = judged(original, "DROP INDEX by_id", later=((look_up, 500),), later_data=())
+        # In no order, so that nothing but the index spares the reading of all rows.
+        con.execute("CREATE TABLE large AS SELECT hash(i) AS key, i FROM range(600_000) AS r(i)")
+        con.execute("CREATE INDEX by_key ON large (key)")
+        ((key,),) = con.execute("SELECT key FROM large WHERE i = 300_000").fetchall()
+    look_up = f"SELECT i FROM large WHERE key = {key}"
+    found = judged(original, "DROP INDEX by_key", later=((look_up, 500),), later_data=())
     assert found.verdict == "harmful" and found.reason.startswith("slower"), found.reason
 
 

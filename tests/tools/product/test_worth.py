@@ -43,7 +43,8 @@ def test_recorded_writes_decide_whatever_the_two_ratios_are(gain: float) -> None
 
 def test_a_rule_is_not_refused_for_inserts_that_look_a_little_slower() -> None:
     assert dear(times(1.0), times(1.05), 0, None, neutral=True) is None
-    assert dear(times(1.0), times(1.05), 0, None) is not None
+    told = "×1.00 is too little for inserts that take ×1.05 as long"
+    assert dear(times(1.0), times(1.05), 0, None) == told
     said = dear(times(1.0), times(1.4), 0, None, neutral=True)
     assert said == "it gains nothing, and inserts take ×1.40 as long"
 
@@ -145,7 +146,8 @@ def test_what_chance_may_have_saved_is_a_trifle() -> None:
         Pairing("f", "SELECT 1", "SELECT 1", 300, 1.0, before=before, after=[1.2] * 7)
         for before in ([1.6, 1.2, 1.6, 1.2, 1.6, 1.2, 1.6], [1.6] * 7)
     )
-    assert trifle([unsure], None) is not None
+    unsaved = "it surely saves 0.00 ms a query, and about 0.12 s in all recorded runs"
+    assert trifle([unsure], None) == unsaved
     assert trifle([unsure, sure], None) is None
 
 
@@ -156,4 +158,5 @@ def test_what_is_asked_no_more_saves_nothing() -> None:
         )
         for weight, before in ((300, 0.2), (0, 100.0))
     )
-    assert trifle([asked, ceased], None) is not None
+    said = "it surely saves 0.10 ms a query, and about 0.03 s in all recorded runs"
+    assert trifle([asked, ceased], None) == said

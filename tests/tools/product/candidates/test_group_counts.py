@@ -52,7 +52,7 @@ def test_a_large_table_is_estimated_from_a_sample(
     assert groups.count(T, frozenset({"key"})) == pytest.approx(90_000, rel=0.3)
     assert groups.count(T, frozenset({"i"})) > ROWS / 2
     assert not groups.few(T, frozenset({"key"}))
-    assert all("TABLESAMPLE" in sql for sql in asked)
+    assert ["TABLESAMPLE" in sql for sql in asked] == [True] * 3
 
 
 def test_so_many_sets_are_counted_and_no_more(con: duckdb.DuckDBPyConnection) -> None:
