@@ -11,7 +11,9 @@ from typing import Literal, NamedTuple
 
 from sqlglot import exp
 
+from tools.messages import CreateSummary
 from tools.product.candidates.boundaries import boundary_of
+from tools.product.candidates.grouped import parse_part
 from tools.product.catalog import Table
 from tools.product.logical_types import is_text
 
@@ -141,12 +143,20 @@ def grain_of(node: exp.Expr, table: Table) -> Grain | None:
     """Return the grain of a truncated moment whose type is known to tell all that it should.
 
     A TIMESTAMP_NS is rounded before it is truncated, so what is before a boundary may come after.
+    Of a text that a DATE is compared with, its hours are left out.
     """
     found = truncation_of(node)
     if found is None:
         return None
-    known = exact(found[1], table) or type_below(found[1], table) == "DATE"
+    day = type_below(found[1], table) == "DATE" and found[0] != "HOUR"
+    known = exact(found[1], table) or day
     return next(g for g in GRAINS if g.upper() == found[0]) if known else None
+
+
+def grains_hold(change: CreateSummary, table: Table) -> bool:
+    """Whether every grain that a summary claims is one of its table's columns as they are."""
+    claimed = [d for d in change.dimensions if d.grain]
+    return all(grain_of(parse_part(d.expression), table) == d.grain for d in claimed)
 
 
 def exact(moment: exp.Expr, table: Table) -> bool:

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from tests.finding import look
 from tools.messages import Aggregate, CreateSummary, Dimension, TableName
-from tools.product import summaries
+from tools.product import executor, summaries
 from tools.product.candidates.answers import answer_from_summary
 from tools.product.candidates.grains import GRAINS, grain_of
 from tools.product.candidates.grouped import parse_part
 from tools.product.catalog import read_catalog
-from tools.product.dispatch import alike
+from tools.product.dispatch import alike, dispatched
+from tools.product.errors import Refused
 from tools.product.results import capture, difference
 
 T = TableName(name="t")
@@ -233,6 +234,16 @@ def test_a_truncated_moment_stands_for_another_only_where_its_type_tells_all(
     assert grain_of(parse_part("date_trunc('day', x)"), table) == grain
 
 
+def test_hours_that_a_comparison_with_a_date_leaves_out_count_for_nothing() -> None:
+    query = "SELECT count(*) AS n FROM t WHERE d >= '2013-12-01 05:00:00'"
+    with duckdb.connect() as con:
+        con.execute(f"CREATE TABLE t ({COLUMNS})")
+        con.execute("INSERT INTO t (d) VALUES ('2013-12-01')")
+        change = summary(["date_trunc('hour', d)"], con)
+        assert con.execute(query).fetchall() == [(1,)]
+        assert answer_from_summary(query, change) is None
+
+
 def test_nanoseconds_before_a_boundary_stay_before_it(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("CREATE TABLE t (ts TIMESTAMP_NS, n INTEGER)")
     con.execute("INSERT INTO t VALUES ('1969-12-31 23:59:59.9999999', 1)")
@@ -311,3 +322,32 @@ def test_hours_and_days_of_a_moment_share_a_summary_by_hour(con: duckdb.DuckDBPy
     first = made(con, queries)[0]
     assert len(first.rewrites) == 3
     assert [d.grain for d in first.dimensions] == [None, "hour"]
+
+
+def test_the_gateway_answers_tomorrows_text_or_runs_it_as_it_is(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    con.execute(EVENTS)
+    asked = LAST.format("ts >= TIMESTAMP '2013-07-04'") + " ORDER BY g"
+    (candidate, *_) = look(con, [asked], {"create_summary"}).candidates
+    executor.apply(con, candidate.id, candidate.change)
+    con.execute("INSERT INTO t (ts, g, n) VALUES ('2013-07-04 23:59:59.9', 1, 5), (NULL, 2, 6)")
+    con.execute("UPDATE t SET ts = ts + INTERVAL 1 MICROSECOND WHERE n % 1000 = 0")
+    con.execute("DELETE FROM t WHERE ts >= '2013-09-01' AND g = 3")
+    rewrites = executor.dispatch_rewrites(con)
+    for text, answered in (("2013-07-05", True), ("2013-07-05 00:00:00", True),
+                           ("2013-07-05 00:00:00.001", False), ("0001-01-01", True)):  # fmt: skip
+        sql = asked.replace("2013-07-04", text)
+        run = dispatched(con, sql, rewrites)
+        assert (run != sql) is answered
+        assert con.execute(run).fetchall() == con.execute(sql).fetchall()
+
+
+def test_a_summary_of_a_column_that_got_another_type_is_refused(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    con.execute(EVENTS)
+    change = made(con, [LAST.format("ts >= TIMESTAMP '2013-07-04'")])[0]
+    con.execute("ALTER TABLE t ALTER ts TYPE TIMESTAMP_NS")
+    with pytest.raises(Refused, match="of another type now"):
+        executor.apply(con, "p1", change)
