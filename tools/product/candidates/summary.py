@@ -33,6 +33,8 @@ MAX_UNIONS = 3
 MAX_TRIED = 12
 
 _Wanted = tuple[TableName, frozenset[str]]
+_Choices = Mapping[str, Iterable[frozenset[str]]]
+"""Dimensions that serve a query, by its fingerprint."""
 
 
 def find_summaries(context: CandidateContext) -> Found:
@@ -87,23 +89,26 @@ def _unions(shapes: list[SummaryShape], groups: GroupCounts) -> Iterator[_Wanted
     A query that would make too many groups is passed over, not what comes after it; what is left
     out so begins another union. The last one takes moments as they are.
     """
-    heaviest = sorted(shapes, key=lambda s: -weight(s.pattern))
-    for table in dict.fromkeys(s.table for s in heaviest):
-        mine = left = [s for s in heaviest if s.table == table]
-        coarse = {s.pattern.fingerprint: s.choices for s in mine}
-        for _ in range(MAX_UNIONS):
-            joint = None
-            for joint in _union([*left[:1], *mine], coarse, groups):
+    mine: dict[TableName, list[SummaryShape]] = {}
+    for shape in sorted(shapes, key=lambda s: -weight(s.pattern)):
+        mine.setdefault(shape.table, []).append(shape)
+    coarse: _Choices = {s.pattern.fingerprint: s.choices for s in shapes}
+    plain: _Choices = {s.pattern.fingerprint: (s.plain,) for s in shapes}
+    left = dict(mine)
+    # Each table has its first before one has another: only so many sets are counted.
+    for choices in (coarse, plain, *[coarse] * (MAX_UNIONS - 1)):
+        for table in [t for t, waiting in left.items() if waiting]:
+            first = left[table][:1] if choices is coarse else []
+            joint: frozenset[str] | None = None
+            for joint in _union([*first, *mine[table]], choices, groups):
                 yield table, joint
-            left = [s for s in left[1:] if joint is None or not s.served_by(joint)]
-        plain = {s.pattern.fingerprint: (s.plain,) for s in mine}
-        yield from ((table, joint) for joint in _union(mine, plain, groups))
+            if choices is coarse:
+                rest = left[table][1:]
+                left[table] = [s for s in rest if joint is None or not s.served_by(joint)]
 
 
 def _union(
-    shapes: Iterable[SummaryShape],
-    choices: Mapping[str, Iterable[frozenset[str]]],
-    groups: GroupCounts,
+    shapes: Iterable[SummaryShape], choices: _Choices, groups: GroupCounts
 ) -> Iterator[frozenset[str]]:
     """Yield what ever more queries need together, of each the first choice that is few."""
     joint: frozenset[str] = frozenset()

@@ -324,6 +324,19 @@ def test_hours_and_days_of_a_moment_share_a_summary_by_hour(con: duckdb.DuckDBPy
     assert [d.grain for d in first.dimensions] == [None, "hour"]
 
 
+def test_what_the_heaviest_query_leaves_out_is_joined_by_itself(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    con.execute(EVENTS.replace("i AS n,", "i AS n, i % 2000 AS many, i % 5 // 2 AS h,"))
+    heaviest = "SELECT many, sum(n) AS total FROM t GROUP BY many"
+    by_h = "SELECT h, count(*) AS c FROM t GROUP BY h"
+    others = [LAST.format("ts >= TIMESTAMP '2013-07-04'"), by_h]
+    found = made(con, [heaviest, *others])
+    served = [{old for old, _ in change.rewrites} for change in found]
+    assert {heaviest} in served
+    assert set(others) in served
+
+
 def test_the_gateway_answers_tomorrows_text_or_runs_it_as_it_is(
     con: duckdb.DuckDBPyConnection,
 ) -> None:
