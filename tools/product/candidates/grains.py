@@ -61,6 +61,11 @@ class Reading(NamedTuple):
         found: exp.Expr = self.node.args[self.place].unnest()
         return found
 
+    @property
+    def compared(self) -> bool:
+        """Whether the moment is held against a constant, which is another one next time."""
+        return type(self.node) in _COMPARED
+
     def of(self, truncated: exp.Expr) -> exp.Expr:
         """Return the same expression of the truncated moment."""
         node: exp.Expr = self.node.copy()

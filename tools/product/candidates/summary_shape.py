@@ -116,10 +116,12 @@ def _told(part: exp.Expr, grain: Grain | None, keys: Keys, table: Table) -> set[
 def _truncated(node: exp.Expr, grain: Grain | None, keys: Keys, table: Table) -> str | None:
     """Return the dimension of a grain that tells what an expression reads of a moment.
 
-    A month only where the query groups by it: on which days filters begin changes from run to run.
+    A month only where the query groups by it, and of no filter: the next one begins on another day.
     """
     found = reading(node) if grain else None
     if found is None or grain is None or grain.upper() not in found.grains:
+        return None
+    if grain == "month" and found.compared:
         return None
     node = truncated(grain, found.moment)
     free = grain != "month" and exact(found.moment, table)
