@@ -99,10 +99,11 @@ class Aggregate(Message):
 
 
 class Dimension(Message):
-    """One grouping expression (SQL) of a summary table and the column that stores it."""
+    """A grouping expression (SQL) of a summary, its column, and the grain if it tells moments."""
 
     expression: str
     column: str
+    grain: Literal["hour", "day", "month"] | None = Field(None, exclude_if=lambda g: g is None)
 
 
 class CreateSummary(Message):

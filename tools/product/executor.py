@@ -11,6 +11,7 @@ import duckdb
 from tools.failpoints import crash_point
 from tools.messages import CHANGE, Change, ChangeType, CreateSummary, change_target
 from tools.product import summaries
+from tools.product.candidates.grains import grains_hold
 from tools.product.catalog import Catalog, Table, read_catalog, schema_hash
 from tools.product.change_ledger import (
     ActiveRewrite,
@@ -222,8 +223,15 @@ def _check_restored(
 
 
 def _check_writes(change: Change, table: Table) -> None:
-    """Raise `Refused` for a summary that would refuse rows which its table takes."""
-    refusal = refused_rows(change, table) if isinstance(change, CreateSummary) else None
+    """Raise `Refused` for a summary that would refuse rows, or could not tell what it should."""
+    if not isinstance(change, CreateSummary):
+        return
+    if not grains_hold(change, table):
+        raise Refused(
+            f"{change.summary} would tell days of a column that is of another type now.",
+            hint="Run Pillion again: it looks at the table as it is.",
+        )
+    refusal = refused_rows(change, table)
     if refusal is not None:
         raise Refused(
             f"Its triggers {refusal.reason}: they would refuse a later row that does not fit,"

@@ -6,14 +6,14 @@ wrong answer is worse than a slow one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlglot import exp
 
 from tools.messages import CreateSummary
+from tools.product.candidates.grains import GRAINS, reading, truncation_of
 from tools.product.candidates.grouped import (
-    Keys,
     conditional,
     deterministic,
     folded,
@@ -57,6 +57,8 @@ class _Stored(NamedTuple):
     aggregates: dict[tuple[str, str], str]
     columns: frozenset[str]
     """Names of base columns that are dimensions as they are."""
+    grains: dict[tuple[str, str], str]
+    """Truncated moments by grain and moment."""
 
     @classmethod
     def of(cls, summary: CreateSummary) -> _Stored:
@@ -70,21 +72,39 @@ class _Stored(NamedTuple):
                 for a in summary.aggregates
             },
             frozenset(folded(n.name) for n, _ in parts if isinstance(n, exp.Column)),
+            {
+                (found[0], key_of(found[1])): d.column
+                for (node, _), d in zip(parts, summary.dimensions, strict=True)
+                if d.grain and (found := truncation_of(node))
+            },
         )
+
+    @property
+    def columns_of(self) -> dict[str, exp.Expr]:
+        """What stands for each dimension."""
+        return {key: _mine(column) for key, column in self.dimensions.items()}
+
+    def grained(self, node: exp.Expr) -> exp.Expr | None:
+        """Return what an expression reads of a moment, read from the truncated moment."""
+        found = reading(node)
+        moment = key_of(found.moment) if found else ""
+        for grain in reversed(GRAINS):
+            column = self.grains.get((grain.upper(), moment))
+            if found and column is not None and grain.upper() in found.grains:
+                return found.of(_mine(column))
+        return None
 
 
 def _answer(
     tree: exp.Select, names: Sequence[str | None], stored: _Stored, summary: CreateSummary
 ) -> str:
     keys = group_keys(tree, stored.columns)
-    if keys is None or not all(key_of(k) in stored.dimensions for k in keys):
-        raise _Inexact
-    if len(names) != len(tree.expressions):
+    if keys is None or len(names) != len(tree.expressions):
         raise _Inexact
     named = list(zip(tree.expressions, names, strict=True))
     _check_names(named, stored)
-    over_groups = _replacing(stored, {key_of(k) for k in keys})
-    over_rows = _replacing(stored, set(stored.dimensions))
+    over_groups = _replacing(stored, {key_of(k): _key(k, stored) for k in keys})
+    over_rows = _replacing(stored, stored.columns_of, grained=True)
     new = tree.copy()
     new.set("expressions", [_projected(e, n, stored, over_groups) for e, n in named])
     new.set("group", exp.Group(expressions=[over_groups(k) for k in keys]) if keys else None)
@@ -99,6 +119,19 @@ def _answer(
     new.set("from_", exp.From(this=source))
     _unmark(new)
     return str(new.sql(dialect="duckdb", comments=False))
+
+
+def _key(node: exp.Expr, stored: _Stored) -> exp.Expr:
+    """Return a grouping expression over the summary: a dimension, or what a grain tells."""
+    column = stored.dimensions.get(key_of(node))
+    if column is not None:
+        return _mine(column)
+    if node.find(exp.AggFunc):
+        raise _Inexact
+    told = _replacing(stored, {}, grained=True)(node)
+    if not all(c.name.startswith(_MARK) for c in told.find_all(exp.Column)):
+        raise _Inexact
+    return told
 
 
 def _check_names(named: Iterable[tuple[exp.Expr, str | None]], stored: _Stored) -> None:
@@ -131,16 +164,24 @@ _NAMES: dict[type, str] = {
 }  # fmt: skip
 
 
-def _replacing(stored: _Stored, keys: Keys) -> Callable[[exp.Expr], exp.Expr]:
-    """Return what replaces aggregates, and expressions that are `keys`, by stored columns."""
+def _replacing(
+    stored: _Stored, known: Mapping[str, exp.Expr], *, grained: bool = False
+) -> Callable[[exp.Expr], exp.Expr]:
+    """Return what replaces aggregates and `known` expressions by what is said of stored columns.
+
+    `grained` does so for what reads moments, too.
+    """
 
     def step(node: exp.Expr) -> exp.Expr:
         if isinstance(node, exp.Filter):
             return _filtered(node, stored)
         if isinstance(node, exp.AggFunc):
             return _aggregate(node, stored)
-        if not isinstance(node, exp.Literal | exp.Identifier) and key_of(node) in keys:
-            return _mine(stored.dimensions[key_of(node)])
+        if not isinstance(node, exp.Literal | exp.Identifier):
+            said = known.get(key_of(node))
+            said = stored.grained(node) if said is None and grained else said
+            if said is not None:
+                return said.copy()
         if isinstance(node, exp.Func) and not scalar(node, now=True):
             raise _Inexact
         return node
@@ -155,7 +196,7 @@ def _filtered(node: exp.Filter, stored: _Stored) -> exp.Expr:
         raise _Inexact
     if _is_stored(narrow, stored):
         return _aggregate(narrow, stored)
-    condition = _replacing(stored, set(stored.dimensions))(node.expression)
+    condition = _replacing(stored, stored.columns_of, grained=True)(node.expression)
 
     def narrowed(part: exp.Expr) -> exp.Expr:
         if isinstance(part, exp.AggFunc):

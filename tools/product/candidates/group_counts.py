@@ -14,7 +14,7 @@ MAX_SHARE = 1 / 20
 With 1 / 10, what several queries need together grew past what is worth its upkeep, and a table has
 one summary (docs/benchmarks.md, casting).
 """
-MAX_COUNTS = 16
+MAX_COUNTS = 32
 """Most sets of dimensions that are counted for what queries need together."""
 SAMPLE_ROWS = 2_000_000
 """Rows that one count reads, about: it runs beside the product's consumers."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from math import inf
 
 from tools.messages import (
     Aggregate,
@@ -16,10 +17,9 @@ from tools.messages import (
 )
 from tools.product.candidates.answers import answer_from_summary
 from tools.product.candidates.context import CandidateContext, Found, weight
+from tools.product.candidates.grains import grain_of
 from tools.product.candidates.group_counts import MAX_SHARE, GroupCounts
-from tools.product.candidates.grouped import (
-    folded,
-)
+from tools.product.candidates.grouped import folded, parse_part
 from tools.product.candidates.summary_shape import SummaryShape, shape_of
 from tools.product.candidates.written import Written
 from tools.product.catalog import Table
@@ -28,9 +28,13 @@ from tools.product.errors import ProductError
 MAX_PATTERNS = 60
 MAX_SUMMARIES = 4
 MAX_DIMENSIONS = 6
-
+MAX_UNIONS = 3
+"""Unions of a table that begin with another query each."""
+MAX_TRIED = 12
 
 _Wanted = tuple[TableName, frozenset[str]]
+_Choices = Mapping[str, Iterable[frozenset[str]]]
+"""Dimensions that serve a query, by its fingerprint."""
 
 
 def find_summaries(context: CandidateContext) -> Found:
@@ -43,9 +47,9 @@ def find_summaries(context: CandidateContext) -> Found:
     broken = dict.fromkeys(s.table for s in shapes if written.upserts(s.table))
     shapes = [s for s in shapes if s.table not in broken]
     groups = GroupCounts(context)
-    single = {(s.table, s.dimensions) for s in shapes}
-    wanted = single | set(_unions(shapes, groups))
-    found: list[Candidate] = []
+    single = {(s.table, c): s for s in shapes for c in (s.choices[0], s.plain)}
+    wanted = single.keys() | set(_unions(shapes, groups))
+    found: list[tuple[Candidate, _Wanted]] = []
     why = (
         "the log holds MERGE or upserts into it, or writes that may be such, which the engine"
         " refuses while a table has triggers"
@@ -53,35 +57,85 @@ def find_summaries(context: CandidateContext) -> Found:
     notes = [f"no summary of {table}: {why}" for table in broken]
     notes += [f"no summary of {t} for {mean}: its last digits could differ, as the sum or count of"
               " the same is not asked for beside it" for t, mean in inexact]  # fmt: skip
-    ordered = sorted(wanted, key=lambda w: (-_worth(shapes, *w), str(w[0]), sorted(w[1])))
-    for table_name, dimensions in ordered[: 2 * MAX_SUMMARIES]:
+    failed: dict[_Wanted, str] = {}
+    for one in sorted(wanted, key=lambda w: _rank(shapes, groups, w))[:MAX_TRIED]:
         try:
-            candidate, note = _candidate(context, shapes, groups, (table_name, dimensions))
+            candidate, note = _candidate(context, shapes, groups, one)
         except ProductError as exc:
-            candidate, note = None, f"a summary of {table_name}: {str(exc).splitlines()[0][:300]}"
+            candidate, note = None, f"a summary of {one[0]}: {str(exc).splitlines()[0][:300]}"
+        found += [(candidate, one)] if candidate else []
         # Nobody asked for what several queries would need together.
-        notes += [note] if note and (table_name, dimensions) in single else []
-        found += [candidate] if candidate else []
-    return Found(tuple(found[:MAX_SUMMARIES]), tuple(notes))
+        failed |= {one: note} if note and one in single else {}
+    made = [w for _, w in found[:MAX_SUMMARIES]]
+    notes += [n for w, n in failed.items() if not _other_way(single[w], made)]
+    return Found(tuple(c for c, _ in found[:MAX_SUMMARIES]), tuple(notes))
+
+
+def _rank(shapes: list[SummaryShape], groups: GroupCounts, wanted: _Wanted) -> tuple[object, ...]:
+    """Order by what is served, then by groups, as far as they were counted."""
+    table, dimensions = wanted
+    many = groups.counted.get(wanted, inf)
+    return -_worth(shapes, table, dimensions), many, str(table), sorted(dimensions)
+
+
+def _other_way(shape: SummaryShape, made: Iterable[_Wanted]) -> bool:
+    """Whether a query that one choice of dimensions would not serve is served by another."""
+    return any(shape.table == table and shape.served_by(d) for table, d in made)
 
 
 def _unions(shapes: list[SummaryShape], groups: GroupCounts) -> Iterator[_Wanted]:
     """Yield what several queries need together, heaviest first: a table can have one summary.
 
-    A query that would make too many groups is passed over, not what comes after it.
+    A query that would make too many groups is passed over, not what comes after it; what is left
+    out so begins another union. The last one takes moments as they are.
     """
-    joint: dict[TableName, frozenset[str]] = {}
+    mine: dict[TableName, list[SummaryShape]] = {}
     for shape in sorted(shapes, key=lambda s: -weight(s.pattern)):
-        wider = joint.get(shape.table, frozenset()) | shape.dimensions
-        if len(wider) <= MAX_DIMENSIONS and groups.few(shape.table, wider):
-            joint[shape.table] = wider
-            yield shape.table, wider
+        mine.setdefault(shape.table, []).append(shape)
+    coarse: _Choices = {s.pattern.fingerprint: s.choices for s in shapes}
+    plain: _Choices = {s.pattern.fingerprint: (s.plain,) for s in shapes}
+    left = dict(mine)
+    # Each table has its first before one has another: only so many sets are counted.
+    for choices in (coarse, plain, *[coarse] * (MAX_UNIONS - 1)):
+        for table in [t for t, waiting in left.items() if waiting]:
+            first = left[table][:1] if choices is coarse else []
+            joint: frozenset[str] | None = None
+            for joint in _union([*first, *mine[table]], choices, groups):
+                yield table, joint
+            if choices is coarse:
+                rest = left[table][1:]
+                left[table] = [s for s in rest if joint is None or not s.served_by(joint)]
+
+
+def _union(
+    shapes: Iterable[SummaryShape], choices: _Choices, groups: GroupCounts
+) -> Iterator[frozenset[str]]:
+    """Yield what ever more queries need together, of each the first choice that is few."""
+    joint: frozenset[str] = frozenset()
+    taken: list[SummaryShape] = []
+    for shape in shapes:
+        held = bool(taken) and shape.served_by(joint)
+        for choice in [joint] if held else choices[shape.pattern.fingerprint]:
+            wider = _needed(joint | choice, [*taken, shape])
+            if len(wider) <= MAX_DIMENSIONS and groups.few(shape.table, wider):
+                joint = wider
+                taken.append(shape)
+                yield joint
+                break
+
+
+def _needed(dimensions: frozenset[str], shapes: list[SummaryShape]) -> frozenset[str]:
+    """Return dimensions without those that no query needs, as another one tells them."""
+    for one in sorted(dimensions):
+        fewer = dimensions - {one}
+        dimensions = fewer if all(s.served_by(fewer) for s in shapes) else dimensions
+    return dimensions
 
 
 def _served(
     shapes: list[SummaryShape], table: TableName, dimensions: frozenset[str]
 ) -> list[SummaryShape]:
-    return [s for s in shapes if s.table == table and s.dimensions <= dimensions]
+    return [s for s in shapes if s.table == table and s.served_by(dimensions)]
 
 
 def _worth(shapes: list[SummaryShape], table: TableName, dimensions: frozenset[str]) -> float:
@@ -129,7 +183,11 @@ def _change(table: Table, keys: list[str], served: list[SummaryShape]) -> Create
         table=table.name,
         summary=TableName(schema_name=table.name.schema_name, name=summary),
         dimensions=tuple(
-            Dimension(expression=k, column=_column(table, k, _free(f"d{i}", taken)))
+            Dimension(
+                expression=k,
+                column=_column(table, k, _free(f"d{i}", taken)),
+                grain=grain_of(parse_part(k), table),
+            )
             for i, k in enumerate(keys)
         ),
         aggregates=tuple(

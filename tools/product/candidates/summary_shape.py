@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlglot import exp
 
 from tools.messages import TableName
 from tools.product.candidates.context import CandidateContext
+from tools.product.candidates.grains import GRAINS, Grain, exact, grain_of, reading, truncated
 from tools.product.candidates.grouped import (
+    Keys,
     conditional,
     deterministic,
     folded,
@@ -35,10 +38,17 @@ class SummaryShape(NamedTuple):
 
     pattern: QueryPattern
     table: TableName
-    dimensions: frozenset[str]
+    choices: tuple[frozenset[str], ...]
+    """Dimensions that serve it, each choice by itself, coarsest first."""
+    plain: frozenset[str]
+    """The choice that takes moments as they are, as far as none of fewer dimensions does."""
     aggregates: frozenset[tuple[str, str]]
     inexact: str | None = None
     """A mean that could differ in its last digits."""
+
+    def served_by(self, dimensions: frozenset[str]) -> bool:
+        """Whether a summary with these dimensions holds what the query needs."""
+        return any(choice <= dimensions for choice in self.choices)
 
 
 def shape_of(context: CandidateContext, pattern: QueryPattern) -> SummaryShape | None:
@@ -65,12 +75,58 @@ def _shape(context: CandidateContext, pattern: QueryPattern) -> SummaryShape | N
     aggregates = _aggregates(tree, table)
     if keys is None or aggregates is None or collated(table):
         return None
-    dimensions = {key_of(k) for k in keys}
-    dimensions |= _filter_columns(tree, dimensions, table)
-    if not all(_storable(parse_part(d), table) for d in dimensions):
+    choices = _choices(tree, keys, table)
+    if not choices:
         return None
+    plain = next((c for c in choices if c <= _dimensions(tree, keys, table, None)), choices[0])
     inexact = inexact_mean(tree, table, grouped=bool(keys))
-    return SummaryShape(pattern, table.name, frozenset(dimensions), frozenset(aggregates), inexact)
+    return SummaryShape(pattern, table.name, choices, plain, frozenset(aggregates), inexact)
+
+
+def _choices(
+    tree: exp.Select, keys: Sequence[exp.Expr], table: Table
+) -> tuple[frozenset[str], ...]:
+    """Return the dimensions that serve a query: with moments by a grain, or all as they are."""
+    found: list[frozenset[str]] = []
+    for grain in (*reversed(GRAINS), None):
+        dimensions = _dimensions(tree, keys, table, grain)
+        fewer = any(choice <= dimensions for choice in found)
+        if not fewer and all(_storable(parse_part(d), table) for d in dimensions):
+            found.append(dimensions)
+    return tuple(found)
+
+
+def _dimensions(
+    tree: exp.Select, keys: Sequence[exp.Expr], table: Table, grain: Grain | None
+) -> frozenset[str]:
+    names = {key_of(k) for k in keys}
+    kept = {d for k in keys for d in _told(k, grain, names, table) or {key_of(k)}}
+    return frozenset(kept | _filter_columns(tree, kept, grain, names, table))
+
+
+def _told(part: exp.Expr, grain: Grain | None, keys: Keys, table: Table) -> set[str]:
+    """Return the truncated moments that tell an expression whole; none where they don't."""
+    read = [n for n in part.walk() if _truncated(n, grain, keys, table)]
+    inside = {id(c) for n in read for c in n.find_all(exp.Column)}
+    if part.find(exp.AggFunc) or not all(id(c) in inside for c in part.find_all(exp.Column)):
+        return set()
+    return {d for n in read if (d := _truncated(n, grain, keys, table))}
+
+
+def _truncated(node: exp.Expr, grain: Grain | None, keys: Keys, table: Table) -> str | None:
+    """Return the dimension of a grain that tells what an expression reads of a moment.
+
+    A month only where the query groups by it, and of no filter: the next one begins on another day.
+    """
+    found = reading(node) if grain else None
+    if found is None or grain is None or grain.upper() not in found.grains:
+        return None
+    if grain == "month" and found.compared:
+        return None
+    node = truncated(grain, found.moment)
+    free = grain != "month" and exact(found.moment, table)
+    grouped = key_of(node) in keys and grain_of(node, table) is not None
+    return key_of(node) if free or grouped else None
 
 
 def _storable(node: exp.Expr, table: Table) -> bool:
@@ -83,18 +139,21 @@ def _storable(node: exp.Expr, table: Table) -> bool:
     return isinstance(node, exp.Column) or not instants
 
 
-def _filter_columns(tree: exp.Select, dimensions: set[str], table: Table) -> set[str]:
-    """Return the columns that conditions need, unless a grouping expression already holds them."""
+def _filter_columns(
+    tree: exp.Select, dimensions: set[str], grain: Grain | None, keys: Keys, table: Table
+) -> set[str]:
+    """Return what conditions need, unless a grouping expression already holds it."""
     needed: set[str] = set()
     filters = [f for f in tree.find_all(exp.Filter) if _conditional(f, table) is None]
     conditions = [tree.args.get("where"), *(f.expression for f in filters)]
     for condition in conditions:
         if condition is None:
             continue
-        covered = [n for n in condition.walk() if _is_key(n, dimensions)]
-        for column in condition.find_all(exp.Column):
-            if not any(column is c or column in list(c.find_all(exp.Column)) for c in covered):
-                needed.add(key_of(column))
+        told = [(n, _truncated(n, grain, keys, table)) for n in condition.walk()]
+        covered = [n for n, d in told if d or _is_key(n, dimensions)]
+        needed |= {d for n, d in told if d and not _is_key(n, dimensions)}
+        inside = {id(c) for n in covered for c in n.find_all(exp.Column)}
+        needed |= {key_of(c) for c in condition.find_all(exp.Column) if id(c) not in inside}
     return needed
 
 
