@@ -132,11 +132,18 @@ def _truncated(node: exp.Expr, grain: Grain | None, keys: Keys, table: Table) ->
 def _storable(node: exp.Expr, table: Table) -> bool:
     """Whether an expression can be stored: of this table's columns, and the same next year."""
     columns = [table.column(c.name) for c in node.find_all(exp.Column)]
-    if not deterministic(node) or None in columns:
+    if not deterministic(node) or None in columns or _ambiguous(node, table):
         return False
     # What day an instant lies in depends on the session's time zone.
     instants = any(c is not None and zoned(c.type) for c in columns)
     return isinstance(node, exp.Column) or not instants
+
+
+def _ambiguous(node: exp.Expr, table: Table) -> bool:
+    """Whether equal values may be told apart: a month is thirty days, and which stays is chance."""
+    casts = (c.to.sql(dialect="duckdb") for c in node.find_all(exp.Cast, exp.TryCast))
+    columns = (table.column(c.name) for c in node.find_all(exp.Column))
+    return any("INTERVAL" in kind.upper() for kind in (*casts, *(c.type for c in columns if c)))
 
 
 def _filter_columns(

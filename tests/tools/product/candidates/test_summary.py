@@ -157,3 +157,20 @@ def test_a_minimum_that_the_engine_orders_both_ways_is_not_stored(
         "SELECT g, max(x) AS hi FROM t GROUP BY g",
     ]
     assert look(con, queries, {"create_summary"}).candidates == ()
+
+
+def test_intervals_that_are_equal_and_read_otherwise_are_not_stored(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    con.execute(
+        "CREATE TABLE t AS SELECT i % 3 AS g, 'x' || i % 2 AS s,"
+        " CASE WHEN i % 2 = 0 THEN INTERVAL 1 MONTH ELSE INTERVAL 30 DAYS END AS x"
+        " FROM range(30000) r(i)"
+    )
+    queries = [
+        "SELECT g, min(x) AS lo FROM t GROUP BY g",
+        "SELECT x, count(*) AS n FROM t GROUP BY x",
+        "SELECT TRY_CAST(s AS INTERVAL) AS x, count(*) AS n FROM t GROUP BY 1",
+        "SELECT g, count(*) AS n FROM t WHERE x > INTERVAL 1 DAY GROUP BY g",
+    ]
+    assert look(con, queries, {"create_summary"}).candidates == ()
