@@ -167,6 +167,13 @@ def test_agreement_is_told_for_each_two_approvers() -> None:
     assert found["same"].value == 0.5
 
 
+def test_what_one_of_two_approvers_left_open_is_no_agreement_of_theirs() -> None:
+    both, alone = ({"oracle": True, "impatient": True}, {"oracle": True})
+    judged = tuple(make_judged(approvals=a) for a in (both, alone, alone))
+    (found,) = agreement([make_scenario(proposals=judged)])
+    assert (found["same"].count, found["same"].of) == (1, 1)
+
+
 def test_each_approver_is_held_against_the_oracle() -> None:
     found = by_approver([make_scenario("good", "harmful", "neutral")])
     assert found["oracle"]["approved"].count == 1
