@@ -24,6 +24,7 @@ from tools.product.candidates.grouped import (
     scalar,
     single_table,
 )
+from tools.product.candidates.intervals import intervals_kept
 from tools.product.engine_sql import output_names
 from tools.product.errors import Forbidden, ParseFailed
 from tools.product.fingerprint import parse
@@ -41,6 +42,8 @@ def answer_from_summary(sql: str, summary: CreateSummary) -> str | None:
         tree = parse(sql)
         name = single_table(tree)
         if not isinstance(tree, exp.Select) or name is None or _MARK in sql.lower():
+            return None
+        if not intervals_kept(sql):
             return None
         asked = (folded(name.schema_name), folded(name.name))
         if asked != (folded(summary.table.schema_name), folded(summary.table.name)):

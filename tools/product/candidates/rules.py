@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from sqlglot import exp
 
+from tools.product.candidates.intervals import intervals_kept
 from tools.product.engine_sql import output_names
 from tools.product.errors import Forbidden, ParseFailed
 from tools.product.fingerprint import parse
@@ -43,7 +44,7 @@ def apply_rule(rule: str, sql: str) -> str | None:
         found = ranges_of(rule, tree)
         for node, made in found:
             node.replace(made.condition())
-        return _named_as(sql, tree) if found else None
+        return _named_as(sql, tree) if found and intervals_kept(sql) else None
     except (Forbidden, ParseFailed, RecursionError):
         return None
 

@@ -159,6 +159,17 @@ def test_a_minimum_that_the_engine_orders_both_ways_is_not_stored(
     assert look(con, queries, {"create_summary"}).candidates == ()
 
 
+def test_a_column_called_like_the_clock_is_not_taken_for_it(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute(
+        "CREATE TABLE t AS SELECT DATE '2026-01-01' + (i % 90)::INTEGER AS d, i % 3 AS g,"
+        " DATE '2026-02-01' AS \"Current_Date\" FROM range(30000) r(i)"
+    )
+    queries = ["SELECT g, count(*) AS n FROM t WHERE d >= current_date GROUP BY g"]
+    assert look(con, queries, {"create_summary"}).candidates == ()
+    con.execute('ALTER TABLE t RENAME COLUMN "Current_Date" TO later')
+    assert look(con, queries, {"create_summary"}).candidates
+
+
 def test_intervals_that_are_equal_and_read_otherwise_are_not_stored(
     con: duckdb.DuckDBPyConnection,
 ) -> None:
