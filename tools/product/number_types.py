@@ -15,7 +15,7 @@ _RANGES |= {f"U{name}": (0, 2**bits - 1) for name, bits in _BITS.items()}
 _NARROW = frozenset(name for name, (_, high) in _RANGES.items() if high < 2**32)
 _DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 _FLOATS = ("FLOAT", "DOUBLE")
-_SAME = (exp.Paren, exp.Neg, exp.Abs, exp.Round, exp.Ceil, exp.Floor)
+_SAME = (exp.Paren, exp.Neg, exp.Abs, exp.Round)
 
 
 def fits(source: str, target: str) -> bool:

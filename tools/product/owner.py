@@ -167,14 +167,18 @@ class Owner:
         return text
 
     def _answered_by(self, statement: str, run: Callable[[str], T]) -> T:
-        """Run a query by its approved text, or by its own when an undo took that text's table."""
+        """Run a query by its approved text, or by its own where that fails.
+
+        An undo may have taken the text's table, and other words may fail where the query does not.
+        """
         text = self.rewritten(statement)
         try:
             return run(text)
-        except duckdb.CatalogException:
-            if text == statement:
+        except (duckdb.Error, OSError) as exc:
+            if text == statement or isinstance(exc, NO_FAULT) or _stopped(exc):
                 raise
-            self.refresh_rewrites()
+            if isinstance(exc, duckdb.CatalogException):
+                self.refresh_rewrites()
             return run(statement)
 
     def query(self, sql: str, caller: str, limits: Limits) -> Rows:
@@ -190,10 +194,7 @@ class Owner:
         """Run one consumer's query and keep what is within the limits, as Arrow."""
         statement = check_read_only(sql)
         with self._running(statement, caller, limits) as run:
-            # Only a relation streams its Arrow batches; a cursor would hold the whole result.
-            relation = self._answered_by(statement, run.con.sql)
-            with relation.to_arrow_reader(min(limits.rows + 1, BATCH)) as reader:
-                found = first(reader, limits.rows, limits.bytes)
+            found = self._answered_by(statement, lambda text: _batches(run.con, text, limits))
         return ArrowRows(*found)
 
     def _running(self, sql: str, caller: str, limits: Limits) -> _Running:
@@ -287,8 +288,7 @@ class _Running:
             raise self._failure(exc) from exc
 
     def _failure(self, exc: Exception) -> QueryFailed:
-        # Arrow wraps DuckDB's errors into OSError and keeps only their text.
-        if isinstance(exc, duckdb.InterruptException) or str(exc).startswith("INTERRUPT"):
+        if _stopped(exc):
             return QueryFailed(
                 f"The query ran longer than {self._asked.limits.seconds:g} s and was stopped.",
                 hint="Narrow it with a filter or LIMIT, or raise PILLION_PRODUCT_QUERY_TIMEOUT.",
@@ -299,3 +299,14 @@ class _Running:
                 hint="Cast it to VARCHAR.",
             )
         return QueryFailed(f"The engine refused the query: {exc}")
+
+
+def _stopped(exc: Exception) -> bool:
+    # Arrow wraps DuckDB's errors into OSError and keeps only their text.
+    return isinstance(exc, duckdb.InterruptException) or str(exc).startswith("INTERRUPT")
+
+
+def _batches(con: duckdb.DuckDBPyConnection, sql: str, limits: Limits) -> tuple[pa.Table, bool]:
+    # Only a relation streams its Arrow batches; a cursor would hold the whole result.
+    with con.sql(sql).to_arrow_reader(min(limits.rows + 1, BATCH)) as reader:
+        return first(reader, limits.rows, limits.bytes)

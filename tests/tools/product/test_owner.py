@@ -221,6 +221,18 @@ def test_a_query_whose_summary_was_dropped_meanwhile_is_answered_by_its_own_text
         owner.query("SELECT * FROM nowhere", "c", Limits())
 
 
+def test_a_rewrite_that_fails_is_answered_as_asked_and_a_late_query_stays_late(
+    owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = "SELECT count(*) FROM t"
+    monkeypatch.setattr(owner, "rewritten", lambda sql: "SELECT CAST('x' AS INTEGER)")
+    assert owner.query(asked, "c", Limits()).rows == [(100,)]
+    assert owner.query_arrow(asked, "c", Limits()).table.to_pylist() == [{"count_star()": 100}]
+    monkeypatch.setattr(owner, "rewritten", lambda sql: ENDLESS)
+    with pytest.raises(QueryFailed, match="ran longer"):
+        owner.query(asked, "c", Limits(seconds=0.1))
+
+
 def test_rewrites_survive_many_threads_and_a_full_cache(owner: Owner) -> None:
     with owner.cursor() as con:
         executor.apply(con, "p1", rewrite_months())
