@@ -35,9 +35,13 @@ def outdated(
         summary = made.change
         if table is None or not isinstance(summary, CreateSummary):
             continue
-        if catalog.table(summary.table) is not table or not _reads(summary, change.column):
+        if catalog.table(summary.table) is not table:
             continue
-        if not (_kept(con, summary) and (undone or _would_be_made(summary, table, change.column))):
+        computed = any(_reads(summary, name) for name in _computed(table, change.column))
+        if not computed and not _reads(summary, change.column):
+            continue
+        sound = undone or (not computed and _would_be_made(summary, table, change.column))
+        if not sound or not _kept(con, summary):
             return summary
     return None
 
@@ -49,6 +53,12 @@ def _texts(summary: CreateSummary) -> Iterator[str]:
 
 def _reads(summary: CreateSummary, column: str) -> bool:
     return any(mentions(text, column) for text in _texts(summary))
+
+
+def _computed(table: Table, column: str) -> list[str]:
+    """Return the columns that the table may compute from a column, itself or by way of another."""
+    made = [(c.name, c.generated) for c in table.columns if c.generated is not None]
+    return [name for name, _ in made] if any(mentions(text, column) for _, text in made) else []
 
 
 def _kept(con: duckdb.DuckDBPyConnection, summary: CreateSummary) -> bool:

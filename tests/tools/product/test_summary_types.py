@@ -134,3 +134,14 @@ def test_a_cast_to_the_new_type_itself_stays_what_it_is(
     query = f"SELECT CAST(s AS {kind}) > '2013-07-04' AS late, count(*) AS c FROM t GROUP BY 1"
     executor.apply(con, "p1", counted("n", f"CAST(s AS {kind})", query))
     executor.apply(con, "p2", retype("s", "VARCHAR", kind))
+
+
+@pytest.mark.parametrize("name", ["t", "T"])
+def test_what_a_table_computes_from_a_column_counts_as_reading_it(
+    con: duckdb.DuckDBPyConnection, name: str
+) -> None:
+    con.execute("CREATE TABLE t (x VARCHAR, g INTEGER, y VARCHAR AS (coalesce(x, 'none')))")
+    con.execute("INSERT INTO t VALUES ('NA', 1), ('7', 1)")
+    executor.apply(con, "p1", counted("g", "y || ''"))
+    with pytest.raises(Refused, match="sums keeps what it is computed from"):
+        executor.apply(con, "p2", MARKED.model_copy(update={"table": TableName(name=name)}))
