@@ -10,7 +10,6 @@ import duckdb
 
 from tools.failpoints import crash_point
 from tools.messages import CHANGE, Change, ChangeType, CreateSummary, change_target
-from tools.product import summaries
 from tools.product.candidates.grains import grains_hold
 from tools.product.catalog import Catalog, Table, read_catalog, schema_hash
 from tools.product.change_ledger import (
@@ -33,6 +32,7 @@ from tools.product.errors import DiskFull, ProductError, Refused, SchemaDrift, U
 from tools.product.stale_summaries import stale_under
 from tools.product.stored_queries import Stored, View
 from tools.product.summary_refusals import refused_rows
+from tools.product.summary_types import outdated
 from tools.product.undo_checks import CONFLICT
 
 __all__ = [
@@ -135,6 +135,7 @@ def undo(
         _run(con, _undo_statements(row, change, catalog), "undo")
         _check_working(con, working)
         _check_restored(con, row, catalog, change)
+        _check_summaries(con, change, undone=True)
         crash_point("undo.before_ledger")
         end(con, row, status)
         crash_point("undo.before_commit")
@@ -240,20 +241,17 @@ def _check_writes(change: Change, table: Table) -> None:
         )
 
 
-def _check_summaries(con: duckdb.DuckDBPyConnection, change: Change) -> None:
-    """Raise `Refused` when a summary would hold the old type beside what it is computed from."""
-    made = (r.change for r in dispatch_rewrites(con) if isinstance(change, ChangeType))
-    for summary in made:
-        if not isinstance(summary, CreateSummary) or summary.table != change.table:
-            continue
-        sides = (summaries.content(summary), f"FROM {summary.summary.sql}")
-        now, kept = ([r[1] for r in con.execute(f"DESCRIBE {s}").fetchall()] for s in sides)
-        if now != kept:
-            raise Refused(
-                f"{summary.summary} keeps what it is computed from as it is before"
-                f" {change_target(change)} is changed.",
-                hint="Undo that summary first; it can be made again afterwards.",
-            )
+def _check_summaries(
+    con: duckdb.DuckDBPyConnection, change: Change, *, undone: bool = False
+) -> None:
+    """Raise `Refused` when a summary would not hold what it is computed from any more."""
+    summary = outdated(con, change, undone=undone) if isinstance(change, ChangeType) else None
+    if summary is not None:
+        raise Refused(
+            f"{summary.summary} keeps what it is computed from as it is before"
+            f" {change_target(change)} is changed.",
+            hint="Undo that summary first; it can be made again afterwards.",
+        )
 
 
 def _working(con: duckdb.DuckDBPyConnection, catalog: Catalog) -> tuple[_Probe, ...]:

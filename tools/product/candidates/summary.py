@@ -24,6 +24,7 @@ from tools.product.candidates.summary_shape import SummaryShape, shape_of
 from tools.product.candidates.written import Written
 from tools.product.catalog import Table
 from tools.product.errors import ProductError
+from tools.product.workload import QueryPattern
 
 MAX_PATTERNS = 60
 MAX_SUMMARIES = 4
@@ -49,7 +50,7 @@ def find_summaries(context: CandidateContext) -> Found:
     groups = GroupCounts(context)
     single = {(s.table, c): s for s in shapes for c in (s.choices[0], s.plain)}
     wanted = single.keys() | set(_unions(shapes, groups))
-    found: list[tuple[Candidate, _Wanted]] = []
+    found: dict[_Wanted, Candidate] = {}
     why = (
         "the log holds MERGE or upserts into it, or writes that may be such, which the engine"
         " refuses while a table has triggers"
@@ -58,17 +59,25 @@ def find_summaries(context: CandidateContext) -> Found:
     notes += [f"no summary of {t} for {mean}: its last digits could differ, as the sum or count of"
               " the same is not asked for beside it" for t, mean in inexact]  # fmt: skip
     failed: dict[_Wanted, str] = {}
-    for one in sorted(wanted, key=lambda w: _rank(shapes, groups, w))[:MAX_TRIED]:
+    ranked = sorted(wanted, key=lambda w: _rank(shapes, groups, w))
+    for one in _best_of_each_first(ranked)[:MAX_TRIED]:
         try:
             candidate, note = _candidate(context, shapes, groups, one)
         except ProductError as exc:
             candidate, note = None, f"a summary of {one[0]}: {str(exc).splitlines()[0][:300]}"
-        found += [(candidate, one)] if candidate else []
+        found |= {one: candidate} if candidate else {}
         # Nobody asked for what several queries would need together.
         failed |= {one: note} if note and one in single else {}
-    made = [w for _, w in found[:MAX_SUMMARIES]]
+    made = _best_of_each_first(w for w in ranked if w in found)[:MAX_SUMMARIES]
     notes += [n for w, n in failed.items() if not _other_way(single[w], made)]
-    return Found(tuple(c for c, _ in found[:MAX_SUMMARIES]), tuple(notes))
+    return Found(tuple(found[w] for w in made), tuple(notes))
+
+
+def _best_of_each_first(ranked: Iterable[_Wanted]) -> list[_Wanted]:
+    """Put each table's best before what else there is of any, so that none crowds out another."""
+    best: dict[TableName, _Wanted] = {}
+    others = [w for w in ranked if best.setdefault(w[0], w) is not w]
+    return [*best.values(), *others]
 
 
 def _rank(shapes: list[SummaryShape], groups: GroupCounts, wanted: _Wanted) -> tuple[object, ...]:
@@ -158,11 +167,15 @@ def _candidate(
             f"for {table.rows} rows"
         )
     change = _change(table, keys, served)
-    pairs = [(s.pattern, answer_from_summary(s.pattern.sql, change)) for s in served]
-    rewrites = tuple((p.sql, text) for p, text in pairs if text is not None)
-    answered = [p for p, text in pairs if text is not None]
-    if not rewrites:
+    answers = _answers(served, change)
+    if not answers:
         return None, ""
+    ungrained = _ungrained(change)
+    if len(plainly := _answers(served, ungrained)) == len(answers):
+        # No version before grains reads a summary that has some.
+        change, answers = ungrained, plainly
+    answered = [p for p, _ in answers]
+    rewrites = tuple((p.sql, text) for p, text in answers)
     final = change.model_copy(update={"rewrites": rewrites})
     return Candidate(
         id=change_id(context.product, final),
@@ -172,6 +185,16 @@ def _candidate(
         fingerprints=tuple(p.fingerprint for p in answered),
         promise=sum(weight(p) for p in answered) * 0.9,
     ), ""
+
+
+def _answers(served: list[SummaryShape], change: CreateSummary) -> list[tuple[QueryPattern, str]]:
+    texts = ((s.pattern, answer_from_summary(s.pattern.sql, change)) for s in served)
+    return [(pattern, text) for pattern, text in texts if text is not None]
+
+
+def _ungrained(change: CreateSummary) -> CreateSummary:
+    dimensions = tuple(d.model_copy(update={"grain": None}) for d in change.dimensions)
+    return change.model_copy(update={"dimensions": dimensions})
 
 
 def _change(table: Table, keys: list[str], served: list[SummaryShape]) -> CreateSummary:

@@ -95,7 +95,7 @@ def _choices(
     for grain in (*reversed(GRAINS), None):
         dimensions = _dimensions(tree, keys, table, grain)
         fewer = any(choice <= dimensions for choice in found)
-        if not fewer and all(_storable(parse_part(d), table) for d in dimensions):
+        if not fewer and all(storable(parse_part(d), table) for d in dimensions):
             found.append(dimensions)
     return tuple(found)
 
@@ -133,7 +133,7 @@ def _truncated(node: exp.Expr, grain: Grain | None, keys: Keys, table: Table) ->
     return key_of(node) if free or grouped else None
 
 
-def _storable(node: exp.Expr, table: Table) -> bool:
+def storable(node: exp.Expr, table: Table) -> bool:
     """Whether an expression can be stored: of this table's columns, and the same next year."""
     columns = [table.column(c.name) for c in node.find_all(exp.Column)]
     if not deterministic(node) or None in columns or _ambiguous(node, table):
@@ -180,7 +180,7 @@ def _conditional(node: exp.Filter, table: Table) -> exp.AggFunc | None:
     ]
     if narrow is None or any(c is None or is_text(c.type) for c in columns):
         return None
-    return narrow if _storable(condition, table) else None
+    return narrow if storable(condition, table) else None
 
 
 def _is_key(node: exp.Expr, dimensions: set[str]) -> bool:
@@ -201,7 +201,7 @@ def _aggregates(tree: exp.Select, table: Table) -> set[tuple[str, str]] | None:
         key = "" if star else key_of(argument)
         if not plain(node):
             return None
-        if not star and not (isinstance(argument, exp.Literal) or _storable(argument, table)):
+        if not star and not (isinstance(argument, exp.Literal) or storable(argument, table)):
             return None
         match node:
             case exp.Count():

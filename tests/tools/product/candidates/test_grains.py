@@ -305,7 +305,18 @@ def test_days_of_one_query_give_the_months_of_another(con: duckdb.DuckDBPyConnec
     both = made(con, [LAST.format("ts >= TIMESTAMP '2013-07-04'"), by_month, since])[0]
     assert len(both.dimensions) == 2
     assert len(both.rewrites) == 3
-    assert [d.grain for d in made(con, [by_month])[0].dimensions] == ["month"]
+    assert sorted(d.grain or "" for d in both.dimensions) == ["", "day"]
+
+
+def test_a_summary_names_a_grain_only_where_a_query_needs_it(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    con.execute(EVENTS)
+    by_month = "SELECT date_trunc('month', ts) AS m, sum(n) AS total FROM t GROUP BY 1"
+    plain = made(con, [by_month])[0]
+    assert [d.grain for d in plain.dimensions] == [None]
+    assert "grain" not in plain.model_dump_json()
+    assert answer_from_summary(by_month, plain) == plain.rewrites[0][1]
 
 
 def test_no_summary_counts_on_filters_that_begin_with_months(

@@ -185,3 +185,15 @@ def test_intervals_that_are_equal_and_read_otherwise_are_not_stored(
         "SELECT g, count(*) AS n FROM t WHERE x > INTERVAL 1 DAY GROUP BY g",
     ]
     assert look(con, queries, {"create_summary"}).candidates == ()
+
+
+def test_no_table_is_crowded_out_by_the_ways_of_another(con: duckdb.DuckDBPyConnection) -> None:
+    columns = "i % 3 AS a, i % 5 AS b, i % 7 AS c, i % 1000 AS d"
+    for table in ("t", "z"):
+        con.execute(f"CREATE TABLE {table} AS SELECT {columns} FROM range(40000) r(i)")
+    many = [
+        f"SELECT {k}, count(*) AS n FROM t GROUP BY {k}" for k in ("a", "b", "c", "a, b", "a, c")
+    ]
+    few = "SELECT d, count(*) AS n FROM z GROUP BY d"
+    found = look(con, [*many, few], {"create_summary"}).candidates
+    assert sorted(str(c.change.table) for c in found) == ["t", "t", "t", "z"]
