@@ -159,6 +159,19 @@ def test_a_minimum_that_the_engine_orders_both_ways_is_not_stored(
     assert look(con, queries, {"create_summary"}).candidates == ()
 
 
+@pytest.mark.parametrize("macro", ["sum(x)", "NULLIF(x, y)", "date_trunc(x, y)"])
+def test_no_summary_is_made_where_a_macro_is_called_like_its_functions(
+    con: duckdb.DuckDBPyConnection, macro: str
+) -> None:
+    con.execute("CREATE TABLE t AS SELECT i % 3 AS g, i AS x FROM range(30000) r(i)")
+    queries = ["SELECT g, count(*) AS n FROM t GROUP BY g"]
+    assert look(con, queries, {"create_summary"}).candidates
+    con.execute(f"CREATE MACRO {macro} AS 42")
+    found = look(con, queries, {"create_summary"})
+    assert found.candidates == ()
+    assert found.notes == ("no summary: a macro is called like a function that summaries need",)
+
+
 def test_a_column_called_like_the_clock_is_not_taken_for_it(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(
         "CREATE TABLE t AS SELECT DATE '2026-01-01' + (i % 90)::INTEGER AS d, i % 3 AS g,"
