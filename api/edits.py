@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from api.wording import ANSWER_WORDS, trial_words
 from graph.ledger import Ledger, Offer
-from nodes.reopening import UNTRIED
+from tools.ideas import UNTRIED
 from tools.messages import change_id
 
 

@@ -6,10 +6,8 @@ from collections.abc import Iterator
 
 from nodes.context import Context
 from nodes.state import State
-from tools.messages import Decision, TrialStatus, change_id
-
-UNTRIED: frozenset[TrialStatus] = frozenset({"refused", "failed", "unmeasured"})
-"""Of an idea that no measurement speaks against."""
+from tools.ideas import UNTRIED
+from tools.messages import Decision, change_id
 
 
 def reopened(state: State, context: Context) -> tuple[str, ...]:

@@ -5,7 +5,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tools.messages import CHANGE, ChangeType, CreateSummary, DropColumn, RewriteQuery
+from tools.messages import (
+    CHANGE,
+    ChangeType,
+    CreateSummary,
+    DropColumn,
+    RewriteQuery,
+    TrialStatus,
+)
+
+UNTRIED: frozenset[TrialStatus] = frozenset({"refused", "failed", "unmeasured"})
+"""Of an idea that no measurement speaks against."""
 
 
 def idea_key(change: Any) -> str:

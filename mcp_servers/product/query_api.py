@@ -26,7 +26,7 @@ from starlette.routing import Route
 
 from mcp_servers.problem import problem
 from mcp_servers.product.holding import UNEXPECTED
-from mcp_servers.product.server import as_result
+from mcp_servers.product.server import as_result, limits_of
 from mcp_servers.product.service import ProductService
 from tools.product.deadlines import Leave
 from tools.product.errors import ParseFailed, ProductError
@@ -122,7 +122,7 @@ async def answer(
     left = Leave()
     try:
         sql, rows = await _read(request)
-        limits = service.settings.limits(rows, left)
+        limits = limits_of(service.settings, rows, left)
         caller = request.headers.get("x-pillion-caller", "http")[:CALLER_LENGTH]
         form = _as_arrow if ARROW in request.headers.get("accept", "") else _as_json
         call = partial(form, service, sql, caller, limits)

@@ -42,8 +42,10 @@ from mcp_servers.product.service import (
     SCHEMA_KINDS,
     ProductService,
 )
+from mcp_servers.product.settings import ProductSettings
 from tools.failpoints import crash_point
 from tools.messages import AgentName, Candidate, Change, Rehearsal, TableName
+from tools.product.deadlines import Leave
 from tools.product.errors import MeasureFailed, ProductError
 from tools.product.owner import Limits, Rows
 from tools.product.steps import Progress
@@ -148,7 +150,7 @@ def _add_reading_tools(server: MCPServer, service: ProductService) -> None:
         max_rows: Annotated[int, Field(ge=1, le=100_000, description="Most rows.")] = 1000,
     ) -> QueryResult:
         """Run one read-only query on the product's own tables, with a time and a row limit."""
-        call = partial(_query, service, sql, service.settings.limits(max_rows))
+        call = partial(_query, service, sql, limits_of(service.settings, max_rows))
         return await _blocking(service, "run_query", call)
 
     @server.tool(annotations=READ)
@@ -232,6 +234,12 @@ def _workload(service: ProductService, limit: int) -> WorkloadReport:
 
 def _query(service: ProductService, sql: str, limits: Limits) -> QueryResult:
     return as_result(service.owner.query(sql, "mcp", limits))
+
+
+def limits_of(settings: ProductSettings, rows: int | None, left: Leave | None = None) -> Limits:
+    """Return what one query may cost that asks for so many rows, until `left` is set."""
+    most = min(rows or settings.max_rows, settings.max_rows)
+    return Limits(settings.query_timeout, most, settings.max_bytes, left)
 
 
 _AS_IS = frozenset({type(None), bool, int, str})

@@ -7,9 +7,6 @@ from typing import Annotated
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from tools.product.deadlines import Leave
-from tools.product.owner import Limits
-
 
 class ProductSettings(BaseSettings):
     """Limits of the product server; every field is `PILLION_PRODUCT_<NAME>`."""
@@ -44,8 +41,3 @@ class ProductSettings(BaseSettings):
     def engine(self, memory_limit: str) -> dict[str, str]:
         """Return what an instance of DuckDB with that much memory is opened with."""
         return {"memory_limit": memory_limit, "threads": str(self.threads)}
-
-    def limits(self, rows: int | None, left: Leave | None = None) -> Limits:
-        """Return what one query may cost that asks for so many rows, until `left` is set."""
-        most = min(rows or self.max_rows, self.max_rows)
-        return Limits(self.query_timeout, most, self.max_bytes, left)

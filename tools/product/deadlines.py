@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from time import monotonic
 
 import duckdb
 
@@ -68,7 +68,7 @@ class Deadlines:
         """
         if left is not None:
             left.tell = self._look
-        running = _Running(con, time.monotonic() + seconds, left)
+        running = _Running(con, monotonic() + seconds, left)
         with self._changed:
             self._running[id(running)] = running
             # Nearly always one is due before it, so nobody has to be woken.
@@ -87,9 +87,9 @@ class Deadlines:
     def _watch(self) -> None:
         with self._changed:
             while not self._closed:
-                self._stop_due(time.monotonic())
+                self._stop_due(monotonic())
                 self._wakes = min((r.due for r in self._running.values()), default=float("inf"))
-                self._changed.wait(min(max(0.0, self._wakes - time.monotonic()), LONGEST))
+                self._changed.wait(min(max(0.0, self._wakes - monotonic()), LONGEST))
 
     def _stop_due(self, now: float) -> None:
         for running in self._running.values():
