@@ -52,3 +52,12 @@ def targets(found: Found) -> list[str]:
     return sorted(
         f"{c.change.kind} {getattr(c.change, 'column', '')}".strip() for c in found.candidates
     )
+
+
+def works(con: duckdb.DuckDBPyConnection, sql: str) -> bool:
+    """Whether the engine answers a query."""
+    try:
+        con.execute(sql).fetchall()
+    except duckdb.Error:
+        return False
+    return True

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.finding import works
 from tools.messages import CreateSummary
 from tools.product import summaries
 from tools.product.candidates.answers import answer_from_summary
@@ -125,14 +126,6 @@ def proposed(
         for statement in summaries.create(change, catalog.tables[0]):
             con.execute(statement)
     return found
-
-
-def works(con: duckdb.DuckDBPyConnection, sql: str) -> bool:
-    try:
-        con.execute(sql).fetchall()
-    except duckdb.Error:
-        return False
-    return True
 
 
 @settings(max_examples=30, deadline=None, derandomize=True)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.finding import look
+from tests.finding import look, works
 from tools.messages import Aggregate, CreateSummary, Dimension, TableName
 from tools.product import executor, summaries
 from tools.product.candidates.answers import answer_from_summary
@@ -100,14 +100,6 @@ def summary(dimensions: list[str], con: duckdb.DuckDBPyConnection) -> CreateSumm
     for statement in summaries.create(change, table):
         con.execute(statement)
     return change
-
-
-def works(con: duckdb.DuckDBPyConnection, sql: str) -> bool:
-    try:
-        con.execute(sql).fetchall()
-    except duckdb.Error:
-        return False
-    return True
 
 
 def check(con: duckdb.DuckDBPyConnection, texts: list[str], change: CreateSummary) -> int:
