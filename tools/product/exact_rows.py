@@ -22,12 +22,20 @@ ENDLESS = frozenset({
 })  # fmt: skip
 """Types whose infinite values become the last or the first day that Python knows."""
 _ENDS = (datetime.max, datetime.min, date.max, date.min)
+_LAST = (date.min.year, date.max.year)
 _NESTED = ("list", "array", "map", "struct")
 _OPAQUE = ("union", "tuple")
 """Nested types of which no part can be given another type."""
 _FETCHED = 1024
 _PLAIN = 8
 """Bytes that a number counts."""
+_NOTABLE = 1_000_000
+"""Bytes of a batch whose rows are looked at one by one."""
+_TEXTS = frozenset({"VARCHAR", "BLOB"})
+_FIXED = ENDLESS | frozenset({
+    "BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER",
+    "UBIGINT", "FLOAT", "DOUBLE", "TIME",
+})  # fmt: skip
 
 
 class Asked(NamedTuple):
@@ -54,10 +62,14 @@ def ask(
     casts = [_as_text(k, BENT) for k in kinds]
     if any(casts):
         cursor = con.execute(_cast(sql, columns, casts))
-    rows, truncated = _fetched(cursor, most, room)
+    held = [cast or str(kind) for cast, kind in zip(casts, kinds, strict=True)]
+    rows, truncated = _fetched(cursor, held, most, room)
     endless = [_as_text(k, BENT | ENDLESS) for k in kinds]
-    if endless != casts and any(_endless(v) for row in rows for v in row):
-        rows, truncated = _fetched(con.execute(_cast(sql, columns, endless)), most, room)
+    places = [i for i, cast in enumerate(endless) if cast != casts[i]]
+    if any(_endless(row[i]) for i in places for row in rows):
+        held = [cast or str(kind) for cast, kind in zip(endless, kinds, strict=True)]
+        again = con.execute(_cast(sql, columns, endless))
+        rows, truncated = _fetched(again, held, most, room)
     return Asked(tuple(columns), tuple(map(str, kinds)), rows, truncated)
 
 
@@ -86,21 +98,34 @@ def _fitting(batch: pa.RecordBatch, room: int) -> int:
     return fits
 
 
-def _fetched(cursor: Any, most: int, room: int) -> tuple[list[Row], bool]:
+def _fetched(cursor: Any, types: Sequence[str], most: int, room: int) -> tuple[list[Row], bool]:
     rows, left, largest, step = list[Row](), room, 1, 1
     while True:
-        for row in (batch := cursor.fetchmany(step)):
-            weight = _weight(row)
-            left, largest = left - weight, max(largest, weight)
-            if left < 0 and not rows:
-                raise _too_large(room)
-            if left < 0 or len(rows) == most:
-                return rows, True
-            rows.append(row)
+        batch = cursor.fetchmany(step)
+        weight = _weight_of(batch, types)
+        if weight > left or len(rows) + len(batch) > most:
+            return _cut(rows, batch, most, room, left)
+        rows += batch
+        left -= weight
         if len(batch) < step:
             return rows, False
+        largest = max(largest, max(map(_weight, batch)) if weight > _NOTABLE else 1)
         # Values are made before they are weighed: few at a time where they are large.
         step = max(1, min(2 * step, _FETCHED, left // largest, most + 1 - len(rows)))
+
+
+def _cut(
+    rows: list[Row], batch: Iterable[Row], most: int, room: int, left: int
+) -> tuple[list[Row], bool]:
+    """Add the rows of a batch that have room, one by one."""
+    for row in batch:
+        left -= _weight(row)
+        if left < 0 and not rows:
+            raise _too_large(room)
+        if left < 0 or len(rows) == most:
+            break
+        rows.append(row)
+    return rows, True
 
 
 def _too_large(room: int) -> QueryFailed:
@@ -108,6 +133,19 @@ def _too_large(room: int) -> QueryFailed:
         f"A row of the answer is larger than {size(room)}, which is all an answer may be.",
         hint="Select fewer columns or parts of them, or raise PILLION_PRODUCT_MAX_BYTES.",
     )
+
+
+def _weight_of(batch: Sequence[Row], types: Sequence[str]) -> int:
+    """Return what the rows weigh together: by columns, of which most are of one kind."""
+    total = _PLAIN * len(batch)
+    for column, kind in zip(zip(*batch, strict=True), types, strict=False):
+        if kind in _FIXED:
+            total += _PLAIN * len(column)
+        elif kind in _TEXTS:
+            total += _PLAIN * len(column) + sum(map(len, filter(None, column)))
+        else:
+            total += sum(map(_weight, column))
+    return total
 
 
 def _weight(value: Any) -> int:
@@ -121,10 +159,10 @@ def _weight(value: Any) -> int:
 
 
 def _endless(value: Any) -> bool:
-    if isinstance(value, datetime):
-        return value.replace(tzinfo=None) in _ENDS
     if isinstance(value, date):
-        return value in _ENDS
+        if value.year not in _LAST:
+            return False
+        return (value.replace(tzinfo=None) if isinstance(value, datetime) else value) in _ENDS
     if isinstance(value, list | tuple):
         return any(map(_endless, value))
     return isinstance(value, dict) and any(map(_endless, (*value, *value.values())))

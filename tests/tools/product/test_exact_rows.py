@@ -52,6 +52,18 @@ def test_text_comes_in_the_order_of_the_rows(con: duckdb.DuckDBPyConnection) -> 
     assert texts == [str(v) for (v,) in con.execute(f"SELECT d::VARCHAR FROM ({sql})").fetchall()]
 
 
+@pytest.mark.parametrize("room", [1000, 2399, 2400, 9999, 48_000])
+@pytest.mark.parametrize("value", ["i", "DATE '2024-01-01'", "'abcdefgh'", "[]", "NULL::DATE"])
+def test_rows_weigh_the_same_by_columns_and_one_by_one(
+    room: int, value: str, con: duckdb.DuckDBPyConnection
+) -> None:
+    each = 8 + 8 + (16 if value.startswith("'") else 8)
+    sql = f"SELECT i, {value} AS v FROM range(1500) r(i)"
+    asked = ask(con, sql, lambda _: 1500, room)
+    assert len(asked.rows) == min(1500, room // each)
+    assert asked.truncated == (room // each < 1500)
+
+
 @pytest.mark.parametrize(("most", "room", "rows", "truncated"), [
     (10, ROOM, 10, True), (50, ROOM, 50, False), (100, ROOM, 50, False), (100, 5000, 4, True),
 ])  # fmt: skip
