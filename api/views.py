@@ -35,6 +35,7 @@ def offer_view(offer: Offer) -> dict[str, Any]:
         "undo": list(p.undo),
         "expires_at": p.expires_at.isoformat(),
         "changed_since": p.changed_since,
+        "remeasured": offer.remeasured.model_dump(mode="json") if offer.remeasured else None,
         "approvals": [a.model_dump(mode="json") for a in offer.approvals],
         "approvals_needed": offer.needed,
         "decision": offer.decision.model_dump(mode="json") if offer.decision else None,

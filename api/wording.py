@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.markup import escape
 
+from graph.offers import Remeasured
 from tools.messages import (
     AddCheck,
     AddNotNull,
@@ -49,9 +50,9 @@ from tools.words.told import RULES, Words
 __all__ = [
     "ANSWER_WORDS", "CHANGES_RESULTS", "MISSING", "NAME_WIDTH", "TRIAL_WORDS", "about_query",
     "approvals", "asked_by", "between", "change_details", "change_words", "contract_word", "cost",
-    "cost_bounds", "counted", "factor", "foreseen", "gain", "how_measured", "measured_ratio",
-    "milliseconds", "quoted", "ratio_number", "safe", "share", "short", "size", "size_change",
-    "spoken", "taken", "trial_words",
+    "cost_bounds", "counted", "factor", "foreseen", "gain", "how_measured", "measured_again",
+    "measured_ratio", "milliseconds", "quoted", "ratio_number", "safe", "share", "short", "size",
+    "size_change", "spoken", "taken", "trial_words",
 ]  # fmt: skip
 
 _QUERY_WIDTH = 90
@@ -86,6 +87,15 @@ def about_query(trial: Trial) -> str:
 def measured_ratio(evidence: Evidence | None) -> Interval | None:
     """Return the gain of an idea that was timed; one with other results is not."""
     return evidence.ratio if evidence is not None and evidence.equal else None
+
+
+def measured_again(later: Remeasured) -> str:
+    """Return what a later run found of a proposal that waits with the numbers of before."""
+    found = TRIAL_WORDS[later.status]
+    if later.ratio is not None:
+        beside = f" beside {counted(later.beside, 'other change')}" if later.beside else ""
+        found = f"{gain(later.ratio)}{beside}, {found}"
+    return f"run {later.run} on {later.at:%Y-%m-%d %H:%M} UTC: {found} ({later.reason})"
 
 
 _FIXED_WORDS: dict[type[Message], str] = {

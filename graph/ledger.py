@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
 
 from graph import approvals, audit, memory, offering, outcomes, undos
 from graph.errors import AlreadyDecided, KeyReused, OfferedAnew, UnknownProposal
@@ -26,6 +25,7 @@ from graph.offer_rows import (
     LATEST,
     OFFERS,
 )
+from graph.offers import Offer, remeasured
 from graph.policy import Needed, PolicyFile, PolicyUnusable
 from graph.run_store import RunStore, Thread, now
 from graph.undos import UndoRequest
@@ -37,26 +37,6 @@ from tools.messages import PROPOSAL, Decision, Outcome, Proposal
 LOG = logging.getLogger("pillion.ledger")
 NOTHING: Mapping[str, int | None] = MappingProxyType({})
 __all__ = ["Ledger", "Offer", "Thread", "UndoRequest", "now"]
-
-
-class Offer(NamedTuple):
-    """A proposal as it was offered, with its answer and what became of it."""
-
-    proposal: Proposal
-    thread_id: str
-    round: int
-    offered_at: datetime
-    decision: Decision | None
-    outcomes: tuple[Outcome, ...]
-    approvals: tuple[Decision, ...] = ()
-    """Those given so far, where policy wants several."""
-    needed: int | None = 1
-    """How many it wants; None while the policy cannot be read."""
-
-    @property
-    def waiting(self) -> bool:
-        """Whether nobody has answered yet."""
-        return self.decision is None
 
 
 class Ledger(RunStore):
@@ -247,16 +227,17 @@ class Ledger(RunStore):
             "SELECT body FROM outcomes WHERE proposal_id = ? AND round = ? ORDER BY rowid",
             (proposal_id, number),
         ).fetchall()
-        proposal = PROPOSAL.validate_json(body)
+        proposal, at = PROPOSAL.validate_json(body), datetime.fromisoformat(offered_at)
         return Offer(
             proposal,
             thread_id,
             number,
-            datetime.fromisoformat(offered_at),
+            at,
             Decision.model_validate_json(decision[0]) if decision else None,
             tuple(Outcome.model_validate_json(o[0]) for o in outcomes),
             approvals.given(self._con, proposal_id, number),
             self._needed(proposal),
+            None if decision else remeasured(self._con, proposal, thread_id, at),
         )
 
     # outbox

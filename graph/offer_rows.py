@@ -35,6 +35,14 @@ EVERY_ANSWER = """
     WHERE d.body ->> '$.verdict' <> 'expire' ORDER BY d.decided_at, d.rowid
 """
 """Every offer that somebody answered, in the order of the answers."""
+LATER = """
+    SELECT r.thread_id, r.body, r.at FROM threads AS t
+    CROSS JOIN trials AS r ON r.thread_id = t.id AND r.candidate_id = :id
+    WHERE t.product = :product AND t.id <> :thread AND t.updated_at > :since AND r.at > :since
+    AND r.status IN ('rejected', 'refused', 'held')
+    ORDER BY r.at DESC LIMIT 1
+"""
+"""The last verdict against an offer by another run; from the runs, which are few and small."""
 COMING = """
     SELECT p.id, p.thread_id, p.round, p.body, p.offered_at FROM proposals AS p
     JOIN decisions AS d ON d.proposal_id = p.id AND d.round = p.round

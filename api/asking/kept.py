@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from api.asking.contract import Answer, Source
 from api.asking.home import Asked, Home, texts_of
-from api.wording import counted, gain, quoted, size_change
+from api.wording import counted, gain, measured_again, quoted, size_change
 from graph.audit import AuditRow
 from graph.ledger import Offer, Thread
 from tools.asking.names import mentioned
@@ -87,7 +87,9 @@ def _waits(home: Home, asked: Asked) -> Answer:
 def stands(offer: Offer) -> str:
     """Return whether a proposal waits, else who answered it and what came of it."""
     if offer.decision is None:
-        return "waits for an answer"
+        later = offer.remeasured
+        again = f", and was tried again by {quoted(measured_again(later))}" if later else ""
+        return f"waits for an answer{again}"
     told = "closed unanswered"
     if offer.decision.verdict != "expire":
         verb = ANSWERS[f"proposal.{offer.decision.verdict}"]

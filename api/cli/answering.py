@@ -270,7 +270,7 @@ def _or_beside(
 def _ask(settings: Settings, offer: Offer) -> bool:
     """Take one answer, asking again until it is valid; returns whether there is one now."""
     told = explaining.words_of(settings, offer.proposal) if settings.words_model else None
-    out.print(evidence_panel(offer.proposal, told))
+    out.print(evidence_panel(offer.proposal, told, offer.remeasured))
     out.print(before_after_bars(offer.proposal.evidence.queries, out.width))
     if policy := given(offer):
         tell(f"Policy: {policy}.")

@@ -33,12 +33,14 @@ from api.wording import (
     foreseen,
     gain,
     how_measured,
+    measured_again,
     milliseconds,
     share,
     short,
     size,
     spoken,
 )
+from graph.offers import Remeasured
 from tools.messages import Evidence, Expected, Proposal, QueryTiming, change_target
 from tools.words.proposals import facts_of
 from tools.words.told import Words, template
@@ -49,13 +51,18 @@ _UNCHANGED_SHOWN = 8
 """Queries shown, as far as those with a clear change leave room for others."""
 
 
-def evidence_panel(proposal: Proposal, words: Words | None = None) -> RenderableType:
-    """Return the words about it, gain, queries, costs, contract, risk, undo and rehearsal."""
+def evidence_panel(
+    proposal: Proposal, words: Words | None = None, later: Remeasured | None = None
+) -> RenderableType:
+    """Return the words about it, gain, queries, costs, contract, risk, undo and rehearsal.
+
+    `later` is what a run since found of it.
+    """
     evidence = proposal.evidence
     told = words or template(facts_of(proposal))
     parts: list[RenderableType] = [text(proposal.summary, "bold"), Text(), text(spoken(told))]
     parts.append(Text())
-    parts.append(facts(_head(proposal)))
+    parts.append(facts(_head(proposal, later)))
     if evidence.queries:
         told_apart, alike = _told_apart(evidence.queries)
         parts += [Text(), query_table(told_apart)]
@@ -115,7 +122,7 @@ def _notes(timing: QueryTiming) -> Text:
     return notes + text(told, QUIET)
 
 
-def _head(proposal: Proposal) -> list[tuple[str, Text]]:
+def _head(proposal: Proposal, later: Remeasured | None) -> list[tuple[str, Text]]:
     evidence = proposal.evidence
     rows = [
         ("change", text(change_words(proposal.change))),
@@ -130,6 +137,8 @@ def _head(proposal: Proposal) -> list[tuple[str, Text]]:
     rows.append(("how", text(how_measured(evidence))))
     if proposal.changed_since:
         rows.append(("changed since", text(proposal.changed_since, NOTE)))
+    if later is not None:
+        rows.append(("tried again", text(measured_again(later), NOTE)))
     return rows
 
 

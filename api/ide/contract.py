@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import AwareDatetime
 
 from api.service.desk import Stage
+from graph.offers import Remeasured
 from tools.messages import (
     Change,
     ChangeKind,
@@ -78,6 +79,8 @@ class Explained(Message):
     undo: tuple[str, ...]
     proposed_by: Principal
     changed_since: str | None
+    remeasured: Remeasured | None
+    """What a later run found of it, where that would not offer it any more."""
     decision: Decision | None
     outcomes: tuple[Outcome, ...]
 

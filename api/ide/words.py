@@ -20,6 +20,7 @@ from api.wording import (
     factor,
     foreseen,
     how_measured,
+    measured_again,
     milliseconds,
     quoted,
     share,
@@ -79,6 +80,7 @@ def explained(offer: Offer, explanation: Words) -> Explained:
         undo=p.undo,
         proposed_by=p.principal,
         changed_since=p.changed_since,
+        remeasured=offer.remeasured,
         decision=offer.decision,
         outcomes=offer.outcomes,
     )
@@ -105,6 +107,9 @@ def in_words(offer: Offer) -> str:
         lines.append(f"Policy: {given}")
     if p.changed_since:
         lines.append(f"Refused before; since then: {quoted(p.changed_since, TEXT_WIDTH)}")
+    if offer.remeasured is not None:
+        told = quoted(measured_again(offer.remeasured), TEXT_WIDTH)
+        lines.append(f"A later run would not offer it: {told}")
     return "\n".join([*lines, DATA])
 
 

@@ -19,8 +19,10 @@ from api.cli.render import (
 )
 from api.views import trial_view
 from api.wording import cost, factor, gain, milliseconds, size, size_change
+from graph.offers import Remeasured
 from tests.factories import (
     HOSTILE,
+    NOW,
     make_change,
     make_evidence,
     make_interval,
@@ -70,6 +72,16 @@ def test_the_evidence_panel_shows_all_a_person_needs() -> None:
         assert part in text
     for part in ("schema[0].x", "type differs", "2. write missing", "undo worked", "rose from"):
         assert part in text
+
+
+def test_the_evidence_panel_says_what_a_later_run_found() -> None:
+    later = Remeasured(
+        run="t2", at=NOW, status="rejected", reason="too [little]", ratio=make_interval(1.01, 0.02),
+        beside=1,
+    )  # fmt: skip
+    text = " ".join(shown(evidence_panel(make_proposal(), later=later), 160).split())
+    assert "tried again" in text and "beside 1 other change, not worth it (too [little])" in text
+    assert "tried again" not in shown(evidence_panel(make_proposal()), 120)
 
 
 def test_a_gain_by_itself_stands_only_where_another_change_was_made_before() -> None:
