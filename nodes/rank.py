@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from langgraph.runtime import Runtime
@@ -111,9 +111,19 @@ def types_first(proposals: Iterable[Proposal]) -> list[Proposal]:
     ranked = list(proposals)
     placed: dict[str, Proposal] = {}
     for proposal in ranked:
-        for earlier in (*_types_under(proposal, ranked), proposal):
+        under = list(_types_under(proposal, ranked))
+        for earlier in (*under, _after(proposal, under)):
             placed.setdefault(earlier.id, earlier)
     return list(placed.values())
+
+
+def _after(proposal: Proposal, types: Sequence[Proposal]) -> Proposal:
+    """Tell who answers a summary first what becomes of the types under it."""
+    if not types:
+        return proposal
+    names = ", ".join(f"{t.id} ({change_target(t.change)})" for t in types)
+    risk = f"answer {names} first: under a summary its types stay until the summary is undone"
+    return proposal.model_copy(update={"risk": (*proposal.risk, risk)})
 
 
 def _types_under(proposal: Proposal, ranked: Iterable[Proposal]) -> Iterator[Proposal]:

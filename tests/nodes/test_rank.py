@@ -156,8 +156,11 @@ async def test_a_type_comes_before_the_summary_that_was_measured_on_top_of_it(
     trials = [small, summary.model_copy(update={"candidate": promising})]
     ids = tuple(t.candidate.id for t in trials)
     for judge in (None, FakeJudge({ids[0]: 0.6, ids[1]: 0.9})):
-        update = await ranked(MemoryRecords(), trials, FakeProduct(), judge)
+        records = MemoryRecords()
+        update = await ranked(records, trials, FakeProduct(), judge)
         assert update["offered"] == ids
+        told = ["; ".join(records.proposal(i).risk) for i in ids]
+        assert [f"answer {ids[0]} (" in risk for risk in told] == [False, True]
 
 
 def test_trials_come_as_they_were_measured_whatever_was_promised() -> None:
