@@ -81,7 +81,7 @@ def test_a_change_that_cannot_be_taken_back_leaves_no_copy(owner: Owner, tmp_pat
 
 
 def test_what_is_slower_by_turns_is_found(owner: Owner, tmp_path: Path) -> None:
-    with owned(tmp_path / "slow", 300_000) as slow:
+    with owned(tmp_path / "slow", 3_000_000) as slow:
         turns = by_turns(owner, slow, [SLOW, "FROM nowhere", SLOW], Pace(5, 10.0))
     without, changed = turns
     assert without.samples.keys() == changed.samples.keys() == {SLOW}
