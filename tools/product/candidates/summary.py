@@ -25,6 +25,7 @@ from tools.product.candidates.written import Written
 from tools.product.catalog import Table
 from tools.product.errors import ProductError
 from tools.product.fingerprint import uses_stored
+from tools.product.summaries import WRITTEN_WITH
 from tools.product.workload import QueryPattern
 
 MAX_PATTERNS = 60
@@ -39,16 +40,9 @@ _Choices = Mapping[str, Iterable[frozenset[str]]]
 """Dimensions that serve a query, by its fingerprint."""
 
 
-_WRITTEN_WITH = (
-    "SELECT coalesce(nullif(least(1, 2), greatest(1, 2)), sum(1), count(1), min(1), max(1)),"
-    " date_trunc('day', x)"
-)
-"""Functions of summaries, their triggers and their answers, whatever a query calls."""
-
-
 def find_summaries(context: CandidateContext) -> Found:
     """Propose the summaries that answer most of the workload, each with its rewritten queries."""
-    if uses_stored(_WRITTEN_WITH, context.catalog):
+    if uses_stored(WRITTEN_WITH, context.catalog):
         return Found((), ("no summary: a macro is called like a function that summaries need",))
     asked = (p for p in context.workload.patterns[:MAX_PATTERNS] if not p.rewritten)
     shapes = [s for p in asked if (s := shape_of(context, p)) is not None]
