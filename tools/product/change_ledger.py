@@ -83,6 +83,8 @@ class ActiveRewrite(NamedTuple):
     change: Any
     fingerprints: frozenset[str]
     """The patterns it was measured with, where they mean the same today; it answers no others."""
+    database: str
+    """The name of the database that it is about."""
 
 
 def list_changes(con: duckdb.DuckDBPyConnection) -> list[AppliedChange]:
@@ -120,7 +122,7 @@ def dispatch_rewrites(con: duckdb.DuckDBPyConnection) -> tuple[ActiveRewrite, ..
 def _active(change: Any, was: str | None, catalog: Catalog) -> ActiveRewrite:
     before = Table.model_validate_json(was) if was else None
     meant = still_meant(change, catalog, before)
-    return ActiveRewrite(change.kind, change, _fingerprints(meant))
+    return ActiveRewrite(change.kind, change, _fingerprints(meant), catalog.database)
 
 
 def _fingerprints(queries: Iterable[str]) -> frozenset[str]:

@@ -171,11 +171,11 @@ def _candidate(
             f"for {table.rows} rows"
         )
     change = _change(table, keys, served)
-    answers = _answers(served, change)
+    answers = _answers(context, served, change)
     if not answers:
         return None, ""
     ungrained = _ungrained(change)
-    if len(plainly := _answers(served, ungrained)) == len(answers):
+    if len(plainly := _answers(context, served, ungrained)) == len(answers):
         # No version before grains reads a summary that has some.
         change, answers = ungrained, plainly
     answered = [p for p, _ in answers]
@@ -191,8 +191,11 @@ def _candidate(
     ), ""
 
 
-def _answers(served: list[SummaryShape], change: CreateSummary) -> list[tuple[QueryPattern, str]]:
-    texts = ((s.pattern, answer_from_summary(s.pattern.sql, change)) for s in served)
+def _answers(
+    context: CandidateContext, served: list[SummaryShape], change: CreateSummary
+) -> list[tuple[QueryPattern, str]]:
+    here = context.catalog.database
+    texts = ((s.pattern, answer_from_summary(s.pattern.sql, change, here)) for s in served)
     return [(pattern, text) for pattern, text in texts if text is not None]
 
 
