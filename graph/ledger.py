@@ -376,6 +376,10 @@ class Ledger(RunStore):
 
             yield note
 
+    def has_judge_change(self, key: str) -> bool:
+        """Return whether the trail holds the change of who serves that has that key."""
+        return audit.holds_change(self._con, key)
+
     # audit
 
     def audit_rows(self, limit: int | None = None) -> list[audit.AuditRow]:
