@@ -114,6 +114,12 @@ def cut_off(con: sqlite3.Connection, subject: str, step: str) -> int:
     return int(found[0])
 
 
+def holds_change(con: sqlite3.Connection, key: str) -> bool:
+    """Return whether a row tells of the change that has a key."""
+    found = con.execute("SELECT 1 FROM audit WHERE body ->> '$.change' = ? LIMIT 1", (key,))
+    return found.fetchone() is not None
+
+
 def verify(con: sqlite3.Connection) -> Verification:
     """Recompute the chain from its first row to its head, and compare what it vouches for.
 

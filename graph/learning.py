@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -124,11 +125,38 @@ def usable(store: Store) -> str | None:
 def promote(store: Store, ledger: Ledger, judge_id: str, person: str) -> None:
     """Let a judge serve that beats rules and what serves now; raises `ModelError` otherwise."""
     # What it is compared with has to serve until it does.
-    with ledger.judge_changes(person) as note:
+    with _change(store, ledger, person) as note:
         serving = usable(store)
         _check_better(store, judge_id, serving)
-        store.serve(judge_id)
-        note("judge.promoted", judge_id, before=serving or RULES)
+        note(store.with_judge(judge_id), "judge.promoted", judge_id, before=serving or RULES)
+
+
+@contextmanager
+def _change(store: Store, ledger: Ledger, person: str) -> Iterator[Callable[..., None]]:
+    """Let the block note who serves next; that one does once the trail holds it."""
+    with ledger.judge_changes(person) as append:
+        _settle(store, ledger)
+
+        def note(following: Serving, action: str, subject: str, **body: str) -> None:
+            append(action, subject, change=store.prepare(following).key, **body)
+
+        yield note
+    settle(store, ledger)
+
+
+def settle(store: Store, ledger: Ledger) -> None:
+    """Carry out a change of who serves that the trail holds already; drop one that it does not."""
+    if store.coming() is not None:
+        with ledger.judge_changes("pillion"):
+            _settle(store, ledger)
+
+
+def _settle(store: Store, ledger: Ledger) -> None:
+    """Do so while nobody else may change it."""
+    coming = store.coming()
+    if coming is not None and ledger.has_judge_change(coming.key):
+        store.serve(coming.serving)
+    store.drop_coming()
 
 
 def _check_better(store: Store, judge_id: str, serving: str | None) -> None:
@@ -169,8 +197,7 @@ def _margins(found: Evaluation, rivals: Iterable[str]) -> str:
 
 def take_back(store: Store, ledger: Ledger, person: str) -> Serving:
     """Let what served before serve again; raises `ModelError` when nothing did."""
-    with ledger.judge_changes(person) as note:
-        left = store.serving().id
-        found = store.undo()
-        note("judge.undone", left or RULES, now=found.id or RULES)
+    with _change(store, ledger, person) as note:
+        left, found = store.serving().id, store.without_last()
+        note(found, "judge.undone", left or RULES, now=found.id or RULES)
     return found

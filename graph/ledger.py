@@ -23,9 +23,10 @@ from graph.offer_rows import (
     DELIVERED,
     EVERY_ANSWER,
     LATEST,
+    LISTED,
     OFFERS,
 )
-from graph.offers import Offer, remeasured
+from graph.offers import Listed, Offer, remeasured
 from graph.policy import Needed, PolicyFile, PolicyUnusable
 from graph.run_store import RunStore, Thread, now
 from graph.undos import UndoRequest
@@ -210,8 +211,26 @@ class Ledger(RunStore):
         self, product: str | None = None, thread_id: str | None = None, waiting: bool = False
     ) -> list[Offer]:
         """Return the latest offer of every proposal, oldest first; of a run, as it made them."""
+        return list(self.each_offer(product, thread_id, waiting))
+
+    def each_offer(
+        self, product: str | None = None, thread_id: str | None = None, waiting: bool = False
+    ) -> Iterator[Offer]:
+        """Yield the same one by one, each read when it is asked for."""
         asked = {"product": product, "thread": thread_id, "waiting": waiting}
-        return [self._offer(row) for row in self._con.execute(OFFERS, asked).fetchall()]
+        yield from map(self._offer, self._con.execute(OFFERS, asked).fetchall())
+
+    def listed(
+        self, product: str | None = None, thread_id: str | None = None, waiting: bool = False
+    ) -> list[Listed]:
+        """Return what a list of the same is made by."""
+        asked = {"product": product, "thread": thread_id, "waiting": waiting}
+        return [
+            Listed._make(row)._replace(
+                offered_at=datetime.fromisoformat(row[5]), expires_at=datetime.fromisoformat(row[6])
+            )
+            for row in self._con.execute(LISTED, asked).fetchall()
+        ]
 
     def answered(self) -> list[Offer]:
         """Return every offer that somebody answered, also earlier ones of the same proposal."""
@@ -357,6 +376,10 @@ class Ledger(RunStore):
 
             yield note
 
+    def has_judge_change(self, key: str) -> bool:
+        """Return whether the trail holds the change of who serves that has that key."""
+        return audit.holds_change(self._con, key)
+
     # audit
 
     def audit_rows(self, limit: int | None = None) -> list[audit.AuditRow]:
@@ -369,11 +392,8 @@ class Ledger(RunStore):
 
     def verify(self) -> audit.Verification:
         """Check the audit trail and what it vouches for, all as it stands at one moment."""
-        self._con.execute("BEGIN")
-        try:
+        with self.unchanging():
             return audit.verify(self._con)
-        finally:
-            self._con.execute("ROLLBACK")
 
 
 def _ideas(offers: Iterable[Offer]) -> set[tuple[str, str]]:

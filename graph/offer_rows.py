@@ -7,8 +7,7 @@ LATEST = """
     WHERE id = ? AND (? IS NULL OR round < ?) ORDER BY round DESC LIMIT 1
 """
 """The latest offer of one proposal, or the latest before a round."""
-OFFERS = """
-    SELECT p.id, p.thread_id, p.round, p.body, p.offered_at FROM proposals AS p
+_LATEST = """
     WHERE p.round = (
         SELECT max(l.round) FROM proposals AS l
         WHERE l.id = p.id AND (:thread IS NULL OR l.thread_id = :thread)
@@ -19,7 +18,18 @@ OFFERS = """
     ))
     ORDER BY p.offered_at, p.rowid
 """
+OFFERS = f"""
+    SELECT p.id, p.thread_id, p.round, p.body, p.offered_at FROM proposals AS p {_LATEST}
+"""  # noqa: S608 - our own words
 """The latest offer of each proposal (of a run, when one is named); only what is asked is read."""
+LISTED = f"""
+    SELECT p.id, p.round, p.product, p.body ->> '$.change.kind', (
+        SELECT d.body ->> '$.verdict' FROM decisions AS d
+        WHERE d.proposal_id = p.id AND d.round = p.round
+    ), p.offered_at, p.body ->> '$.expires_at', p.body ->> '$.evidence.ratio.low'
+    FROM proposals AS p {_LATEST}
+"""  # noqa: S608 - our own words
+"""Of the same offers what a list is made by; reading them whole takes twenty times as long."""
 ANSWERED = """
     SELECT p.id, p.thread_id, p.round, p.body, p.offered_at FROM proposals AS p
     WHERE p.product = ? AND p.round = (

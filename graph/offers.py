@@ -33,6 +33,21 @@ class Remeasured(Message):
     """How many other changes it was measured on top of."""
 
 
+class Listed(NamedTuple):
+    """What a list of offers is narrowed and sorted by."""
+
+    id: str
+    round: int
+    product: str
+    kind: str
+    verdict: str | None
+    """None while nobody has answered."""
+    offered_at: datetime
+    expires_at: datetime
+    gain: float
+    """The lower end of its interval."""
+
+
 class Offer(NamedTuple):
     """A proposal as it was offered, with its answer and what became of it."""
 

@@ -16,7 +16,7 @@ from graph.build import Steward, build_graph
 from graph.checkpoints import open_checkpoints
 from graph.errors import GraphError, ProductUnavailable, RunFailed, RunLost
 from graph.judging import ServingJudge
-from graph.learning import store_of
+from graph.learning import settle, store_of
 from graph.ledger import Ledger
 from graph.outcomes import GONE
 from graph.products import Products
@@ -244,6 +244,7 @@ async def open_runs(
     settings: Settings, ledger: Ledger, targets: Targets, on_event: OnEvent
 ) -> AsyncIterator[Runs]:
     """Open the checkpoints of a home directory that this process holds."""
+    settle(store_of(settings), ledger)
     async with open_checkpoints(settings.checkpoint_path) as saver:
         products = Products(targets)
         yield Runs(settings, ledger, build_graph(saver), products, reporting(on_event))

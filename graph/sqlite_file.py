@@ -63,6 +63,15 @@ class SqliteFile:
         self._con.close()
 
     @contextmanager
+    def unchanging(self) -> Iterator[None]:
+        """Have all that the block reads be as it was at one moment, whatever others write."""
+        self._con.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._con.execute("ROLLBACK")
+
+    @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         self._con.execute("BEGIN IMMEDIATE")
         try:

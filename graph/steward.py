@@ -186,11 +186,11 @@ class Stewardship:
     def expire(self) -> None:
         """Answer proposals whose time is over."""
         clock = Principal(kind="agent", name="clock")
-        for offer in self.ledger.offers(waiting=True):
-            if offer.proposal.expires_at > now():
+        for offer in self.ledger.listed(waiting=True):
+            if offer.expires_at > now():
                 continue
             end = Decision(
-                proposal_id=offer.proposal.id,
+                proposal_id=offer.id,
                 verdict="expire",
                 reason="nobody answered in time",
                 principal=clock,

@@ -13,6 +13,7 @@ from api.ide.questions import can_be_asked
 from api.ide.words import explained, line_of
 from api.products import serving_of
 from api.service.desk import (
+    Listing,
     Sort,
     Stage,
     Wanted,
@@ -48,7 +49,7 @@ def _line(service: Service, name: str) -> ProductLine:
     last = next(iter(service.ledger.threads(name)), None)
     return ProductLine(
         name=name,
-        waiting=len(service.ledger.offers(name, waiting=True)),
+        waiting=len(service.ledger.listed(name, waiting=True)),
         served=serving_of(service.settings, name) is not None,
         last_run=last.id if last else None,
         last_run_status=last.status if last else None,
@@ -94,9 +95,7 @@ async def list_proposals(
 ) -> Proposals:
     """List proposals, answered or not, each as it was offered last."""
     wanted = Wanted(product, None, status, kind)
-    found = known_offers(call.service, call.caller, wanted, sort, order)
-    page = found[offset : offset + limit]
-    return Proposals(proposals=tuple(map(line_of, page)), total=len(found))
+    return await _listed(call, wanted, Listing(sort, order, limit, offset))
 
 
 async def list_pending(
@@ -104,10 +103,12 @@ async def list_pending(
     product: Annotated[str | None, Field(description="Only this product's.")] = None,
 ) -> Proposals:
     """List the proposals that wait for a person's answer, most certain gain first."""
-    found = known_offers(
-        call.service, call.caller, Wanted(product, status="waiting"), "gain", "desc"
-    )
-    return Proposals(proposals=tuple(map(line_of, found[:MOST])), total=len(found))
+    return await _listed(call, Wanted(product, status="waiting"), Listing("gain", "desc", MOST))
+
+
+async def _listed(call: Call, wanted: Wanted, listing: Listing) -> Proposals:
+    lines, total = await known_offers(call.service, call.caller, wanted, listing, line_of)
+    return Proposals(proposals=tuple(lines), total=total)
 
 
 async def explain_proposal(call: Call, proposal_id: ProposalId) -> Explained:

@@ -15,6 +15,7 @@ from api.ide.words import in_words, last_outcome, line_of, standing
 from api.service.desk import (
     DecisionAsked,
     Given,
+    Listing,
     Wanted,
     answer,
     check_may_answer,
@@ -115,10 +116,10 @@ async def finished(call: Call, state: Reviewing, wait_seconds: float) -> Reviewe
     offers = [known_offer(call.service, call.caller, a.proposal) for a in state.answered]
     for thread_id in dict.fromkeys(o.thread_id for o in offers if o.decision):
         await settled(call, thread_id, wait_seconds)
-    return reviewed(call, state.answered, asked_person=True)
+    return await reviewed(call, state.answered, asked_person=True)
 
 
-def reviewed(
+async def reviewed(
     call: Call,
     answered: tuple[Answered, ...] = (),
     *,
@@ -131,7 +132,7 @@ def reviewed(
         a.model_copy(update={"outcome": last_outcome(ledger.offer_of(a.proposal))})
         for a in answered
     ]
-    waiting = tuple(map(line_of, waiting_for(call, product)))
+    waiting = tuple(map(line_of, await waiting_for(call, product)))
     following = ASK_AGAIN if asked_person else CANNOT_ASK
     return Reviewed(
         asked_person=asked_person,
@@ -141,10 +142,11 @@ def reviewed(
     )
 
 
-def waiting_for(call: Call, product: str | None) -> list[Offer]:
+async def waiting_for(call: Call, product: str | None) -> list[Offer]:
     """Return the proposals that wait for an answer the caller may give or see, best ones first."""
     wanted = Wanted(product, status="waiting")
-    return list(known_offers(call.service, call.caller, wanted, "gain", "desc"))
+    best = Listing("gain", "desc")
+    return (await known_offers(call.service, call.caller, wanted, best, lambda o: o)).shown
 
 
 async def review_proposals(
@@ -163,12 +165,12 @@ async def review_proposals(
         check_may_answer(call.caller, offer.proposal.product)
         state = Reviewing(left=(proposal_id,))
     elif state is None:
-        found = [o for o in waiting_for(call, product) if _is_for(call, o)]
+        found = [o for o in await waiting_for(call, product) if _is_for(call, o)]
         for offer in found[:1]:
             check_may_answer(call.caller, offer.proposal.product)
         state = Reviewing(left=tuple(o.proposal.id for o in found))
     if not can_be_asked(call.context):
-        return reviewed(call, asked_person=False, product=product)
+        return await reviewed(call, asked_person=False, product=product)
     result = await go_through(call, state)
     if isinstance(result, InputRequiredResult):
         return result

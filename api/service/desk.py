@@ -6,8 +6,8 @@ The own routes and the MCP tools call these; roles, standing answers and keys ar
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,17 +19,20 @@ from graph.engine.records import RunRow
 from graph.engine.requests import RunRequest
 from graph.engine.steward_graph import STEWARD
 from graph.errors import NotAllowed, UnknownProduct, UnknownProposal, UnknownThread
-from graph.ledger import Offer, Thread
+from graph.ledger import Ledger, Offer, Thread
+from graph.offers import Listed
 from tools.messages import AgentName, ChangeKind, Channel
 
+T = TypeVar("T")
 Stage = Literal["waiting", "approved", "rejected", "edited", "expired"]
-STAGES: dict[str, Stage] = {
+STAGES: dict[str | None, Stage] = {
+    None: "waiting",
     "approve": "approved", "reject": "rejected", "edit": "edited", "expire": "expired",
 }  # fmt: skip
-SORTS: dict[str, Callable[[Offer], Any]] = {
+SORTS: dict[str, Callable[[Listed], Any]] = {
     "offered_at": lambda o: o.offered_at,
-    "expires_at": lambda o: o.proposal.expires_at,
-    "gain": lambda o: o.proposal.evidence.ratio.low,
+    "expires_at": lambda o: o.expires_at,
+    "gain": lambda o: o.gain,
 }
 """By certain gain means by the lower end of its interval."""
 Sort = Literal["offered_at", "expires_at", "gain"]
@@ -64,6 +67,22 @@ class Wanted(NamedTuple):
     thread: str | None = None
     status: Stage | None = None
     kind: ChangeKind | None = None
+
+
+class Listing(NamedTuple):
+    """How to sort them, and which part to give."""
+
+    sort: Sort
+    order: Literal["asc", "desc"]
+    limit: int | None = None
+    offset: int = 0
+
+
+class Page(NamedTuple, Generic[T]):
+    """A part of what was found, and how many there are in all."""
+
+    shown: list[T]
+    total: int
 
 
 def known_products(service: Service, caller: Caller) -> tuple[str, ...]:
@@ -105,7 +124,7 @@ async def begin_run(service: Service, caller: Caller, product: str, asked: RunAs
 
 def stage_of(offer: Offer) -> Stage:
     """Return where an offer stands."""
-    return STAGES[offer.decision.verdict] if offer.decision else "waiting"
+    return STAGES[offer.decision.verdict if offer.decision else None]
 
 
 def known_offer(service: Service, caller: Caller, proposal_id: str) -> Offer:
@@ -116,20 +135,27 @@ def known_offer(service: Service, caller: Caller, proposal_id: str) -> Offer:
     return offer
 
 
-def known_offers(
-    service: Service, caller: Caller, wanted: Wanted, sort: Sort, order: Literal["asc", "desc"]
-) -> Sequence[Offer]:
-    """Return the offers that are wanted and that the caller may see, sorted."""
-    found = [
-        o
-        for o in service.ledger.offers(
-            wanted.product, wanted.thread, waiting=wanted.status == "waiting"
-        )
-        if caller.may("viewer", o.proposal.product)
-        and wanted.status in (None, stage_of(o))
-        and wanted.kind in (None, o.proposal.change.kind)
-    ]
-    return sorted(found, key=SORTS[sort], reverse=order == "desc")
+async def known_offers(
+    service: Service, caller: Caller, wanted: Wanted, listing: Listing, shown: Callable[[Offer], T]
+) -> Page[T]:
+    """Return the offers that are wanted and that the caller may see, as they are to be shown."""
+
+    def read(ledger: Ledger) -> Page[T]:
+        found = [
+            o
+            for o in ledger.listed(
+                wanted.product, wanted.thread, waiting=wanted.status == "waiting"
+            )
+            if caller.may("viewer", o.product)
+            and wanted.status in (None, STAGES[o.verdict])
+            and wanted.kind in (None, o.kind)
+        ]
+        found.sort(key=SORTS[listing.sort], reverse=listing.order == "desc")
+        page = found[listing.offset :][: listing.limit]
+        # One by one: thousands at once are long in being cleared away, and that stops everything.
+        return Page([shown(ledger.offer_of(o.id, o.round + 1)) for o in page], len(found))
+
+    return await service.read_ledger(read)
 
 
 def check_may_answer(caller: Caller, product: str) -> None:

@@ -39,14 +39,16 @@ Samples = Iterable[Sample]
 @router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(service: Served, caller: Auditor) -> PlainTextResponse:
     """Return runs, offers and answers, how long they took and wait, and what the service costs."""
-    lines = [line for family in _families(service) for line in family]
+    # Thousands of offers at once are too many to be cleared away in one go.
+    offered = await service.read_ledger(lambda it: list(_proposal_families(it.each_offer())))
+    lines = [line for family in _families(service, offered) for line in family]
     return PlainTextResponse("\n".join(lines) + "\n", media_type=CONTENT_TYPE)
 
 
-def _families(service: Service) -> Iterable[list[str]]:
+def _families(service: Service, offered: list[list[str]]) -> Iterable[list[str]]:
     yield from _run_families(service)
     yield from _word_families(tried_at(service.settings.home))
-    yield from _proposal_families(service.ledger.offers())
+    yield from offered
     undelivered = [d for each in service.ledger.undelivered().values() for d in each]
     yield _family("pillion_outbox", "gauge", "Answers no run has taken yet.",
                   [Sample(len(undelivered))])  # fmt: skip
@@ -97,7 +99,7 @@ def _run_families(service: Service) -> Iterable[list[str]]:
     )  # fmt: skip
 
 
-def _proposal_families(offers: list[Offer]) -> Iterable[list[str]]:
+def _proposal_families(offers: Iterable[Offer]) -> Iterable[list[str]]:
     waiting, given = Counter[str](), Counter[str]()
     oldest: dict[str, datetime] = {}
     verdicts, outcomes = Counter[tuple[str, str]](), Counter[tuple[str, str]]()

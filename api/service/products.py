@@ -22,7 +22,7 @@ RUN_EXAMPLE = {"agents": ["schema"], "budget_seconds": 60}
 def product_view(service: Service, name: str) -> dict[str, Any]:
     """Return a product for the list."""
     serving = serving_of(service.settings, name)
-    waiting = service.ledger.offers(name, waiting=True)
+    waiting = service.ledger.listed(name, waiting=True)
     last = next(iter(service.ledger.threads(name)), None)
     return {
         "name": name,

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from api.service.access import Approver, Undoer, Viewer
 from api.service.desk import (
     DecisionAsked,
+    Listing,
     Sort,
     Stage,
     Wanted,
@@ -60,9 +61,9 @@ async def list_proposals(
 ) -> Response:
     """List proposals, each as it was offered last; `X-Pagination-Total` says how many there are."""
     wanted = Wanted(product, thread, status, kind)
-    found = known_offers(service, caller, wanted, sort, order)
-    page = found[offset : offset + limit]
-    return json_response([view(o) for o in page], page_headers(len(found), offset, len(page)))
+    listing = Listing(sort, order, limit, offset)
+    page, total = await known_offers(service, caller, wanted, listing, view)
+    return json_response(page, page_headers(total, offset, len(page)))
 
 
 @router.get("/{proposal_id}")

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
 from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -33,6 +33,7 @@ from graph.run_store import now
 from graph.settings import Settings
 from graph.steward import Stewardship, open_steward
 
+T = TypeVar("T")
 Build = Callable[[BaseCheckpointSaver[Any], AsyncSqliteStore], Compiled]
 """Compiles a graph over the service's checkpoints and store."""
 
@@ -57,6 +58,7 @@ class Service:
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when nothing more will happen: whoever waits for something may leave."""
     _readers: dict[str, Compiled] = field(default_factory=dict)
+    _listing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def ledger(self) -> Ledger:
@@ -78,6 +80,20 @@ class Service:
         if served.name not in self._readers:
             self._readers[served.name] = served.graph.copy({"checkpointer": self.reader})
         return self._readers[served.name]
+
+    async def read_ledger(self, read: Callable[[Ledger], T]) -> T:
+        """Return what is read of all offers as of one moment, while everything else goes on.
+
+        One reading at a time: more would only take turns.
+        """
+
+        def reading() -> T:
+            # On the service's own connection a write that fails would end the reading, too.
+            with closing(Ledger(self.settings.ledger_path)) as ledger, ledger.unchanging():
+                return read(ledger)
+
+        async with self._listing:
+            return await asyncio.to_thread(reading)
 
     async def drain(self) -> None:
         """Take no more work and let running steps end."""

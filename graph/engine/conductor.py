@@ -113,8 +113,8 @@ class Conductor:
     def _until_next(self) -> float:
         """Return the seconds until something is due: an offer's end, or another try."""
         due = [
-            (offer.proposal.expires_at - now()).total_seconds()
-            for offer in self.steward.ledger.offers(waiting=True)
+            (offer.expires_at - now()).total_seconds()
+            for offer in self.steward.ledger.listed(waiting=True)
         ]
         return min([LONGEST_WAIT, *(max(0.05, seconds) for seconds in due)])
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,12 +17,14 @@ from graph.judging import ServingJudge, history_of
 from graph.learning import dataset_of, promote, read_decisions, store_of, take_back
 from graph.ledger import Ledger, now
 from graph.settings import Settings
+from graph.steward import open_steward
 from tests.answers import make_about, make_examples, make_judge
 from tests.factories import make_decision
 from tests.ledgers import make_ledger, open_proposal
+from tools import failpoints
 from tools.slm.errors import ModelError
 from tools.slm.judge import Judge
-from tools.slm.store import JUDGE, SERVING, Serving, Store
+from tools.slm.store import JUDGE, SERVING, Coming, Serving, Store
 
 
 @pytest.fixture
@@ -124,7 +129,7 @@ def test_of_two_that_are_put_into_service_at_once_the_second_is_held_against_the
     ledger: Ledger, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = add(store, GOOD), add(store, make_judge(gain=5.0, insert_cost=-3.0))
-    serve, refused = store.serve, list[str]()
+    prepare, refused = store.prepare, list[str]()
 
     def meanwhile() -> None:
         with closing(Ledger(tmp_path / "ledger.db")) as other:
@@ -135,17 +140,78 @@ def test_of_two_that_are_put_into_service_at_once_the_second_is_held_against_the
 
     thread = threading.Thread(target=meanwhile)
 
-    def slow(judge_id: str) -> None:
+    def slow(serving: Serving) -> Coming:
         thread.start()
         thread.join(0.5)
-        serve(judge_id)
+        return prepare(serving)
 
-    monkeypatch.setattr(store, "serve", slow)
+    monkeypatch.setattr(store, "prepare", slow)
     promote(store, ledger, first, "ada")
     thread.join(30)
     assert store.serving() == Serving(id=first, before=(None,))
     assert len(refused) == 1 and "was compared with rules" in refused[0]
     assert actions(ledger) == [("person:ada", "judge.promoted", first)]
+
+
+POINTS = {
+    "ledger.before_commit": False, "ledger.after_commit": True, "judges.served": True,
+    "ledger.before_commit:2": True, "ledger.after_commit:2": True,
+}  # fmt: skip
+"""Where a change of who serves is killed, and whether it is made at the next start."""
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize(("point", "made"), POINTS.items())
+@pytest.mark.parametrize("change", ["promote", "take back"])
+async def test_a_judge_serves_as_the_trail_says_wherever_its_change_is_killed(
+    ledger: Ledger, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    point: str, made: bool, change: str,
+) -> None:  # fmt: skip
+    judge_id = add(store, GOOD)
+    if change == "take back":
+        promote(store, ledger, judge_id, "ada")
+    before = actions(ledger)
+    ledger.close()
+    child = os.fork()
+    if child == 0:
+        monkeypatch.setattr(failpoints, "_AT", point)
+        with closing(Ledger(tmp_path / "ledger.db")) as book:
+            if change == "promote":
+                promote(store, book, judge_id, "ada")
+            else:
+                take_back(store, book, "ada")
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    async with open_steward(Settings(home=tmp_path), no_target) as steward:
+        await steward.runs()
+        serves = judge_id if (change == "promote") == made else None
+        assert store.serving().id == serves
+        assert (len(actions(steward.ledger)) > len(before)) == made
+        assert steward.ledger.verify().ok
+        assert store.coming() is None
+
+
+def test_the_next_change_finishes_the_one_that_was_killed(
+    ledger: Ledger, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge_id = add(store, GOOD)
+    child = os.fork()
+    if child == 0:
+        monkeypatch.setattr(failpoints, "_AT", "ledger.after_commit")
+        with closing(Ledger(tmp_path / "ledger.db")) as book:
+            promote(store, book, judge_id, "ada")
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert store.serving().id is None
+    take_back(store, ledger, "eve")
+    assert [(who, what) for who, what, _ in actions(ledger)] == [
+        ("person:ada", "judge.promoted"), ("person:eve", "judge.undone"),
+    ]  # fmt: skip
+    assert store.serving() == Serving(id=None)
+
+
+def no_target(name: str) -> Any:
+    raise AssertionError(name)
 
 
 def test_history_counts_the_product_and_the_kind() -> None:

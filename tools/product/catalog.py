@@ -82,6 +82,8 @@ class Catalog(Message):
     """Such as `duckdb 2.0.0`."""
     foreign_keys: tuple[tuple[TableName, TableName], ...] = ()
     """Pairs (referencing, referenced)."""
+    database: str = ""
+    """The name by which queries may put it before a schema."""
 
     def table(self, name: TableName) -> Table | None:
         """Return the table called `name` (without case), if any."""
@@ -140,7 +142,7 @@ _Rows = dict[tuple[str, str], list[tuple[Any, ...]]]
 def read_catalog(con: duckdb.DuckDBPyConnection) -> Catalog:
     """Read the whole structure of the current database, and each table's exact row count."""
     tables = tuple(_read(con, lambda sql: con.execute(sql).fetchall()))
-    version = con.execute("SELECT version()").fetchall()[0][0]
+    version, database = con.execute("SELECT version(), current_database()").fetchall()[0]
     return Catalog(
         tables=tables,
         views=tuple(
@@ -149,6 +151,7 @@ def read_catalog(con: duckdb.DuckDBPyConnection) -> Catalog:
         ),
         macros=_macros(con.execute(_MACROS).fetchall()),
         engine=f"duckdb {version.removeprefix('v')}",
+        database=database,
         foreign_keys=tuple(
             (t.name, TableName(schema_name=t.name.schema_name, name=c.referenced_table))
             for t in tables

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
@@ -10,9 +11,10 @@ from typing import Any, Literal, NamedTuple
 import duckdb
 
 from tools.messages import CHANGE, Change, CreateSummary, RewriteQuery, change_target
-from tools.product.catalog import Table, read_catalog, schema_hash
+from tools.product.catalog import Catalog, Table, read_catalog, schema_hash
 from tools.product.errors import ParseFailed, UnknownChange
 from tools.product.fingerprint import fingerprint_of
+from tools.product.meanings import still_meant
 from tools.product.summaries import kept_exact
 
 Status = Literal["applied", "undone", "rolled_back"]
@@ -80,7 +82,9 @@ class ActiveRewrite(NamedTuple):
     kind: str
     change: Any
     fingerprints: frozenset[str]
-    """The patterns it was measured with; it answers no others."""
+    """The patterns it was measured with, where they mean the same today; it answers no others."""
+    database: str
+    """The name of the database that it is about."""
 
 
 def list_changes(con: duckdb.DuckDBPyConnection) -> list[AppliedChange]:
@@ -95,28 +99,35 @@ def dispatch_rewrites(con: duckdb.DuckDBPyConnection) -> tuple[ActiveRewrite, ..
     """Return the approved rewrites the query gateway may use, summaries last.
 
     A summary is among them only while all its triggers are there: whoever replaces the base table
-    takes them away, and then the summary tells what was true before.
+    takes them away, and then the summary tells what was true before. None answers a query that
+    means something else by now.
     """
     if not _has_ledger(con):
         return ()
-    rows = con.execute("SELECT kind, body FROM pillion.rewrites ORDER BY kind DESC").fetchall()
-    changes: list[tuple[str, Any]] = [(kind, CHANGE.validate_json(body)) for kind, body in rows]
-    catalog = read_catalog(con) if any(k == "create_summary" for k, _ in changes) else None
+    rows = con.execute(
+        "SELECT r.body, c.before FROM pillion.rewrites AS r"
+        " LEFT JOIN pillion.changes AS c USING (proposal_id) ORDER BY r.kind DESC, r.rowid"
+    ).fetchall()
+    if not rows:
+        return ()
+    catalog = read_catalog(con)
+    changes: list[tuple[Any, str | None]] = [(CHANGE.validate_json(b), was) for b, was in rows]
     return tuple(
-        ActiveRewrite(kind, change, _fingerprints(change))
-        for kind, change in changes
-        if kind != "create_summary" or (catalog is not None and kept_exact(change, catalog))
+        _active(change, was, catalog)
+        for change, was in changes
+        if not isinstance(change, CreateSummary) or kept_exact(change, catalog)
     )
 
 
-def _fingerprints(change: Any) -> frozenset[str]:
-    originals = (
-        [change.original]
-        if isinstance(change, RewriteQuery)
-        else [old for old, _ in change.rewrites]
-    )
+def _active(change: Any, was: str | None, catalog: Catalog) -> ActiveRewrite:
+    before = Table.model_validate_json(was) if was else None
+    meant = still_meant(change, catalog, before)
+    return ActiveRewrite(change.kind, change, _fingerprints(meant), catalog.database)
+
+
+def _fingerprints(queries: Iterable[str]) -> frozenset[str]:
     found: set[str] = set()
-    for sql in originals:
+    for sql in queries:
         # A text edited beyond recognition answers nothing.
         with suppress(ParseFailed):
             found.add(fingerprint_of(sql))

@@ -62,7 +62,7 @@ class Names:
 def names_of(contract: OpenDataContractStandard, catalog: Catalog) -> Names:
     """Return the names of a database, read as its contract's servers say."""
     servers = contract.servers or ()
-    databases = {d for s in servers for d in (s.database, s.catalog) if d}
+    databases = {d for s in servers for d in (s.database, s.catalog) if d} | {catalog.database}
     relations: tuple[Table | View, ...] = (*catalog.tables, *catalog.views)
     by_name: dict[str, tuple[Table | View, ...]] = {}
     for found in relations:
@@ -72,7 +72,7 @@ def names_of(contract: OpenDataContractStandard, catalog: Catalog) -> Names:
         relations=relations,
         by_name=by_name,
         schemas=frozenset(s.schema_.lower() for s in servers if s.schema_),
-        databases=frozenset(n.lower() for d in databases for n in (d, PurePath(d).stem)),
+        databases=frozenset(n.lower() for d in databases if d for n in (d, PurePath(d).stem)),
     )
 
 

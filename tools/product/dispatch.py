@@ -31,7 +31,7 @@ def _rewritten(sql: str, rewrites: Iterable[ActiveRewrite]) -> str:
         if rewrite.kind == "rewrite_query":
             text = apply_rule(rewrite.change.rule, sql)
         else:
-            text = answer_from_summary(sql, rewrite.change)
+            text = answer_from_summary(sql, rewrite.change, rewrite.database)
         if text is not None:
             return text
     return sql

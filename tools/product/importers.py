@@ -9,6 +9,7 @@ import io
 import os
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
@@ -31,6 +32,7 @@ from tools.product.workload_store import (
     note_unread,
 )
 
+# Of each kind the first that a log has is read.
 SQL_COLUMNS = ("sql", "query", "statement", "query_text", "message")
 TIME_COLUMNS = ("timestamp", "at", "start_time", "time", "ts")
 MS_COLUMNS = {
@@ -254,6 +256,7 @@ def _log_file(path: Path, data: str, counter: _Counter) -> Iterator[Observation]
         next((names[c] for c in CALLER_COLUMNS if c in names), None),
         mark,
     )
+    _check_single(path, reader.fieldnames or (), columns)
     run: Observation | None = None
     while True:
         lines.end_row()
@@ -269,6 +272,19 @@ def _log_file(path: Path, data: str, counter: _Counter) -> Iterator[Observation]
             counter.note(lines.began, flaw)
         if run is not None:
             yield run
+
+
+def _check_single(path: Path, header: Iterable[str | None], columns: _Columns) -> None:
+    """Raise where a column that is read is there twice: which one is meant nobody can tell."""
+    ms, _ = columns.ms or (None, 1.0)
+    many = Counter((name or "").strip().lower() for name in header)
+    for name in (columns.sql, columns.at, ms, columns.kind, columns.caller):
+        called = (name or "").strip().lower()
+        if many[called] > 1 and called:
+            raise ImportFailed(
+                f"{path} has more than one column called {called}.",
+                hint="Rename those that are not meant.",
+            )
 
 
 def _no_sql(path: Path, names: Collection[str]) -> ImportFailed:

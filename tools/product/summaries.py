@@ -15,6 +15,12 @@ from tools.product.catalog import Catalog, Table
 _EXACT_TYPE = re.compile(r"(U?(TINY|SMALL|BIG)INT|HUGEINT|U?INTEGER|INT|DECIMAL\(.*\))$")
 """Types with exact sums; the sum of a UHUGEINT is a DOUBLE."""
 
+WRITTEN_WITH = (
+    "SELECT coalesce(nullif(least(1, 2), greatest(1, 2)), sum(1), count(1), min(1), max(1)),"
+    " date_trunc('day', x)"
+)
+"""Functions of summaries, their triggers and their answers, whatever a query calls."""
+
 EVENTS = {
     "insert": "AFTER INSERT ON {table} REFERENCING NEW TABLE AS fresh",
     "update": "AFTER UPDATE ON {table} REFERENCING OLD TABLE AS stale NEW TABLE AS fresh",

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+import uuid
 from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import AwareDatetime, ValidationError
 
+from tools.failpoints import crash_point
 from tools.messages import Message
 from tools.slm.errors import BadModel, ModelError
 from tools.slm.evaluation import Evaluation
@@ -22,6 +24,7 @@ LARGEST = 2_000_000
 """Bytes of a judge's file; a real one has a tenth of it."""
 ID = re.compile(r"j[0-9a-f]{12}")
 JUDGE, ABOUT, CARD, SERVING = "judge.json", "about.json", "card.md", "serving.json"
+COMING = "coming.json"
 
 
 class About(Message):
@@ -39,6 +42,13 @@ class Serving(Message):
 
     id: str | None
     before: tuple[str | None, ...] = ()
+
+
+class Coming(Message):
+    """Who is to serve once that is kept in the trail, under a key that nothing else has."""
+
+    key: str
+    serving: Serving
 
 
 class Version(NamedTuple):
@@ -105,23 +115,39 @@ class Store:
                 f"{path} cannot be read; remove it, and rules rank until `pillion model use`."
             ) from exc
 
-    def serve(self, judge_id: str) -> None:
-        """Let a judge serve from now on, also in running processes."""
+    def with_judge(self, judge_id: str) -> Serving:
+        """Return what it is once a judge serves."""
         now = self.serving()
-        if now.id != judge_id:
-            self._write(Serving(id=judge_id, before=(*now.before, now.id)))
+        return now if now.id == judge_id else Serving(id=judge_id, before=(*now.before, now.id))
 
-    def undo(self) -> Serving:
-        """Let what served before serve again; raises `ModelError` when nothing did."""
+    def without_last(self) -> Serving:
+        """Return what it is once what served before does again; raises `ModelError` for nothing."""
         now = self.serving()
         if not now.before:
             raise ModelError("No judge was put into service yet, so there is nothing to undo.")
-        earlier = Serving(id=now.before[-1], before=now.before[:-1])
-        self._write(earlier)
-        return earlier
+        return Serving(id=now.before[-1], before=now.before[:-1])
 
-    def _write(self, serving: Serving) -> None:
+    def prepare(self, serving: Serving) -> Coming:
+        """Write down who is to serve; nobody does yet."""
+        coming = Coming(key=uuid.uuid4().hex, serving=serving)
+        write_whole(self._folder / COMING, coming.model_dump_json())
+        return coming
+
+    def coming(self) -> Coming | None:
+        """Return what was prepared and is neither done nor dropped."""
+        try:
+            return Coming.model_validate_json((self._folder / COMING).read_bytes())
+        except (OSError, ValidationError):
+            return None
+
+    def serve(self, serving: Serving) -> None:
+        """Let that judge serve from now on, also in running processes."""
         write_whole(self._folder / SERVING, serving.model_dump_json())
+        crash_point("judges.served")
+
+    def drop_coming(self) -> None:
+        """Forget what was prepared."""
+        (self._folder / COMING).unlink(missing_ok=True)
 
 
 def id_of(body: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
@@ -12,9 +13,10 @@ import httpx
 import pytest
 
 from api.service.service import Service
-from graph.ledger import now
+from graph.errors import AlreadyDecided
+from graph.ledger import Ledger, now
 from tests.api.service.test_guard import problem_of
-from tests.factories import make_change, make_evidence, make_interval, make_proposal
+from tests.factories import make_change, make_decision, make_evidence, make_interval, make_proposal
 from tests.products import make_product
 from tools.messages import Outcome, SortTable, TableName
 
@@ -42,6 +44,49 @@ def offered(service: Service) -> list[str]:
 
 async def ids(http: httpx.AsyncClient, **query: Any) -> list[str]:
     return [p["id"] for p in (await http.get("/v1/proposals", params=query)).json()]
+
+
+@pytest.mark.parametrize(
+    ("path", "reads"), [("/v1/proposals", "listed"), ("/metrics", "each_offer")]
+)
+async def test_everything_else_goes_on_while_a_long_list_is_read(
+    path: str,
+    reads: str,
+    http: httpx.AsyncClient,
+    offered: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop, went_on = asyncio.get_running_loop(), threading.Event()
+    read = getattr(Ledger, reads)
+
+    def slowly(*asked: Any, **more: Any) -> Any:
+        loop.call_soon_threadsafe(went_on.set)
+        assert went_on.wait(10), "nothing went on"
+        return read(*asked, **more)
+
+    monkeypatch.setattr(Ledger, reads, slowly)
+    assert (await http.get(path)).status_code == 200
+    assert went_on.is_set()
+
+
+async def test_an_answer_that_is_refused_meanwhile_disturbs_no_list(
+    service: Service, http: httpx.AsyncClient, offered: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Ledger.listed
+
+    def after_an_answer(ledger: Ledger, *asked: Any, **more: Any) -> Any:
+        ledger.offer_of(offered[0])
+        answers = [make_decision(offered[0], decided_at=now()) for _ in range(2)]
+        service.ledger.decide(answers[0])
+        with pytest.raises(AlreadyDecided):
+            service.ledger.decide(answers[1])
+        return read(ledger, *asked, **more)
+
+    monkeypatch.setattr(Ledger, "listed", after_an_answer)
+    # As it was when the reading began.
+    assert set(await ids(http, status="waiting")) == set(offered)
+    monkeypatch.undo()
+    assert set(await ids(http, status="waiting")) == set(offered[1:])
 
 
 async def test_what_was_taken_back_is_refused_with_since_when(

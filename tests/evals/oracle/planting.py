@@ -41,7 +41,8 @@ def judged(original: Path, *changes: str, **asked: Any) -> Judgement:
         for change in changes:
             con.execute(change)
     contract = original.with_name("contract.yaml")
-    promised = {"schema": [{"name": "sales", "properties": asked.get("promised", PROMISED)}]}
+    stated = {"name": "sales", "properties": asked.get("promised", PROMISED)}
+    promised = {"schema": [stated | asked.get("stated", {})]}
     contract.write_text(yaml.safe_dump(promised))
     return judge(
         Case(

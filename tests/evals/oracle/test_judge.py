@@ -196,6 +196,18 @@ def test_a_summary_that_is_not_kept_up_is_caught(original: Path) -> None:
     assert found.gain is not None
 
 
+@pytest.mark.parametrize(
+    "name", ["main.sales", "shop.main.sales", "shop.sales", 'MAIN."Sales"', "sales"]
+)
+def test_a_promise_counts_however_its_table_is_named(original: Path, name: str) -> None:
+    found = judged(
+        original, "ALTER TABLE sales DROP code", later=((TOTAL, 1),), later_data=(),
+        stated={"name": "things", "physicalName": name},
+    )  # fmt: skip
+    assert found.verdict == "harmful"
+    assert found.reason.startswith(f"the contract is broken: {name}.code")
+
+
 def test_a_dropped_column_of_the_contract_is_caught(original: Path) -> None:
     data = ("INSERT INTO sales (id, amount) VALUES (90000, '5')",)
     found = judged(original, "ALTER TABLE sales DROP code", later_data=data)

@@ -142,6 +142,18 @@ def test_a_database_in_front_and_a_dot_inside_are_understood(
     assert contradictions(promising("raw.nothing"), read_catalog(con))
 
 
+@pytest.mark.parametrize(
+    "name", ["memory.notes", '"MEMORY"."Notes"', "main.notes", "memory.main.notes"]
+)
+def test_a_contract_may_name_its_tables_with_the_database_that_they_are_in(
+    con: duckdb.DuckDBPyConnection, name: str
+) -> None:
+    two_notes(con, "main", "raw")
+    assert kept(con, promising("n", name)) == ["main"]
+    assert contradictions(promising("n", name), read_catalog(con)) == ()
+    assert contradictions(promising("n", "elsewhere.notes"), read_catalog(con))
+
+
 @pytest.mark.parametrize("name", ["memory.main.totals", '"totals"', "Main.Totals"])
 def test_a_summary_takes_no_promised_name_however_it_is_spelt(
     con: duckdb.DuckDBPyConnection, name: str

@@ -55,6 +55,30 @@ def test_a_log_names_its_columns_in_many_ways(
     assert texts(store, "sql, last_at") == [("SELECT 1", "2026-01-02T03:04:05+00:00")]
 
 
+@pytest.mark.parametrize("header", ["query,sql", "message,query", "query_text,statement"])
+def test_of_two_columns_with_sql_the_one_named_first_in_the_reference_is_read(
+    header: str, tmp_path: Path, store: WorkloadStore
+) -> None:
+    import_path(written(tmp_path / "log.csv", f"{header}\nSELECT 1,SELECT 2\n"), store)
+    assert texts(store) == [("SELECT 2", 1)]
+
+
+@pytest.mark.parametrize(
+    "header", ["sql,SQL", "sql,sql", "sql,duration_ms, Duration_MS", "sql,ts,ts"]
+)
+def test_a_log_with_a_column_twice_is_refused(
+    header: str, tmp_path: Path, store: WorkloadStore
+) -> None:
+    log = written(tmp_path / "log.csv", f"{header}\nSELECT 1,2,3\n")
+    with pytest.raises(ImportFailed, match="more than one column called"):
+        import_path(log, store)
+
+
+def test_a_column_that_is_not_read_may_be_there_twice(tmp_path: Path, store: WorkloadStore) -> None:
+    log = written(tmp_path / "log.csv", "sql,query,query\nSELECT 1,SELECT 2,SELECT 3\n")
+    assert import_path(log, store).runs == 1
+
+
 @pytest.mark.parametrize(("column", "factor"), importers.MS_COLUMNS.items())
 def test_durations_are_taken_in_their_unit(
     column: str, factor: float, tmp_path: Path, store: WorkloadStore

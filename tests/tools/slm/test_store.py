@@ -9,7 +9,7 @@ import pytest
 from tests.answers import make_about, make_examples, make_judge
 from tools.slm.errors import BadModel, ModelError
 from tools.slm.judge import Judge
-from tools.slm.store import JUDGE, LARGEST, SERVING, Store
+from tools.slm.store import JUDGE, LARGEST, SERVING, Serving, Store
 
 
 @pytest.fixture
@@ -61,10 +61,13 @@ def test_who_serves_can_be_changed_and_taken_back_step_by_step(store: Store) -> 
     one, two = (add(store, make_judge(gain=g)) for g in (1.0, 2.0))
     assert store.serving().id is None
     for judge_id in (one, one, two):
-        store.serve(judge_id)
-    assert (store.serving().id, store.undo().id, store.undo().id) == (two, one, None)
+        store.serve(store.with_judge(judge_id))
+    assert store.serving() == Serving(id=two, before=(None, one))
+    for earlier in (one, None):
+        store.serve(store.without_last())
+        assert store.serving().id == earlier
     with pytest.raises(ModelError, match="nothing to undo"):
-        store.undo()
+        store.without_last()
 
 
 def test_an_unknown_judge_is_answered_with_the_known_ones(store: Store) -> None:

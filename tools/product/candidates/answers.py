@@ -36,11 +36,14 @@ class _Inexact(Exception):
     """The query cannot be answered exactly from this summary."""
 
 
-def answer_from_summary(sql: str, summary: CreateSummary) -> str | None:
-    """Return an equivalent of `sql` over the summary, or None when it cannot be exact."""
+def answer_from_summary(sql: str, summary: CreateSummary, database: str = "") -> str | None:
+    """Return an equivalent of `sql` over the summary, or None when it cannot be exact.
+
+    Of queries that name a database only those that name `database` are answered.
+    """
     try:
         tree = parse(sql)
-        name = single_table(tree)
+        name = single_table(tree, database)
         if not isinstance(tree, exp.Select) or name is None or _MARK in sql.lower():
             return None
         if not intervals_kept(sql):

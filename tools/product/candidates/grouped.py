@@ -85,8 +85,11 @@ def deterministic(node: exp.Expr) -> bool:
     return functions and plain and not gives_instant(node)
 
 
-def single_table(tree: exp.Expr) -> TableName | None:
-    """Return the only table of a plain grouped SELECT, or None for any other query."""
+def single_table(tree: exp.Expr, database: str) -> TableName | None:
+    """Return the only table of a plain grouped SELECT, or None for any other query.
+
+    `database` is the name of this one, which may stand before the table's; another's may not.
+    """
     if not isinstance(tree, exp.Select) or any(v for k, v in tree.args.items() if k not in _PARTS):
         return None
     for node in tree.find_all(*_FORBIDDEN):
@@ -98,14 +101,22 @@ def single_table(tree: exp.Expr) -> TableName | None:
     if not isinstance(table, exp.Table) or not isinstance(table.this, exp.Identifier):
         return None
     alias = table.args.get("alias")
-    extra = any(v for k, v in table.args.items() if k not in ("this", "db", "alias"))
+    extra = any(v for k, v in table.args.items() if k not in ("this", "db", "catalog", "alias"))
     if extra or (alias is not None and alias.columns):
         return None
     own = folded(table.alias_or_name)
     if any(len(c.parts) > 2 or folded(c.table or own) != own for c in tree.find_all(exp.Column)):
         # Another qualifier may be a struct column, whose fields are no columns.
         return None
-    return TableName(schema_name=table.db or "main", name=table.name)
+    return _here(table, folded(database))
+
+
+def _here(table: exp.Table, database: str) -> TableName | None:
+    if table.catalog and folded(table.catalog) != database:
+        return None
+    # No schema is called like the database: such a file is not opened.
+    unstated = not table.db or (not table.catalog and folded(table.db) == database)
+    return TableName(schema_name="main" if unstated else table.db, name=table.name)
 
 
 def group_keys(tree: exp.Select, columns: Keys) -> list[exp.Expr] | None:

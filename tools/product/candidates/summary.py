@@ -25,6 +25,7 @@ from tools.product.candidates.written import Written
 from tools.product.catalog import Table
 from tools.product.errors import ProductError
 from tools.product.fingerprint import uses_stored
+from tools.product.summaries import WRITTEN_WITH
 from tools.product.workload import QueryPattern
 
 MAX_PATTERNS = 60
@@ -39,16 +40,9 @@ _Choices = Mapping[str, Iterable[frozenset[str]]]
 """Dimensions that serve a query, by its fingerprint."""
 
 
-_WRITTEN_WITH = (
-    "SELECT coalesce(nullif(least(1, 2), greatest(1, 2)), sum(1), count(1), min(1), max(1)),"
-    " date_trunc('day', x)"
-)
-"""Functions of summaries, their triggers and their answers, whatever a query calls."""
-
-
 def find_summaries(context: CandidateContext) -> Found:
     """Propose the summaries that answer most of the workload, each with its rewritten queries."""
-    if uses_stored(_WRITTEN_WITH, context.catalog):
+    if uses_stored(WRITTEN_WITH, context.catalog):
         return Found((), ("no summary: a macro is called like a function that summaries need",))
     asked = (p for p in context.workload.patterns[:MAX_PATTERNS] if not p.rewritten)
     shapes = [s for p in asked if (s := shape_of(context, p)) is not None]
@@ -177,11 +171,11 @@ def _candidate(
             f"for {table.rows} rows"
         )
     change = _change(table, keys, served)
-    answers = _answers(served, change)
+    answers = _answers(context, served, change)
     if not answers:
         return None, ""
     ungrained = _ungrained(change)
-    if len(plainly := _answers(served, ungrained)) == len(answers):
+    if len(plainly := _answers(context, served, ungrained)) == len(answers):
         # No version before grains reads a summary that has some.
         change, answers = ungrained, plainly
     answered = [p for p, _ in answers]
@@ -197,8 +191,11 @@ def _candidate(
     ), ""
 
 
-def _answers(served: list[SummaryShape], change: CreateSummary) -> list[tuple[QueryPattern, str]]:
-    texts = ((s.pattern, answer_from_summary(s.pattern.sql, change)) for s in served)
+def _answers(
+    context: CandidateContext, served: list[SummaryShape], change: CreateSummary
+) -> list[tuple[QueryPattern, str]]:
+    here = context.catalog.database
+    texts = ((s.pattern, answer_from_summary(s.pattern.sql, change, here)) for s in served)
     return [(pattern, text) for pattern, text in texts if text is not None]
 
 

@@ -62,7 +62,7 @@ def shape_of(context: CandidateContext, pattern: QueryPattern) -> SummaryShape |
 
 def _shape(context: CandidateContext, pattern: QueryPattern) -> SummaryShape | None:
     tree = parse(pattern.sql)
-    name = single_table(tree)
+    name = single_table(tree, context.catalog.database)
     if uses_stored(pattern.sql, context.catalog):
         # A macro may be called like a function, and read what no trigger watches.
         return None
