@@ -292,7 +292,7 @@ async def _product(settings: Settings, name: str) -> dict[str, Any]:
             found = await client.describe_product()
     except (ToolFailed, ServerGone, GraphError) as exc:
         return _check(f"product {name}", False, str(exc))
-    trouble = "; ".join(found.findings[:3])
+    trouble = "; ".join((*found.idle, *found.findings)[:3])
     tables = counted(len(found.tables), "table")
     detail = f"{found.engine}, {tables}, {size(found.bytes)}"
     return _check(f"product {name}", not trouble, f"{detail}. {trouble}".rstrip(". "))

@@ -122,7 +122,7 @@ def as_markdown(described: ProductDescription) -> str:
     parts += [part for table in described.tables for part in _table(table)]
     if described.views:
         parts.append("Views: " + ", ".join(map(_cell, described.views)))
-    parts += [f"- {_cell(finding)}" for finding in described.findings]
+    parts += [f"- {_cell(finding)}" for finding in (*described.findings, *described.idle)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -56,6 +56,8 @@ class ProductDescription(Message):
     """Path of the contract."""
     findings: tuple[str, ...] = ()
     """Where contract and database disagree."""
+    idle: tuple[str, ...] = ()
+    """Approved summaries and texts that answer less than they were approved for, and why."""
     schema_hash: str
 
 

@@ -16,15 +16,14 @@ from mcp_servers.product.contract import (
     Applied,
     ApplyRequest,
     ChangeCheck,
-    ColumnDescription,
     Found,
     LiveCheck,
     Measured,
     MeasureLimits,
     ProductDescription,
-    TableDescription,
     TableProfile,
 )
+from mcp_servers.product.description import description
 from mcp_servers.product.holding import HeldOwner
 from mcp_servers.product.live_proof import LIVE_QUERIES, LIVE_SECONDS, LiveProof
 from mcp_servers.product.settings import ProductSettings
@@ -46,7 +45,7 @@ from tools.product.candidates.finder import find
 from tools.product.catalog import Catalog, Table, schema_hash
 from tools.product.changes import plan
 from tools.product.consumers import affected
-from tools.product.contract import contradictions, facts, load_contract
+from tools.product.contract import facts, load_contract
 from tools.product.contract_gate import check_change
 from tools.product.contract_risks import risks
 from tools.product.descriptor import Descriptor
@@ -55,7 +54,7 @@ from tools.product.errors import ProductError, SchemaDrift, UnknownTable
 from tools.product.live_answers import ask
 from tools.product.measurement import MeasureResult, ShadowJob, ShadowSettings
 from tools.product.owner import Owner
-from tools.product.profile import is_key, profile
+from tools.product.profile import profile
 from tools.product.search import OTHER_STEPS
 from tools.product.shadow import run_shadow
 from tools.product.snapshot import Snapshot
@@ -99,34 +98,7 @@ class ProductService:
 
     def describe(self) -> ProductDescription:
         """Return tables, columns, size and where the contract disagrees."""
-        catalog = self.owner.catalog()
-        contract = load_contract(Path(self.descriptor.contract))
-        promised = {(t, c.lower()) for t, c in facts(contract, catalog).promised}
-        tables = tuple(
-            TableDescription(
-                name=t.name,
-                rows=t.rows,
-                columns=tuple(
-                    ColumnDescription(
-                        name=c.name, type=c.type, nullable=c.nullable, comment=c.comment,
-                        promised=(t.name, c.name.lower()) in promised, key=is_key(t, c.name),
-                    )
-                    for c in t.columns
-                ),
-                indexes=tuple(i.name for i in t.indexes),
-            )
-            for t in catalog.tables
-        )  # fmt: skip
-        return ProductDescription(
-            name=self.descriptor.name,
-            engine=catalog.engine,
-            bytes=Path(self.descriptor.database).stat().st_size,
-            tables=tables,
-            views=tuple(str(v.name) for v in catalog.views),
-            contract=str(self.descriptor.contract),
-            findings=tuple(f"{f.path}: {f.message}" for f in contradictions(contract, catalog)),
-            schema_hash=schema_hash(catalog, [t.name for t in catalog.tables]),
-        )
+        return description(self.owner, self.descriptor)
 
     def profile(self, table: TableName) -> TableProfile:
         """Return a table's columns in counts and classes; raises `UnknownTable`."""

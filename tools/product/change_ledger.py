@@ -87,6 +87,21 @@ class ActiveRewrite(NamedTuple):
     """The name of the database that it is about."""
 
 
+class ApprovedText(NamedTuple):
+    """What was approved to answer queries, and its table as it was then."""
+
+    proposal_id: str
+    change: Any
+    before: Table | None
+
+    @property
+    def queries(self) -> tuple[str, ...]:
+        """The queries that it was approved for."""
+        if isinstance(self.change, RewriteQuery):
+            return (self.change.original,)
+        return tuple(old for old, _ in self.change.rewrites)
+
+
 def list_changes(con: duckdb.DuckDBPyConnection) -> list[AppliedChange]:
     """Return every change made here, oldest first."""
     if not _has_ledger(con):
@@ -102,26 +117,37 @@ def dispatch_rewrites(con: duckdb.DuckDBPyConnection) -> tuple[ActiveRewrite, ..
     takes them away, and then the summary tells what was true before. None answers a query that
     means something else by now.
     """
-    if not _has_ledger(con):
-        return ()
-    rows = con.execute(
-        "SELECT r.body, c.before FROM pillion.rewrites AS r"
-        " LEFT JOIN pillion.changes AS c USING (proposal_id) ORDER BY r.kind DESC, r.rowid"
-    ).fetchall()
-    if not rows:
+    texts = approved_texts(con)
+    if not texts:
         return ()
     catalog = read_catalog(con)
-    changes: list[tuple[Any, str | None]] = [(CHANGE.validate_json(b), was) for b, was in rows]
     return tuple(
-        _active(change, was, catalog)
-        for change, was in changes
-        if not isinstance(change, CreateSummary) or kept_exact(change, catalog)
+        _active(text, catalog)
+        for text in texts
+        if not isinstance(text.change, CreateSummary) or kept_exact(text.change, catalog)
     )
 
 
-def _active(change: Any, was: str | None, catalog: Catalog) -> ActiveRewrite:
-    before = Table.model_validate_json(was) if was else None
-    meant = still_meant(change, catalog, before)
+def approved_texts(con: duckdb.DuckDBPyConnection) -> tuple[ApprovedText, ...]:
+    """Return what was approved to answer queries and not taken back, summaries last."""
+    if not _has_ledger(con):
+        return ()
+    rows = con.execute(
+        "SELECT r.proposal_id, r.body, c.before FROM pillion.rewrites AS r"
+        " LEFT JOIN pillion.changes AS c USING (proposal_id) ORDER BY r.kind DESC, r.rowid"
+    ).fetchall()
+    return tuple(
+        ApprovedText(key, CHANGE.validate_json(body), _table(was)) for key, body, was in rows
+    )
+
+
+def _table(body: str | None) -> Table | None:
+    return Table.model_validate_json(body) if body else None
+
+
+def _active(text: ApprovedText, catalog: Catalog) -> ActiveRewrite:
+    change = text.change
+    meant = still_meant(change, catalog, text.before)
     return ActiveRewrite(change.kind, change, _fingerprints(meant), catalog.database)
 
 

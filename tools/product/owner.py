@@ -22,6 +22,7 @@ from tools.product.exact_rows import ask, first
 from tools.product.executor import ActiveRewrite, dispatch_rewrites
 from tools.product.fingerprint import analyse
 from tools.product.guard import check_read_only
+from tools.product.idle_texts import idle_texts
 from tools.product.live import Timings
 from tools.product.opening import open_database
 from tools.product.stale_summaries import without_stale
@@ -108,6 +109,11 @@ class Owner:
         """Return what is there, but for stale summaries: another may be made in their place."""
         with self.cursor() as con:
             return without_stale(con, present)
+
+    def idle_texts(self, catalog: Catalog) -> tuple[str, ...]:
+        """Say what was approved and answers less than it was approved for."""
+        with self.cursor() as con:
+            return idle_texts(con, catalog)
 
     def table(self, name: TableName) -> Table | None:
         """Read what one table is now; None where there is none of that name."""

@@ -10,7 +10,9 @@ import pytest
 
 from tests.finding import look
 from tools.product import executor
+from tools.product.catalog import read_catalog
 from tools.product.dispatch import dispatched
+from tools.product.idle_texts import idle_texts
 from tools.product.owner import Limits, Owner
 from tools.product.workload_store import WorkloadStore
 
@@ -116,3 +118,23 @@ def test_consumers_are_answered_as_they_asked_once_the_file_is_opened_again(
     assert sum(n for _, n in answer.rows) == 34
     owner.close()
     store.close()
+
+
+def test_what_answers_less_than_it_was_approved_for_is_told(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    approve(con, UNTIL_TODAY, BY_DAY)
+    assert idle_texts(con, read_catalog(con)) == ()
+    con.execute("ALTER TABLE t ADD COLUMN current_date DATE DEFAULT '2025-01-01'")
+    (partly,) = idle_texts(con, read_catalog(con))
+    assert "answers 1 of its 2 queries: names in them" in partly and "pillion undo" in partly
+    con.execute("CREATE OR REPLACE TABLE t AS SELECT * FROM t")
+    (gone,) = idle_texts(con, read_catalog(con))
+    assert "answers no query any more: its triggers are gone" in gone
+
+
+def test_a_rewritten_text_that_is_given_up_is_told(con: duckdb.DuckDBPyConnection) -> None:
+    approve(con, MONTH)
+    con.execute("CREATE MACRO strftime(v, f) AS '2024-03'")
+    (told,) = idle_texts(con, read_catalog(con))
+    assert "answers no query any more: names in" in told
