@@ -19,7 +19,6 @@ from tools.product.catalog import Table
 from tools.product.logical_types import is_text, normal_type
 from tools.product.number_types import fits, narrow, type_of
 
-
 _SOME_ROWS = (exp.Case, exp.Filter, exp.And, exp.Or, exp.Coalesce)
 
 
