@@ -19,12 +19,13 @@ from tools.product.candidates.answers import answer_from_summary
 from tools.product.candidates.context import CandidateContext, Found, weight
 from tools.product.candidates.grains import grain_of
 from tools.product.candidates.group_counts import MAX_SHARE, GroupCounts
-from tools.product.candidates.grouped import folded, parse_part
+from tools.product.candidates.grouped import parse_part
 from tools.product.candidates.summary_shape import SummaryShape, shape_of
 from tools.product.candidates.written import Written
 from tools.product.catalog import Table
 from tools.product.errors import ProductError
 from tools.product.fingerprint import uses_stored
+from tools.product.identifiers import folded
 from tools.product.summary_refusals import refused_rows
 from tools.product.workload import QueryPattern
 

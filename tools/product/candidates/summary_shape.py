@@ -14,7 +14,6 @@ from tools.product.candidates.grouped import (
     Keys,
     conditional,
     deterministic,
-    folded,
     group_keys,
     key_of,
     parse_part,
@@ -25,6 +24,7 @@ from tools.product.candidates.means import inexact_mean
 from tools.product.catalog import Table
 from tools.product.errors import ParseFailed
 from tools.product.fingerprint import parse, uses_stored
+from tools.product.identifiers import folded
 from tools.product.logical_types import is_text, zoned
 from tools.product.structure import collated
 from tools.product.summaries import exact_sum

@@ -75,6 +75,20 @@ def test_why_a_table_gets_no_summary_is_told(
     assert [told in n for n in found.notes] == [True]
 
 
+def test_names_that_differ_in_the_case_of_other_letters_than_ascii_are_not_taken_for_one(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    rows = "FROM range(30000) r(i)"
+    con.execute(f'CREATE TABLE "Ä" AS SELECT i % 5 AS k, i AS "É", i / 7 AS "é" {rows}')
+    con.execute(f'CREATE TABLE "ä" AS SELECT i % 5 AS k, i / 7 AS "É" {rows}')
+    exact = 'SELECT k, sum("É") AS n FROM "Ä" GROUP BY k'
+    inexact = ['SELECT k, sum("é") AS n FROM "Ä" GROUP BY k', exact.replace("Ä", "ä")]
+    (found,) = look(con, [exact, *inexact], {"create_summary"}).candidates
+    assert isinstance(found.change, CreateSummary)
+    assert found.change.table.name == "Ä"
+    assert [sql for sql, _ in found.change.rewrites] == [exact]
+
+
 def test_a_query_for_which_rows_would_be_refused_leaves_the_others_their_summary(
     con: duckdb.DuckDBPyConnection,
 ) -> None:
