@@ -23,7 +23,7 @@ from tools.product.candidates.grouped import parse_part
 from tools.product.candidates.summary_shape import SummaryShape, shape_of
 from tools.product.candidates.written import Written
 from tools.product.catalog import Table
-from tools.product.errors import ProductError
+from tools.product.errors import DatabaseUnusable, ProductError
 from tools.product.fingerprint import uses_stored
 from tools.product.identifiers import folded
 from tools.product.summary_refusals import refused_rows
@@ -77,6 +77,8 @@ def find_summaries(context: CandidateContext) -> Found:
     for one in _best_of_each_first(ranked)[:MAX_TRIED]:
         try:
             candidate, note = _candidate(context, shapes, groups, one)
+        except DatabaseUnusable:
+            raise
         except ProductError as exc:
             candidate, note = None, f"a summary of {one[0]}: {str(exc).splitlines()[0][:300]}"
         found |= {one: candidate} if candidate else {}
