@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from pydantic import AwareDatetime
@@ -68,6 +68,11 @@ class Offer(NamedTuple):
     def waiting(self) -> bool:
         """Whether nobody has answered yet."""
         return self.decision is None
+
+    @property
+    def overdue(self) -> bool:
+        """Whether nobody answered in time; the next command that holds the home writes it down."""
+        return self.waiting and self.proposal.expires_at <= datetime.now(UTC)
 
 
 def remeasured(

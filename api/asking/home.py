@@ -73,7 +73,8 @@ class Asked:
         """Yield the proposals it is about: those it names by id, else those of its product."""
         ids = self.request.proposals
         for offer in home.offers(None if ids else self.product, waiting=waiting):
-            if not ids or offer.proposal.id in ids:
+            late = waiting and offer.overdue
+            if not late and (not ids or offer.proposal.id in ids):
                 yield offer
 
     def unknown(self, home: Home) -> str:

@@ -57,7 +57,7 @@ def status(json: Json = False) -> None:
     settings = load_settings()
     if not settings.ledger_path.exists():
         view: dict[str, Any] = {"products": _known(settings)}
-        view |= dict.fromkeys(("threads", "waiting", "undelivered", "to_undo"), [])
+        view |= dict.fromkeys(("threads", "waiting", "overdue", "undelivered", "to_undo"), [])
     else:
         view = _status(settings)
     view["model"] = _words(language.words, settings)
@@ -69,6 +69,9 @@ def status(json: Json = False) -> None:
     out.print(status_table(view["products"], view["threads"], view["waiting"]))
     if not view["products"]:
         tell(looked_in(settings))
+    if view["overdue"]:
+        late = ", ".join(view["overdue"])
+        tell(f"Expired without an answer: {late}. `pillion run` measures them again.")
     if view["undelivered"]:
         tell(
             f"Answered and not carried out yet: {', '.join(view['undelivered'])}. The next"
@@ -93,10 +96,12 @@ def _words(told: Callable[[Settings], str], settings: Settings) -> str:
 
 def _status(settings: Settings) -> dict[str, Any]:
     with closing(Ledger(settings.ledger_path)) as ledger:
+        offers = ledger.offers(waiting=True)
         return {
             "products": _known(settings),
             "threads": [t._asdict() for t in ledger.threads()[:RUNS_SHOWN]],
-            "waiting": [offer_view(o) for o in ledger.offers(waiting=True)],
+            "waiting": [offer_view(o) for o in offers if not o.overdue],
+            "overdue": [o.proposal.id for o in offers if o.overdue],
             "undelivered": [
                 d.proposal_id for given in ledger.undelivered().values() for d in given
             ],

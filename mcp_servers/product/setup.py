@@ -28,7 +28,7 @@ from tools.product.contract import contradictions, infer_contract, load_contract
 from tools.product.descriptor import Descriptor, load_descriptor, save_descriptor
 from tools.product.errors import ContractInvalid, ProductError
 from tools.product.importers import import_path, together
-from tools.product.opening import open_database
+from tools.product.opening import open_database, translated
 from tools.product.workload import Unread, Workload
 from tools.product.workload_store import WorkloadStore
 
@@ -205,9 +205,14 @@ def main() -> int:
     except (OSError, sqlite3.OperationalError) as exc:
         emit("error", code="product_error", message=_about_files(exc, arguments))
         return 1
-    except (duckdb.Error, sqlite3.Error) as exc:
+    except duckdb.Error as exc:
+        where = getattr(arguments, "database", None) or arguments.descriptor
+        found = translated(Path(where), str(exc))
+        emit("error", code=found.code, message=str(found))
+        return 1
+    except sqlite3.Error as exc:
         reason = str(exc).splitlines()[0].rstrip(".")
-        emit("error", code="database_unusable", message=f"It cannot be read: {reason}.")
+        emit("error", code="product_error", message=f"The workload cannot be read: {reason}.")
         return 1
     emit("done", **done)
     return 0

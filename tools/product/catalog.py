@@ -14,6 +14,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from tools.messages import Message, TableName, quoted
+from tools.product.identifiers import folded
 from tools.product.stored_queries import Macro, MacroForm, StoredQueries, View
 
 
@@ -69,7 +70,7 @@ class Table(Message):
 
     def column(self, name: str) -> Column | None:
         """Return the column called `name` (DuckDB compares names without case), if any."""
-        return next((c for c in self.columns if c.name.lower() == name.lower()), None)
+        return next((c for c in self.columns if folded(c.name) == folded(name)), None)
 
 
 class Catalog(Message):
@@ -87,7 +88,11 @@ class Catalog(Message):
 
     def table(self, name: TableName) -> Table | None:
         """Return the table called `name` (without case), if any."""
-        return self.by_name.get((name.schema_name.lower(), name.name.lower()))
+        return self._by_name.get((folded(name.schema_name), folded(name.name)))
+
+    @cached_property
+    def _by_name(self) -> dict[tuple[str, str], Table]:
+        return {(folded(t.name.schema_name), folded(t.name.name)): t for t in self.tables}
 
     @cached_property
     def by_name(self) -> dict[tuple[str, str], Table]:

@@ -10,6 +10,7 @@ from sqlglot.optimizer.scope import Scope
 
 from tools.messages import TableName
 from tools.product.catalog import Catalog, Table
+from tools.product.identifiers import folded
 
 _NO_COLUMNS = frozenset({"rowid", "user"})
 """What DuckDB knows without a column of that name."""
@@ -45,14 +46,14 @@ class Names:
     def __init__(self, scope: Scope, catalog: Catalog, around: Names | None) -> None:
         self._around = around
         self.sources = dict(_sources(scope, catalog))
-        named = {name.lower() for name, _ in scope.references}
+        named = {folded(name) for name, _ in scope.references}
         self._others = named - self.sources.keys()
         """Sources that are no tables: what their columns come from is a scope of its own."""
         self._made = _made(scope)
 
     def meant(self, parts: Sequence[str]) -> tuple[Meant, ...] | None:
         """Return the columns that the parts of a name mean; None where that is not known."""
-        names = [p.lower() for p in parts]
+        names = [folded(p) for p in parts]
         at = self
         known = names[-1] in _NO_COLUMNS
         while True:
@@ -92,10 +93,10 @@ class Names:
 def table_of(source: exp.Table, catalog: Catalog) -> Table | None:
     """Return the table of the product that a name in a FROM means, if it does."""
     found = catalog.table(TableName(schema_name=source.db or "main", name=source.name))
-    first = source.db.lower()
+    first = folded(source.db)
     if found is not None or not first or source.catalog or first in _SYSTEM:
         return found
-    if any(n.schema_name.lower() == first for n in _stored(catalog)):
+    if any(folded(n.schema_name) == first for n in _stored(catalog)):
         return None
     # What is no schema may be the name of the database.
     return catalog.table(TableName(name=source.name))
@@ -119,9 +120,9 @@ def _sources(scope: Scope, catalog: Catalog) -> Iterator[tuple[str, _Source]]:
     for alias, source in scope.sources.items():
         table = table_of(source, catalog) if isinstance(source, exp.Table) else None
         if table is not None and isinstance(source, exp.Table):
-            given = (n.lower() for n in source.alias_column_names)
+            given = (folded(n) for n in source.alias_column_names)
             columns = (c.name for c in table.columns)
-            yield alias.lower(), _Source(table, dict(zip(given, columns, strict=False)))
+            yield folded(alias), _Source(table, dict(zip(given, columns, strict=False)))
 
 
 def _made(scope: Scope) -> frozenset[str]:
@@ -131,4 +132,4 @@ def _made(scope: Scope) -> frozenset[str]:
     given = (e.alias for e in selected if e.alias)
     loops = tree.find_all(exp.Comprehension)
     looped = (n.name for c in loops for n in (c.expression, c.args.get("position")) if n)
-    return frozenset(n.lower() for n in (*given, *looped))
+    return frozenset(folded(n) for n in (*given, *looped))

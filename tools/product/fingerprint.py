@@ -16,6 +16,7 @@ from tools.product.catalog import Catalog, Table
 from tools.product.column_names import Meant, Names, methods, table_of
 from tools.product.column_roles import Use, record
 from tools.product.errors import ParseFailed
+from tools.product.identifiers import folded
 from tools.product.workload import ColumnUse
 
 MAX_TEXT = 100_000
@@ -204,7 +205,7 @@ def _is_selected(column: exp.Column, scope: Scope) -> bool:
     return any(
         isinstance(e.unalias(), exp.Column) and e.unalias().name == e.alias_or_name
         for e in scope.expression.expressions
-        if e.alias_or_name.lower() == column.name.lower()
+        if folded(e.alias_or_name) == folded(column.name)
     )
 
 
@@ -216,16 +217,16 @@ def _reads_whole_rows(scope: Scope, base: dict[str, Table]) -> bool:
         isinstance(scope.expression, exp.Table)
         or any(not isinstance(s.parent, exp.Count) for s in found)
         or any(j.method == "NATURAL" for j in scope.expression.args.get("joins") or ())
-        or any(not c.table and c.name.lower() in base for c in _columns(scope))
+        or any(not c.table and folded(c.name) in base for c in _columns(scope))
     )
 
 
 def _mentioned(tree: exp.Expr, catalog: Catalog) -> Iterator[TableName]:
     """Yield every table named anywhere: PIVOT and SUMMARIZE make no scopes."""
-    ctes = {c.alias.lower() for c in tree.find_all(exp.CTE)}
+    ctes = {folded(c.alias) for c in tree.find_all(exp.CTE)}
     for source in tree.find_all(exp.Table):
         table = table_of(source, catalog)
-        if table is not None and (source.db or source.name.lower() not in ctes):
+        if table is not None and (source.db or folded(source.name) not in ctes):
             yield table.name
 
 
@@ -233,7 +234,7 @@ def _using(scope: Scope, names: Names) -> Iterator[tuple[str, str, str]]:
     for join in scope.expression.args.get("joins") or ():
         for name in join.args.get("using") or ():
             for source in names.sources.values():
-                found = source.column(name.name.lower())
+                found = source.column(folded(name.name))
                 if found is not None:
                     table = source.table.name
                     yield table.schema_name, table.name, found

@@ -39,12 +39,17 @@ def time_inserts(
         return None
     rows = max(1, min(rows, CELLS // max(1, len(base[1].columns))))
     taken = Pairing("inserts", "", "", weight=1.0, seconds=0.0)
+    try:
+        ends = _end(*base), _end(*trial)
+    except (duckdb.Error, ValueError):
+        # A column of its own may be called `rowid`.
+        return None
     for batch in range(1, BATCHES + WARM + 1):
         if len(taken.before) >= LEAST and late():
             break
         try:
-            _make_up(*base, rows, batch)
-            _make_up(*trial, rows, batch)
+            _make_up(*base, rows, batch, ends[0])
+            _make_up(*trial, rows, batch, ends[1])
             old = _insert(*base)
         except duckdb.Error:
             return None
@@ -61,15 +66,23 @@ def time_inserts(
     return taken
 
 
-def _make_up(con: duckdb.DuckDBPyConnection, table: Table, rows: int, batch: int) -> None:
+def _end(con: duckdb.DuckDBPyConnection, table: Table) -> int:
+    """Return the number behind that of the last row: deleted rows leave numbers without a row."""
+    last = con.execute(f"SELECT coalesce(max(rowid), -1) FROM {table.name.sql}").fetchall()[0][0]
+    return int(last) + 1
+
+
+def _make_up(con: duckdb.DuckDBPyConnection, table: Table, rows: int, batch: int, end: int) -> None:
+    """Make a batch of rows spread over those before `end`, where the batches made up begin."""
     keys = _key_columns(table)
     values = ", ".join(
-        _value(c, table, batch) if c.name in keys else quoted(c.name) for c in _written(table)
+        _value(c, table, batch, end) if c.name in keys else quoted(c.name) for c in _written(table)
     )
     step = max(1, table.rows // rows)
     con.execute(
         f"CREATE OR REPLACE TEMP TABLE pillion_batch AS SELECT {values} FROM {table.name.sql}"
-        f" WHERE rowid < {int(table.rows)} AND rowid % {step} = 0 LIMIT {int(rows)}"
+        f" WHERE rowid IN (SELECT rowid FROM {table.name.sql} WHERE rowid < {end}"
+        f" QUALIFY (row_number() OVER () - 1) % {step} = 0 LIMIT {int(rows)})"
     )
 
 
@@ -84,10 +97,10 @@ def _written(table: Table) -> list[Column]:
     return [c for c in table.columns if c.generated is None]
 
 
-def _value(column: Column, table: Table, batch: int) -> str:
+def _value(column: Column, table: Table, batch: int, end: int) -> str:
     name = quoted(column.name)
     if column.type in _INTEGERS:
-        old = f"{table.name.sql} WHERE rowid < {int(table.rows)}"
+        old = f"{table.name.sql} WHERE rowid < {end}"
         return f"{name} + {batch} * (SELECT max({name}) - min({name}) + 1 FROM {old}) AS {name}"
     return f"{name} || '~{batch}' AS {name}" if column.type == "VARCHAR" else name
 

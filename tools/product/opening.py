@@ -52,14 +52,14 @@ def open_database(
                 f"{path} cannot be opened, its disk is full: {_first_line(str(exc))}.",
                 hint="Free some there; the database and its log are whole.",
             ) from exc
-        raise _translated(path, str(exc)) from exc
+        raise translated(path, str(exc)) from exc
     try:
         if short is not None and not _holds_all_blocks(con, short):
             raise short.error(path)
         _check_name(con, path)
     except duckdb.Error as exc:
         con.close()
-        raise _translated(path, str(exc)) from exc
+        raise translated(path, str(exc)) from exc
     except BaseException:
         con.close()
         raise
@@ -176,7 +176,14 @@ def _check_permissions(path: Path, read_only: bool) -> None:
         )
 
 
-def _translated(path: Path, text: str) -> ProductError:
+def damage(path: Path, text: str) -> DatabaseUnusable | None:
+    """Return the error where DuckDB's words mean that the file is damaged."""
+    if any(sign in text for sign in ("Corrupt", "checksum", "not read enough bytes")):
+        return DatabaseUnusable(f"{path} is corrupt: {_first_line(text)}.", hint=RESTORE)
+    return None
+
+
+def translated(path: Path, text: str) -> ProductError:
     """Return the error that says what DuckDB's words mean for the person."""
     if "lock is held" in text or "Could not set lock" in text:
         return _locked(path, text)
@@ -196,8 +203,8 @@ def _translated(path: Path, text: str) -> ProductError:
             hint="Restore both files from a backup. Moving the log away opens the database as of"
             " its last checkpoint and loses what was written since.",
         )
-    if any(sign in text for sign in ("Corrupt", "checksum", "not read enough bytes")):
-        return DatabaseUnusable(f"{path} is corrupt: {_first_line(text)}.", hint=RESTORE)
+    if (found := damage(path, text)) is not None:
+        return found
     if "Permission denied" in text:
         return DatabaseUnusable(
             f"{path} may not be opened by this user.", hint="Check its rights, or use a copy."

@@ -24,7 +24,7 @@ from tools.product.fingerprint import analyse
 from tools.product.guard import check_read_only
 from tools.product.idle_texts import idle_texts
 from tools.product.live import Timings
-from tools.product.opening import open_database
+from tools.product.opening import damage, open_database
 from tools.product.stale_summaries import without_stale
 from tools.product.tap import Tap
 from tools.product.workload import QueryPattern, TableUse, Workload
@@ -126,7 +126,9 @@ class Owner:
             try:
                 return con.execute(sql, list(parameters)).fetchall()
             except duckdb.Error as exc:
-                raise QueryFailed(f"The engine refused a probe: {exc}") from exc
+                said = str(exc)
+                told = damage(self.database, said) if said.startswith("Corrupt") else None
+                raise told or QueryFailed(f"The engine refused a probe: {said}") from exc
 
     def workload(self, catalog: Catalog) -> Workload:
         """Return what is asked of the product, each text as it is really answered by now."""

@@ -19,6 +19,8 @@ from tools.product.catalog import Table
 from tools.product.logical_types import is_text, normal_type
 from tools.product.number_types import fits, narrow, type_of
 
+_SOME_ROWS = (exp.Case, exp.Filter, exp.And, exp.Or, exp.Coalesce)
+
 
 class Refusal(NamedTuple):
     """What a summary would refuse later rows for."""
@@ -119,15 +121,17 @@ def _shown(node: exp.Expr) -> str:
 def _of_every_row(sql: str) -> exp.Expr | None:
     """Return what a query computes in whatever rows there are.
 
-    Behind a filter only some rows come to what is computed, and within CASE or FILTER only some
-    of those; the filter itself sees them all.
+    Behind a filter, which a HAVING becomes too, only some rows come to what is computed; the filter
+    itself sees them all where it is a single condition. Of several, and within CASE, FILTER or
+    COALESCE, each may see what another has left.
     """
     tree = _parsed(sql)
     if not isinstance(tree, exp.Select):
         return None
     where = tree.args.get("where")
-    seen = [where] if where is not None else [*tree.expressions, tree.args.get("group")]
+    narrowed = where is not None or tree.args.get("having") is not None
+    seen = [where] if narrowed else [*tree.expressions, tree.args.get("group")]
     bare = exp.Tuple(expressions=[part.copy() for part in seen if part is not None])
-    for some in list(bare.find_all(exp.Case, exp.Filter)):
+    for some in list(bare.find_all(*_SOME_ROWS)):
         some.replace(exp.Null())
     return bare

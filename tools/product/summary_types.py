@@ -10,11 +10,12 @@ from sqlglot import exp
 from tools.messages import ChangeType, CreateSummary
 from tools.product import summaries
 from tools.product.candidates.grains import grains_hold
-from tools.product.candidates.grouped import folded, parse_part
+from tools.product.candidates.grouped import parse_part
 from tools.product.candidates.summary_shape import storable
 from tools.product.catalog import Table, read_catalog
 from tools.product.change_ledger import dispatch_rewrites
 from tools.product.errors import ParseFailed
+from tools.product.identifiers import folded
 from tools.product.logical_types import family, normal_type
 from tools.product.structure import mentions
 from tools.product.summary_refusals import refused_rows

@@ -54,8 +54,12 @@ def undo_create_index(
 
 def drop_index(change: DropIndex, table: Table, catalog: Catalog, key: str) -> ChangePlan:
     """Remove an index."""
-    if all(i.name != change.name for i in table.indexes):
+    index = next((i for i in table.indexes if i.name == change.name), None)
+    if index is None:
         raise SchemaDrift(f"There is no index {change.name} on {table.name} any more.")
+    if index.definition != change.definition:
+        # The contract's verdict and the risks are about what the definition says.
+        raise SchemaDrift(f"The index {change.name} is another one: {index.definition}")
     forward = f"DROP INDEX {quoted(table.name.schema_name)}.{quoted(change.name)}"
     return ChangePlan((forward,), (f"create the index {change.name} again",))
 

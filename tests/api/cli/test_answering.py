@@ -310,7 +310,13 @@ def test_an_approval_after_expiry_is_refused_and_the_proposal_expires(
     said = refusal(invoke(home, "decide", proposal, "approve"))
     assert f"{proposal} expired at" in said
     assert "`pillion run`" in said
+    found = document(home, "status")
+    assert found["waiting"] == []
+    assert set(found["overdue"]) == {p["id"] for p in run["proposals"]}
+    assert f"Expired without an answer: {proposal}" in invoke(home, "status").stdout
+    assert "Nothing waits" in invoke(home, "ask", "what waits for me?").stdout
     assert "Nothing waits" in invoke(home, "review").stdout
+    assert document(home, "status")["overdue"] == []
     assert type_of_amount(home) == "VARCHAR"
 
 

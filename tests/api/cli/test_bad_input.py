@@ -8,7 +8,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import duckdb
@@ -95,6 +95,33 @@ def test_a_file_that_is_no_sound_database_is_refused_and_nothing_is_registered(
     assert "sales.duckdb" in said
     assert contents(database) == before
     assert not home.exists()
+
+
+def damage_rows(database: Path) -> None:
+    """Flip a byte in a block of rows: the file opens, and its rows cannot be read."""
+    sound = database.read_bytes()
+    for at in range(3 * 4096 + 100, len(sound), 256 * 1024):
+        database.write_bytes(sound[:at] + bytes([sound[at] ^ 0xFF]) + sound[at + 1 :])
+        with suppress(duckdb.Error), duckdb.connect(str(database), read_only=True) as con:
+            (name,) = con.execute("SELECT table_name FROM duckdb_tables()").fetchall()[0]
+            try:
+                con.execute(f'SUMMARIZE "{name}"').fetchall()
+            except duckdb.Error:
+                return
+    raise AssertionError("no block holds rows")
+
+
+def test_rows_that_cannot_be_read_stop_init_and_run_with_what_to_do(
+    home: Path, tmp_path: Path
+) -> None:
+    make_home(home, rows=60_000)
+    database = home / "products" / "sales" / "sales.duckdb"
+    damage_rows(database)
+    said = refusal(invoke(home, "run", "sales", "--budget", "2"))
+    assert "sales.duckdb is corrupt" in said
+    assert "Restore it from a backup" in said
+    other = invoke(tmp_path / "other", "init", "--database", database)
+    assert "Restore it from a backup" in refusal(other)
 
 
 @pytest.mark.parametrize("kind", ["missing", "truncated", "garbage", "newer", "csv"])

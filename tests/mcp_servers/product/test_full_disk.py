@@ -50,7 +50,9 @@ def test_a_change_without_room_changes_nothing_and_says_what_it_writes(
 
 
 NAMED = CreateIndex(table=SALES, columns=("amount",), name="by_amount")
-DROPPED = DropIndex(table=SALES, name="by_amount", definition="")
+DROPPED = DropIndex(
+    table=SALES, name="by_amount", definition="CREATE INDEX by_amount ON sales(amount);"
+)
 SORTED = SortTable(table=SALES, order_by=("region",))
 
 

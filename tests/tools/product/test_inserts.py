@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import duckdb
 import pytest
 
 from tools.product.catalog import Table, read_catalog
 from tools.product.errors import Refused
-from tools.product.inserts import LEAST, WARM, time_inserts
+from tools.product.inserts import BATCHES, LEAST, WARM, time_inserts
 
 
 def in_time() -> bool:
@@ -52,6 +53,32 @@ def test_a_table_that_never_took_such_rows_has_no_cost(
     base.execute("CREATE UNIQUE INDEX kept ON t (id)")
     before = table(base).model_copy(update={"indexes": ()})
     assert time_inserts((base, before), (trial, table(trial)), 100, in_time) is None
+
+
+def test_a_table_from_which_rows_were_deleted_has_a_cost(tmp_path: Path) -> None:
+    with duckdb.connect(str(tmp_path / "a")) as base, duckdb.connect(str(tmp_path / "b")) as trial:
+        for con in (base, trial):
+            con.execute("CREATE TABLE t (id BIGINT PRIMARY KEY, a BIGINT)")
+            con.execute("INSERT INTO t SELECT i, 1 FROM range(300000) r(i)")
+            con.execute("CHECKPOINT")
+            con.execute("DELETE FROM t WHERE id < 200000")
+            con.execute("INSERT INTO t SELECT 400000 + i, 1 FROM range(200) r(i)")
+        taken = time_inserts((base, table(base)), (trial, table(trial)), 100, in_time)
+        assert taken is not None
+        many = "SELECT count(*) FROM t"
+        assert base.execute(many).fetchall() == [(100_200 + 100 * (BATCHES + WARM),)]
+
+
+@pytest.mark.parametrize("kind", ["VARCHAR", "INTEGER[]"])
+def test_a_column_called_like_the_row_number_leaves_the_cost_unknown(
+    sides: tuple[duckdb.DuckDBPyConnection, duckdb.DuckDBPyConnection], kind: str
+) -> None:
+    base, trial = sides
+    for con in sides:
+        con.execute(f"ALTER TABLE t ADD COLUMN rowid {kind}")
+        con.execute("INSERT INTO t (id) VALUES (NULL)")
+    con.execute(f"UPDATE t SET rowid = {'7' if kind == 'VARCHAR' else '[7]'}")
+    assert time_inserts((base, table(base)), (trial, table(trial)), 100, in_time) is None
 
 
 @pytest.mark.parametrize("rule", ["CHECK (id NOT LIKE '%~%')", "CHECK (length(id) < 5)"])

@@ -13,7 +13,11 @@ from tools.product.summary_refusals import refused_rows
 
 EVERY = "SELECT place, sum(CAST(amount AS BIGINT)) AS n FROM sales GROUP BY place"
 SOME = EVERY.replace(" GROUP", " WHERE place > 'b' GROUP")
-FILTERED = "SELECT count(*) AS n FROM sales WHERE CAST(amount AS BIGINT) > 3 AND place > 'b'"
+FILTERED = "SELECT count(*) AS n FROM sales WHERE CAST(amount AS BIGINT) > 3"
+AND = f"{FILTERED} AND place > 'b'"
+OR = "SELECT count(*) AS n FROM sales WHERE place > 'b' OR CAST(amount AS BIGINT) > 3"
+HAVING = f"{EVERY} HAVING place > 'b'"
+FALLBACK = "SELECT max(coalesce(nullif(place, 'a'), CAST(amount AS BIGINT)::VARCHAR)) FROM sales"
 WITHIN = "SELECT sum(CASE WHEN place > 'b' THEN CAST(amount AS BIGINT) END) AS n FROM sales"
 ONLY = "SELECT sum(CAST(amount AS BIGINT)) FILTER (place > 'b') AS n FROM sales"
 
@@ -35,7 +39,10 @@ def refused(argument: str, *served: str, kind: str = "VARCHAR") -> bool:
     return refused_rows(summary(argument, *served), table) is not None
 
 
-@pytest.mark.parametrize("served", [(SOME,), (WITHIN,), (ONLY,), (SOME, WITHIN, "no ( SQL")])
+@pytest.mark.parametrize(
+    "served",
+    [(SOME,), (WITHIN,), (ONLY,), (SOME, WITHIN, "no ( SQL"), (AND, OR), (HAVING,), (FALLBACK,)],
+)
 def test_a_cast_that_only_some_rows_come_to_may_not_refuse_the_others(
     served: tuple[str, ...],
 ) -> None:
@@ -59,6 +66,17 @@ def test_what_takes_every_text_refuses_none(argument: str) -> None:
 
 def test_a_format_that_does_not_fit_is_refused_too() -> None:
     assert refused("year(strptime(amount, '%Y'))", SOME)
+
+
+@pytest.mark.parametrize("query", [SOME, AND, OR, HAVING, FALLBACK, WITHIN])
+def test_queries_taken_for_ones_that_meet_some_rows_live_with_a_value_that_does_not_fit(
+    query: str,
+) -> None:
+    rows = "SELECT 'c' AS place, i::VARCHAR AS amount FROM range(5000) t(i)"
+    with duckdb.connect() as con:
+        value = "'z', 'no number'" if query in (OR, FALLBACK) else "'a', 'no number'"
+        con.execute(f"CREATE TABLE sales AS {rows} UNION ALL SELECT {value}")
+        assert con.execute(query).fetchall()
 
 
 def test_such_a_summary_cannot_be_made_until_its_text_is_of_another_type() -> None:

@@ -14,10 +14,11 @@ from tools.messages import (
     CreateIndex,
     CreateSummary,
     Dimension,
+    DropIndex,
     TableName,
 )
 from tools.product import executor
-from tools.product.errors import Refused
+from tools.product.errors import Refused, SchemaDrift
 
 CUSTOMERS, ORDERS = TableName(name="customers"), TableName(name="orders")
 
@@ -99,3 +100,15 @@ def test_no_type_changes_under_a_summary_that_holds_the_old_one(
         executor.undo(con, "p1")
     executor.apply(con, "p2", change)
     con.execute("INSERT INTO t VALUES (77, 1)")
+
+
+def test_no_index_is_dropped_that_is_declared_otherwise_than_was_judged(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    con.execute("CREATE TABLE orders AS SELECT 1 AS customer, 2 AS no")
+    con.execute("CREATE INDEX plain ON orders(customer)")
+    con.execute("CREATE UNIQUE INDEX once ON orders(no)")
+    judged = "CREATE INDEX plain ON orders(customer);"
+    with pytest.raises(SchemaDrift, match="once is another one: CREATE UNIQUE INDEX"):
+        executor.apply(con, "p1", DropIndex(table=ORDERS, name="once", definition=judged))
+    executor.apply(con, "p2", DropIndex(table=ORDERS, name="plain", definition=judged))

@@ -16,7 +16,6 @@ from tools.product.candidates.grains import GRAINS, reading, truncation_of
 from tools.product.candidates.grouped import (
     conditional,
     deterministic,
-    folded,
     group_keys,
     key_of,
     parse_part,
@@ -28,6 +27,7 @@ from tools.product.candidates.intervals import intervals_kept
 from tools.product.engine_sql import output_names
 from tools.product.errors import Forbidden, ParseFailed
 from tools.product.fingerprint import parse
+from tools.product.identifiers import folded
 
 _MARK = "pillion_summary_column_"
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from tools.messages import Candidate, TableName
 from tools.product.catalog import Catalog, Table
-from tools.product.errors import ProductError
+from tools.product.errors import DatabaseUnusable, ProductError
 from tools.product.steps import Steps
 from tools.product.workload import ColumnUse, QueryPattern, Workload
 
@@ -61,6 +61,8 @@ def each(steps: Steps, tables: Sequence[Table], look: Callable[[Table], Found]) 
         steps.part(0, f"table {at} of {len(tables)}")
         try:
             found = look(table)
+        except DatabaseUnusable:
+            raise
         except ProductError as exc:
             notes.append(f"{table.name} was left out: {str(exc).splitlines()[0][:300]}")
             continue

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from tools.messages import TableName
 from tools.product.candidates.context import CandidateContext
-from tools.product.errors import ProductError
+from tools.product.errors import DatabaseUnusable, ProductError
 
 MAX_SHARE = 1 / 20
 """Most groups a summary may have, as a share of the base table's rows.
@@ -43,6 +43,8 @@ class GroupCounts:
         try:
             found = self.context.catalog.table(table)
             return found is not None and self.count(table, dimensions) <= found.rows * MAX_SHARE
+        except DatabaseUnusable:
+            raise
         except ProductError:
             return False
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import string
 from collections.abc import Set
 
 from sqlglot import exp
@@ -10,10 +9,10 @@ from sqlglot import exp
 from tools.messages import TableName
 from tools.product.candidates.instants import gives_instant
 from tools.product.fingerprint import parse
+from tools.product.identifiers import folded
 from tools.product.logical_types import zoned
 
 Keys = Set[str]
-_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _PARTS = frozenset({"expressions", "from_", "where", "group", "having", "order", "limit", "offset"})
 """Parts of a SELECT that mean the same over groups as over rows."""
 _FORBIDDEN = (
@@ -31,11 +30,6 @@ _SCALAR = (
     exp.EndsWith, exp.Contains, exp.RegexpLike, exp.Greatest, exp.Least,
 )  # fmt: skip
 _NOW = (exp.CurrentDate, exp.CurrentTimestamp)
-
-
-def folded(name: str) -> str:
-    """Return an identifier as DuckDB compares it: without case, in ASCII only."""
-    return name.translate(_LOWER)
 
 
 def key_of(node: exp.Expr) -> str:

@@ -19,13 +19,15 @@ from tools.product.candidates.answers import answer_from_summary
 from tools.product.candidates.context import CandidateContext, Found, weight
 from tools.product.candidates.grains import grain_of
 from tools.product.candidates.group_counts import MAX_SHARE, GroupCounts
-from tools.product.candidates.grouped import folded, parse_part
+from tools.product.candidates.grouped import parse_part
 from tools.product.candidates.summary_shape import SummaryShape, shape_of
 from tools.product.candidates.written import Written
 from tools.product.catalog import Table
-from tools.product.errors import ProductError
+from tools.product.errors import DatabaseUnusable, ProductError
 from tools.product.fingerprint import uses_stored
+from tools.product.identifiers import folded
 from tools.product.summaries import WRITTEN_WITH
+from tools.product.summary_refusals import refused_rows
 from tools.product.workload import QueryPattern
 
 MAX_PATTERNS = 60
@@ -47,7 +49,8 @@ def find_summaries(context: CandidateContext) -> Found:
     asked = (p for p in context.workload.patterns[:MAX_PATTERNS] if not p.rewritten)
     shapes = [s for p in asked if (s := shape_of(context, p)) is not None]
     inexact = dict.fromkeys((s.table, s.inexact) for s in shapes if s.inexact)
-    shapes = [s for s in shapes if not s.inexact]
+    unfit = dict.fromkeys((s.table, s.unfit) for s in shapes if s.unfit)
+    shapes = [s for s in shapes if not s.inexact and not s.unfit]
     written = Written(context.workload)
     broken = dict.fromkeys(s.table for s in shapes if written.upserts(s.table))
     shapes = [s for s in shapes if s.table not in broken]
@@ -59,7 +62,8 @@ def find_summaries(context: CandidateContext) -> Found:
         "the log holds MERGE or upserts into it, or writes that may be such, which the engine"
         " refuses while a table has triggers"
     )
-    notes = [f"no summary of {table}: {why}" for table in broken]
+    notes = [f"no summary of {table}: {reason}" for table, reason in unfit]
+    notes += [f"no summary of {table}: {why}" for table in broken]
     notes += [f"no summary of {t} for {mean}: its last digits could differ, as the sum or count of"
               " the same is not asked for beside it" for t, mean in inexact]  # fmt: skip
     failed: dict[_Wanted, str] = {}
@@ -67,6 +71,8 @@ def find_summaries(context: CandidateContext) -> Found:
     for one in _best_of_each_first(ranked)[:MAX_TRIED]:
         try:
             candidate, note = _candidate(context, shapes, groups, one)
+        except DatabaseUnusable:
+            raise
         except ProductError as exc:
             candidate, note = None, f"a summary of {one[0]}: {str(exc).splitlines()[0][:300]}"
         found |= {one: candidate} if candidate else {}
@@ -74,7 +80,42 @@ def find_summaries(context: CandidateContext) -> Found:
         failed |= {one: note} if note and one in single else {}
     made = _best_of_each_first(w for w in ranked if w in found)[:MAX_SUMMARIES]
     notes += [n for w, n in failed.items() if not _other_way(single[w], made)]
-    return Found(tuple(found[w] for w in made), tuple(notes))
+    offered = {
+        c.id: c for w in made for c in (found[w], *_safer(context, shapes, groups, w, found[w]))
+    }
+    return Found(tuple(offered.values()), tuple(notes))
+
+
+def _safer(
+    context: CandidateContext,
+    shapes: list[SummaryShape],
+    groups: GroupCounts,
+    wanted: _Wanted,
+    whole: Candidate,
+) -> Iterator[Candidate]:
+    """Yield the same without the queries for which it would be refused, where there are some.
+
+    One that casts text of some rows would otherwise leave all others of its table without.
+    """
+    table = context.catalog.table(wanted[0])
+    change = whole.change
+    if table is None or not isinstance(change, CreateSummary) or not refused_rows(change, table):
+        return
+    served = _served(shapes, *wanted)
+    while fewer := [s for s in served if not _refused(s, served, table)]:
+        if len(fewer) == len(served):
+            needed = _needed(wanted[1], fewer)
+            candidate, _ = _candidate(context, fewer, groups, (table.name, needed))
+            yield from [candidate] if candidate else []
+            return
+        served = fewer
+
+
+def _refused(shape: SummaryShape, together: list[SummaryShape], table: Table) -> bool:
+    """Whether what a query needs would refuse rows that all of these queries answer."""
+    originals = tuple((s.pattern.sql, s.pattern.sql) for s in together)
+    alone = _change(table, sorted(shape.choices[0]), [shape])
+    return refused_rows(alone.model_copy(update={"rewrites": originals}), table) is not None
 
 
 def _best_of_each_first(ranked: Iterable[_Wanted]) -> list[_Wanted]:

@@ -14,7 +14,6 @@ from tools.product.candidates.grouped import (
     Keys,
     conditional,
     deterministic,
-    folded,
     group_keys,
     key_of,
     parse_part,
@@ -25,6 +24,7 @@ from tools.product.candidates.means import inexact_mean
 from tools.product.catalog import Table
 from tools.product.errors import ParseFailed
 from tools.product.fingerprint import parse, uses_stored
+from tools.product.identifiers import folded
 from tools.product.logical_types import is_text, zoned
 from tools.product.structure import collated
 from tools.product.summaries import exact_sum
@@ -46,6 +46,8 @@ class SummaryShape(NamedTuple):
     aggregates: frozenset[tuple[str, str]]
     inexact: str | None = None
     """A mean that could differ in its last digits."""
+    unfit: str | None = None
+    """Why its table gets no summary."""
 
     def served_by(self, dimensions: frozenset[str]) -> bool:
         """Whether a summary with these dimensions holds what the query needs."""
@@ -69,22 +71,29 @@ def _shape(context: CandidateContext, pattern: QueryPattern) -> SummaryShape | N
     table = context.catalog.table(name) if name else None
     if table is None or table.rows < MIN_ROWS or not isinstance(tree, exp.Select):
         return None
-    if table.triggers:
-        # A second trigger makes the engine fail at every write (DuckDB 2.0.0).
-        return None
-    if any(folded(c.name) in CLOCKS for c in table.columns):
-        # To the engine such a name is the column, to the tree it is the clock.
-        return None
     keys = group_keys(tree, frozenset(folded(c.name) for c in table.columns))
     aggregates = _aggregates(tree, table)
-    if keys is None or aggregates is None or collated(table):
+    if keys is None or aggregates is None:
         return None
     choices = _choices(tree, keys, table)
     if not choices:
         return None
     plain = next((c for c in choices if c <= _dimensions(tree, keys, table, None)), choices[0])
     inexact = inexact_mean(tree, table, grouped=bool(keys))
-    return SummaryShape(pattern, table.name, choices, plain, frozenset(aggregates), inexact)
+    kept = frozenset(aggregates)
+    return SummaryShape(pattern, table.name, choices, plain, kept, inexact, _unfit(table))
+
+
+def _unfit(table: Table) -> str | None:
+    """Return why a table gets no summary, whatever is asked of it."""
+    if table.triggers:
+        return "it has triggers, and the engine (DuckDB 2.0) fails at every write with more of them"
+    if any(folded(c.name) in CLOCKS for c in table.columns):
+        # To the engine such a name is the column, to the tree it is the clock.
+        return f"a column is called like a clock ({', '.join(sorted(CLOCKS))})"
+    if collated(table):
+        return "it declares a collation, to which texts are equal that a summary tells apart"
+    return None
 
 
 def _choices(

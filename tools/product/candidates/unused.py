@@ -16,6 +16,7 @@ from tools.messages import (
     change_id,
     quoted,
 )
+from tools.numbers import counted
 from tools.product.candidates.context import CandidateContext, Found, each
 from tools.product.candidates.written import Written
 from tools.product.catalog import Table
@@ -170,22 +171,37 @@ def _read(context: CandidateContext, table: Table, column: str) -> bool:
 
 def find_constraints(context: CandidateContext) -> Found:
     """Propose rules the contract states, the data keeps and the database does not enforce."""
-    return each(
-        context.steps, context.catalog.tables, lambda table: Found(tuple(_rules(context, table)))
-    )
+
+    def look(table: Table) -> Found:
+        found = list(_rules(context, table))
+        broken = [note for note in found if isinstance(note, str)][:MAX_NAMED]
+        return Found(tuple(c for c in found if isinstance(c, Candidate)), tuple(broken))
+
+    return each(context.steps, context.catalog.tables, look)
 
 
-def _rules(context: CandidateContext, table: Table) -> Iterator[Candidate]:
+def _rules(context: CandidateContext, table: Table) -> Iterator[Candidate | str]:
+    """Yield rules that every row keeps, and why there is none where some don't."""
     reason = "the contract states it and every present row keeps it"
     for name, column in sorted(context.required, key=str):
         found = table.column(column) if name == table.name else None
-        missing = f"{quoted(column)} IS NULL"
-        if found and found.nullable and not _count(context, table, missing):
+        if found is None or not found.nullable:
+            continue
+        many = _count(context, table, f"{quoted(column)} IS NULL")
+        if not many:
             yield _candidate(context, AddNotNull(table=name, column=column), reason)
+        else:
+            rows = counted(many, "row has", "rows have")
+            yield f"{name}.{column} may stay empty: {rows} no value, though the contract wants one"
     for name, column, rule in context.checks:
-        open_rule = name == table.name and not _has_check(table, column)
-        if open_rule and not _count(context, table, f"NOT ({rule})"):
+        if name != table.name or _has_check(table, column):
+            continue
+        many = _count(context, table, f"NOT ({rule})")
+        if not many:
             yield _candidate(context, AddCheck(table=name, column=column, expression=rule), reason)
+        else:
+            rows = counted(many, "row breaks", "rows break")
+            yield f"{name}.{column} gets no CHECK of what the contract states: {rows} {rule[:200]}"
 
 
 def _has_check(table: Table, column: str) -> bool:

@@ -249,8 +249,13 @@ def test_rules_are_proposed_only_where_every_row_keeps_them(
     con.execute("CREATE TABLE t AS SELECT 1 AS a, NULL::INTEGER AS b, 5 AS c")
     required = frozenset({(T, "a"), (T, "b"), (TableName(name="elsewhere"), "a")})
     checks = ((T, "a", '"a" > 0'), (T, "c", '"c" > 9'), (T, "b", '"b" > 0'))
-    found = look(con, [], {"add_not_null", "add_check"}, required=required, checks=checks)
+    query = ["SELECT a FROM t"]
+    found = look(con, query, {"add_not_null", "add_check"}, required=required, checks=checks)
     assert targets(found) == ["add_check a", "add_check b", "add_not_null a"]
+    assert found.notes == (
+        "t.b may stay empty: 1 row has no value, though the contract wants one",
+        't.c gets no CHECK of what the contract states: 1 row breaks "c" > 9',
+    )
 
 
 @pytest.mark.parametrize(

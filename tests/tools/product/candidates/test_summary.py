@@ -9,6 +9,7 @@ from tests.finding import look
 from tools.messages import CreateSummary, TableName
 from tools.product import executor
 from tools.product.dispatch import dispatched
+from tools.product.errors import Refused
 
 T = TableName(name="t")
 
@@ -55,7 +56,61 @@ def test_a_table_with_a_trigger_gets_no_summary(con: duckdb.DuckDBPyConnection) 
         " INSERT INTO log SELECT count(*) FROM fresh"
     )
     query = "SELECT a, sum(x) AS total FROM t GROUP BY a"
-    assert look(con, [query], {"create_summary"}).candidates == ()
+    found = look(con, [query], {"create_summary"})
+    assert found.candidates == ()
+    assert "no summary of t: it has triggers" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("column", "told"),
+    [("g VARCHAR COLLATE NOCASE", "declares a collation"), ("current_date INT", "like a clock")],
+)
+def test_why_a_table_gets_no_summary_is_told(
+    con: duckdb.DuckDBPyConnection, column: str, told: str
+) -> None:
+    con.execute(f"CREATE TABLE t (a INTEGER, {column})")
+    con.execute("INSERT INTO t SELECT i % 5, 1 FROM range(30000) r(i)")
+    queries = ["SELECT a, count(*) AS n FROM t GROUP BY a", "SELECT a FROM t WHERE a = 1"]
+    found = look(con, queries, {"create_summary", "create_index"})
+    assert [told in n for n in found.notes] == [True]
+
+
+def test_names_that_differ_in_the_case_of_other_letters_than_ascii_are_not_taken_for_one(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    rows = "FROM range(30000) r(i)"
+    con.execute(f'CREATE TABLE "Ä" AS SELECT i % 5 AS k, i AS "É", i / 7 AS "é" {rows}')
+    con.execute(f'CREATE TABLE "ä" AS SELECT i % 5 AS k, i / 7 AS "É" {rows}')
+    exact = 'SELECT k, sum("É") AS n FROM "Ä" GROUP BY k'
+    inexact = ['SELECT k, sum("é") AS n FROM "Ä" GROUP BY k', exact.replace("Ä", "ä")]
+    (found,) = look(con, [exact, *inexact], {"create_summary"}).candidates
+    assert isinstance(found.change, CreateSummary)
+    assert found.change.table.name == "Ä"
+    assert [sql for sql, _ in found.change.rewrites] == [exact]
+
+
+def test_a_query_for_which_rows_would_be_refused_leaves_the_others_their_summary(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    con.execute(
+        "CREATE TABLE t AS SELECT i % 5 AS a, i % 7 AS b, i::VARCHAR AS size FROM range(30000) r(i)"
+    )
+    grouped = [f"SELECT {c}, count(*) AS n FROM t GROUP BY {c}" for c in ("a", "b")]
+    some = "SELECT sum(CASE WHEN size = '' THEN 0 ELSE size::BIGINT END) AS n FROM t"
+    whole, *_ = candidates = look(con, [some, *grouped], {"create_summary"}).candidates
+    assert len({c.id for c in candidates}) == len(candidates)
+    assert isinstance(whole.change, CreateSummary)
+    assert [sql for sql, _ in whole.change.rewrites] == [some, *grouped]
+    made: list[list[str]] = []
+    for candidate in candidates:
+        assert isinstance(candidate.change, CreateSummary)
+        try:
+            executor.apply(con, candidate.id, candidate.change)
+        except Refused:
+            continue
+        made.append([sql for sql, _ in candidate.change.rewrites])
+        executor.undo(con, candidate.id)
+    assert made[0] == grouped
 
 
 @pytest.mark.parametrize(
