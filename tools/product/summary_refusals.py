@@ -7,7 +7,7 @@ queries fail that meet such a row.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import sqlglot
@@ -122,8 +122,7 @@ def _of_every_row(sql: str) -> exp.Expr | None:
     """Return what a query computes in whatever rows there are.
 
     Behind a filter, which a HAVING becomes too, only some rows come to what is computed; the filter
-    itself sees them all where it is a single condition. Of several, and within CASE, FILTER or
-    COALESCE, each may see what another has left.
+    itself sees them all.
     """
     tree = _parsed(sql)
     if not isinstance(tree, exp.Select):
@@ -131,7 +130,24 @@ def _of_every_row(sql: str) -> exp.Expr | None:
     where = tree.args.get("where")
     narrowed = where is not None or tree.args.get("having") is not None
     seen = [where] if narrowed else [*tree.expressions, tree.args.get("group")]
-    bare = exp.Tuple(expressions=[part.copy() for part in seen if part is not None])
+    return _anyhow([part for part in seen if part is not None])
+
+
+def _anyhow(parts: Iterable[exp.Expr]) -> exp.Expr:
+    """Return parts without what is computed for some rows only.
+
+    Within CASE, FILTER or COALESCE, and of several conditions, each may see what another has left.
+    """
+    bare = exp.Tuple(expressions=[part.copy() for part in parts])
     for some in list(bare.find_all(*_SOME_ROWS)):
-        some.replace(exp.Null())
+        if some.find_ancestor(*_SOME_ROWS) is None:
+            several = isinstance(some, exp.And | exp.Or)
+            some.replace(_in_each(some) if several else exp.Null())
     return bare
+
+
+def _in_each(conditions: exp.Expr) -> exp.Expr:
+    """Return what each of several conditions computes: whichever is first sees every row."""
+    each = [{_key(n): n for n in _anyhow([c]).walk()} for c in conditions.flatten()]
+    shared = set(each[0]).intersection(*each[1:])
+    return exp.Tuple(expressions=[n.copy() for k, n in each[0].items() if k in shared])

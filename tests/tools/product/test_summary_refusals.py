@@ -16,6 +16,8 @@ SOME = EVERY.replace(" GROUP", " WHERE place > 'b' GROUP")
 FILTERED = "SELECT count(*) AS n FROM sales WHERE CAST(amount AS BIGINT) > 3"
 AND = f"{FILTERED} AND place > 'b'"
 OR = "SELECT count(*) AS n FROM sales WHERE place > 'b' OR CAST(amount AS BIGINT) > 3"
+BETWEEN = f"{FILTERED} AND CAST(amount AS BIGINT) < 9"
+EITHER = f'{FILTERED} OR (CAST("AMOUNT" AS BIGINT) < 0 AND CAST(amount AS BIGINT) % 2 = 0)'
 HAVING = f"{EVERY} HAVING place > 'b'"
 FALLBACK = "SELECT max(coalesce(nullif(place, 'a'), CAST(amount AS BIGINT)::VARCHAR)) FROM sales"
 WITHIN = "SELECT sum(CASE WHEN place > 'b' THEN CAST(amount AS BIGINT) END) AS n FROM sales"
@@ -50,7 +52,7 @@ def test_a_cast_that_only_some_rows_come_to_may_not_refuse_the_others(
     assert not refused("CAST(amount AS BIGINT)", *served, kind="BIGINT")
 
 
-@pytest.mark.parametrize("served", [(EVERY,), (FILTERED,), (SOME, EVERY)])
+@pytest.mark.parametrize("served", [(EVERY,), (FILTERED,), (SOME, EVERY), (BETWEEN,), (EITHER,)])
 def test_a_cast_that_fails_a_query_already_is_no_new_refusal(served: tuple[str, ...]) -> None:
     assert not refused("CAST(amount AS BIGINT)", *served)
 
@@ -77,6 +79,24 @@ def test_queries_taken_for_ones_that_meet_some_rows_live_with_a_value_that_does_
         value = "'z', 'no number'" if query in (OR, FALLBACK) else "'a', 'no number'"
         con.execute(f"CREATE TABLE sales AS {rows} UNION ALL SELECT {value}")
         assert con.execute(query).fetchall()
+
+
+@pytest.mark.parametrize("query", [EVERY, FILTERED, BETWEEN, EITHER])
+def test_queries_taken_for_ones_that_meet_every_row_fail_for_one_that_does_not_fit(
+    query: str,
+) -> None:
+    rows = "SELECT 'c' AS place, i::VARCHAR AS amount FROM range(5000) t(i)"
+    with duckdb.connect() as con:
+        con.execute(f"CREATE TABLE sales AS {rows} UNION ALL SELECT 'a', 'no number'")
+        with pytest.raises(duckdb.ConversionException):
+            con.execute(query).fetchall()
+
+
+def test_conditions_nested_deeply_are_looked_at_in_no_time() -> None:
+    deep = "CAST(amount AS BIGINT) > 0"
+    for _ in range(40):
+        deep = f"({deep} AND place > 'a') OR CAST(amount AS BIGINT) < 0"
+    assert refused("CAST(amount AS BIGINT)", f"SELECT count(*) FROM sales WHERE {deep}")
 
 
 def test_such_a_summary_cannot_be_made_until_its_text_is_of_another_type() -> None:
