@@ -49,6 +49,8 @@ def init(
     Example: `pillion init --database sales.duckdb --queries queries.sql`
     """
     settings = load_settings()
+    if database.is_dir():
+        raise GraphError(f"{database} is a directory; name the DuckDB file in it.")
     name = check_name(name or database.stem)
     done = register(settings, name, database, queries or [], contract, quiet=json)
     if json:
@@ -102,6 +104,7 @@ def register(
                 " improves it, --queries adds queries to it."
             )
     else:
+        _check_unknown(settings, database)
         arguments = ["init", "--name", name, "--database", str(database)]
         arguments += ["--home", str(settings.product_home(name).resolve())]
     for query in queries:
@@ -109,6 +112,21 @@ def register(
     if contract and arguments[0] == "init":
         arguments += ["--contract", str(contract)]
     return with_bar(f"Reading {database.name}", arguments, quiet=quiet)
+
+
+def _check_unknown(settings: Settings, database: Path) -> None:
+    """Raise `GraphError` where a product of another name has this file already."""
+    for name in product_names(settings):
+        try:
+            known = load_descriptor(settings.product_home(name) / "product.odps.yaml")
+        except ProductError:
+            # `pillion doctor` says what is wrong with it.
+            continue
+        if known.database.resolve() == database.resolve():
+            raise GraphError(
+                f"{database} is the product {name!r} already: `pillion run {name}` improves it,"
+                f" `pillion init --database {database} --name {name} --queries …` adds queries."
+            )
 
 
 def _extended(settings: Settings, name: str, database: Path, contract: Path | None) -> Path:

@@ -180,8 +180,10 @@ async def _read(request: Request) -> tuple[str, int | None]:
         raise ParseFailed('The body is not JSON; send {"sql": "SELECT ..."}.') from exc
     sql = parsed.get("sql") if isinstance(parsed, dict) else None
     rows = parsed.get("max_rows") if isinstance(parsed, dict) else None
-    if not isinstance(sql, str) or not (rows is None or (type(rows) is int and rows > 0)):
+    if not isinstance(sql, str):
         raise ParseFailed('Send {"sql": "SELECT ...", "max_rows": 1000}; max_rows is optional.')
+    if rows is not None and (type(rows) is not int or rows < 1):
+        raise ParseFailed("max_rows is a whole number from 1; without it as many come as may.")
     return sql, rows
 
 

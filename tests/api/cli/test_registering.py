@@ -91,3 +91,19 @@ def test_a_known_product_is_not_registered_anew(home: Path, database: Path, tmp_
     more = (*queries, "--contract", contract)
     said = refusal(invoke(home, "init", "--database", database, *more))
     assert "contract.odcs.yaml; edit that file" in said
+
+
+def test_a_database_is_one_product_whatever_it_is_called(
+    home: Path, database: Path, tmp_path: Path
+) -> None:
+    document(home, "init", "--database", database)
+    (tmp_path / "link.duckdb").symlink_to(database)
+    for arguments in ((database, "--name", "other"), (tmp_path / "link.duckdb",)):
+        said = refusal(invoke(home, "init", "--database", *arguments))
+        assert "is the product 'sales' already" in said and "pillion run sales" in said
+    assert [p["name"] for p in document(home, "status")["products"]] == ["sales"]
+
+
+def test_a_directory_is_no_database(home: Path, tmp_path: Path) -> None:
+    said = refusal(invoke(home, "init", "--database", tmp_path))
+    assert "is a directory; name the DuckDB file" in said

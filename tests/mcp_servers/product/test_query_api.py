@@ -159,6 +159,10 @@ def test_without_the_token_nothing_is_answered(headers: Any, path: str, served: 
     assert (answer.status_code, answer.json()["title"]) == (401, "unauthorized")
 
 
+def test_too_few_rows_are_refused_by_name(served: Served) -> None:
+    assert "max_rows is a whole number from 1" in ask(served, "SELECT 1", max_rows=0).text
+
+
 def test_health_needs_no_token(served: Served) -> None:
     assert served.http.get("/health").json() == {"status": "ok", "product": "sales"}
 
