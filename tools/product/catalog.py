@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -70,7 +70,11 @@ class Table(Message):
 
     def column(self, name: str) -> Column | None:
         """Return the column called `name` (DuckDB compares names without case), if any."""
-        return next((c for c in self.columns if folded(c.name) == folded(name)), None)
+        return self._by_name.get(folded(name))
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, Column]:
+        return {folded(c.name): c for c in self.columns}
 
 
 class Catalog(Message):

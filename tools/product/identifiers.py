@@ -9,4 +9,4 @@ _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 def folded(name: str) -> str:
     """Return an identifier as DuckDB compares it: without case, in ASCII only."""
-    return name.translate(_LOWER)
+    return name.lower() if name.isascii() else name.translate(_LOWER)
