@@ -84,7 +84,7 @@ async def test_an_approved_change_is_applied_verified_and_undone(steward: Stewar
 
 
 async def test_the_textbook_index_is_refused_with_its_number(steward: Stewardship) -> None:
-    thread = await steward.run("sales")
+    thread = await steward.run("sales", ("schema",))
     refused = [
         t for t in steward.ledger.trials(thread) if t.candidate.change.kind == "create_index"
     ]
