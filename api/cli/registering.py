@@ -50,7 +50,7 @@ def init(
     """
     settings = load_settings()
     if database.is_dir():
-        raise GraphError(f"{database} is a directory; name the DuckDB file in it.")
+        raise GraphError(f"{database} is a directory, not a DuckDB file; name the file in it.")
     name = check_name(name or database.stem)
     done = register(settings, name, database, queries or [], contract, quiet=json)
     if json:

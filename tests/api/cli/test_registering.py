@@ -106,4 +106,4 @@ def test_a_database_is_one_product_whatever_it_is_called(
 
 def test_a_directory_is_no_database(home: Path, tmp_path: Path) -> None:
     said = refusal(invoke(home, "init", "--database", tmp_path))
-    assert "is a directory; name the DuckDB file" in said
+    assert "is a directory, not a DuckDB file; name" in said

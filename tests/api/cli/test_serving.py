@@ -87,7 +87,7 @@ def test_queries_are_not_added_while_the_product_is_served(home: Path, tmp_path:
             invoke(home, "init", "--name", "sales", "--database", database, "--queries", more)
         )
         assert f"sales is served at {said['url']}/mcp" in told and "serve it again" in told
-        other = refusal(invoke(home, "init", "--name", "other", "--database", database))
+        other = refusal(invoke(tmp_path / "another", "init", "--database", database))
         held = json.loads((home / "products/sales/serving.json").read_text())["pid"]
         assert f"is held by Pillion's own product server (PID {held})" in other
         child.terminate()
