@@ -40,13 +40,19 @@ class Work:
     On the wall clock a budget would be spent on waiting, and what is found depend on the others.
     """
 
-    def __init__(self) -> None:
-        self._worked, self._clock = _worked(), time.monotonic()
+    def __init__(self, rested: Clock = lambda: 0.0) -> None:
+        self._rested = rested
+        self._worked, self._clock = _worked(), self._awake()
 
     def __call__(self) -> float:
-        """Return the seconds of work since it began: the processor's, or a fifth of the clock's."""
-        waited = time.monotonic() - self._clock
-        return max(_worked() - self._worked, waited / STARVED)
+        """Return the seconds of work since it began: the processor's, or a fifth of the clock's.
+
+        What it `rested` by itself is not counted.
+        """
+        return max(_worked() - self._worked, (self._awake() - self._clock) / STARVED)
+
+    def _awake(self) -> float:
+        return time.monotonic() - self._rested()
 
 
 def _worked() -> float:

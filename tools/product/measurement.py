@@ -16,7 +16,7 @@ class ShadowSettings(Message):
     """How far a measurement may go and what counts as a win."""
 
     budget_seconds: float = Field(default=120.0, gt=0)
-    """Of work (`tools.product.measure.Work`): on the clock at most five times as long."""
+    """Of work (`tools.product.measure.Work`): on the clock at most eight times as long."""
     min_gain: float = Field(default=1.02, ge=1)
     max_insert_cost: float = Field(default=3.0, ge=1)
     max_loser_share: float = Field(default=0.25, ge=0, le=1)

@@ -1,4 +1,4 @@
-"""A measurement gives way: while the product's process works, it works a fifth of the time.
+"""A measurement gives way: while the product's process works, it works an eighth of the time.
 
 At the lowest priority it still takes cache and memory from queries on the other cores.
 """
@@ -13,7 +13,7 @@ import psutil
 
 from tools.product.measure import Clock, processor
 
-SHARE = 0.2
+SHARE = 0.125
 """Of the clock, for a measurement beside a product at work."""
 BUSY = 0.05
 """Of one core: what a product's process works at least when queries are asked of it."""
@@ -50,6 +50,7 @@ class Pace:
     sleep: Callable[[float], None] = time.sleep
     note: str = field(default="", init=False)
     """What to tell who waits, where it gave way when it was last asked to."""
+    _slept: float = field(default=0.0, init=False)
     _seen: tuple[float, float, float] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -66,8 +67,13 @@ class Pace:
             before = self._now()
             self.sleep(min(owed, WINDOW))
             slept, _, product = self._since(before)
+            self._slept += slept
             owed = owed - slept if product >= BUSY * slept else 0.0
         self._seen = self._now()
+
+    def rested(self) -> float:
+        """Return the seconds that it slept so far."""
+        return self._slept
 
     def _now(self) -> tuple[float, float, float]:
         return self.clock(), self.own(), self.product()

@@ -23,9 +23,9 @@ from pydantic import ValidationError
 from tools.product.bench import Bench
 from tools.product.errors import ERRORS, MeasureFailed, ProductError
 from tools.product.journal import Journal
-from tools.product.measure import STARVED, Watchdog
+from tools.product.measure import Watchdog, Work
 from tools.product.measurement import MeasureResult, QueryBaseline, ShadowJob, ShadowSettings
-from tools.product.pace import Pace, product_clock
+from tools.product.pace import SHARE, Pace, product_clock
 from tools.product.search import Progress, search
 
 __all__ = [
@@ -86,7 +86,7 @@ def _follow(
     job: ShadowJob,
     calls: tuple[OnEvent, Callable[[], bool]],
 ) -> MeasureResult:
-    ends = time.monotonic() + job.settings.budget_seconds * 2 * STARVED + GRACE
+    ends = time.monotonic() + job.settings.budget_seconds * 2 / SHARE + GRACE
     while True:
         if calls[1]():
             raise MeasureFailed("The measurement was stopped.")
@@ -132,18 +132,13 @@ def _keep(stream: TextIO, errors: list[str]) -> None:
         del errors[:-20]
 
 
-def measure(
-    job: ShadowJob, progress: Progress, rest: Callable[[], None] = lambda: None
-) -> MeasureResult:
-    """Measure in this process; an earlier, interrupted run of the same job is taken up.
-
-    `rest` is called between queries.
-    """
+def measure(job: ShadowJob, progress: Progress, pace: Pace | None = None) -> MeasureResult:
+    """Measure in this process; an earlier, interrupted run of the same job is taken up."""
     journal = Journal(Path(job.evidence), job.key, reuse_seconds=job.settings.reuse_seconds)
     try:
         if journal.result is not None:
             return journal.result
-        bench = Bench(job, Watchdog(rest))
+        bench = Bench(job, Watchdog(pace.rest), work=Work(pace.rested)) if pace else Bench(job)
         try:
             return search(bench, journal, progress)
         finally:
@@ -160,7 +155,7 @@ def main() -> None:
     try:
         job = ShadowJob.model_validate_json(sys.stdin.read())
         pace = Pace(product_clock(parent))
-        result = measure(job, partial(_progress, pace), pace.rest)
+        result = measure(job, partial(_progress, pace), pace)
         _say({"event": "result", "result": result.model_dump(mode="json")})
     except ProductError as exc:
         _say({"event": "error", "code": exc.code, "message": str(exc)})

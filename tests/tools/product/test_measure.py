@@ -54,6 +54,17 @@ def test_a_budget_runs_with_the_processor_and_hardly_while_others_have_it(
     assert work() == 4.0
 
 
+def test_a_budget_does_not_run_while_a_measurement_gives_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clocks = {"clock": 100.0, "rested": 3.0}
+    monkeypatch.setattr(measure, "_worked", lambda: 0.0)
+    monkeypatch.setattr("tools.product.measure.time.monotonic", lambda: clocks["clock"])
+    work = Work(lambda: clocks["rested"])
+    clocks.update(clock=300.0, rested=3.0 + 200.0 - 4 * STARVED)
+    assert work() == 4.0
+
+
 def test_what_another_process_copies_is_work_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "processor", lambda: 0.0)
     work = Work()
