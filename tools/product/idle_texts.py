@@ -13,7 +13,7 @@ from tools.product.meanings import still_meant
 from tools.product.summaries import kept_exact
 
 GONE = "its triggers are gone, with the table they were on or by themselves"
-OTHERWISE = "names in them mean something else since a column, view or macro was added"
+OTHERWISE = "names in its queries mean something else since a column, view or macro was added"
 
 
 def idle_texts(con: duckdb.DuckDBPyConnection, catalog: Catalog) -> tuple[str, ...]:
