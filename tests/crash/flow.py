@@ -19,20 +19,10 @@ import psutil
 
 from graph.ledger import Ledger
 from tests.crash.forked import run_forked
-from tests.products import make_product
+from tests.products import QUERIES, ROWS, make_product
 from tools.outcome_status import IN_PLACE
 
 KILLED = -9
-ROWS = 60_000
-# Mostly casts, so that the gain is clear on a loaded machine too; no summary keeps bits, so there
-# is one idea to measure.
-QUERIES = """
-SELECT bit_xor(CAST(amount AS BIGINT)) AS parity, bit_or(CAST(amount AS INTEGER)) AS bits
-  FROM sales WHERE CAST(amount AS SMALLINT) > 500;
-SELECT bit_and(CAST(amount AS INTEGER)) AS n FROM sales
-  WHERE CAST(amount AS INTEGER) BETWEEN 10 AND 900;
-SELECT bit_xor(CAST(amount AS BIGINT)) AS parity FROM sales WHERE CAST(amount AS INTEGER) < 700;
-"""
 # Numbers and groups of all regions but the west, and a check that text alone answers from its
 # bounds: what is gained today is lost once all is in the west.
 GROUPED = """

@@ -21,7 +21,7 @@ from mcp_servers.product.service import ProductService
 from mcp_servers.product.settings import ProductSettings
 from tests.factories import make_decision
 from tests.ledgers import KEPT
-from tests.products import QUERIES, make_product
+from tests.products import QUERIES, SEVERAL, make_product
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.slow]
 BUDGET = 25.0
@@ -83,6 +83,7 @@ async def test_an_approved_change_is_applied_verified_and_undone(steward: Stewar
     assert steward.ledger.verify().ok
 
 
+@pytest.mark.parametrize("service", [("", SEVERAL)], indirect=True)
 async def test_the_textbook_index_is_refused_with_its_number(steward: Stewardship) -> None:
     thread = await steward.run("sales", ("schema",))
     refused = [

@@ -134,7 +134,7 @@ class Bench:
         self.discard(self.base_path)
         self.base_path = path
         self.base = self.open(path)
-        self.catalog = read_catalog(self.base)
+        self.catalog = read_catalog(self.base, macros=self.catalog.macros)
 
     def discard(self, path: Path | None) -> None:
         """Delete a copy; the snapshot itself stays for the last comparison."""

@@ -92,11 +92,11 @@ class Catalog(Message):
 
     def table(self, name: TableName) -> Table | None:
         """Return the table called `name` (without case), if any."""
-        return self._by_name.get((folded(name.schema_name), folded(name.name)))
+        return self._by_name.get(_key(name))
 
     @cached_property
     def _by_name(self) -> dict[tuple[str, str], Table]:
-        return {(folded(t.name.schema_name), folded(t.name.name)): t for t in self.tables}
+        return {_key(t.name): t for t in self.tables}
 
     @cached_property
     def by_name(self) -> dict[tuple[str, str], Table]:
@@ -107,6 +107,10 @@ class Catalog(Message):
     def stored(self) -> StoredQueries:
         """What the views and macros read."""
         return StoredQueries((t.name for t in self.tables), self.views, self.macros)
+
+
+def _key(name: TableName) -> tuple[str, str]:
+    return folded(name.schema_name), folded(name.name)
 
 
 _OWN = (
@@ -148,8 +152,13 @@ _TRIGGERS = (
 _Rows = dict[tuple[str, str], list[tuple[Any, ...]]]
 
 
-def read_catalog(con: duckdb.DuckDBPyConnection) -> Catalog:
-    """Read the whole structure of the current database, and each table's exact row count."""
+def read_catalog(
+    con: duckdb.DuckDBPyConnection, *, macros: tuple[Macro, ...] | None = None
+) -> Catalog:
+    """Read the whole structure of the current database, and each table's exact row count.
+
+    Finding the macros among thousands of functions takes longer than all else: a copy's are known.
+    """
     tables = tuple(_read(con, lambda sql: con.execute(sql).fetchall()))
     version, database = con.execute("SELECT version(), current_database()").fetchall()[0]
     return Catalog(
@@ -158,7 +167,7 @@ def read_catalog(con: duckdb.DuckDBPyConnection) -> Catalog:
             View(name=TableName(schema_name=schema, name=name), definition=sql or "")
             for schema, name, sql in con.execute(_VIEWS).fetchall()
         ),
-        macros=_macros(con.execute(_MACROS).fetchall()),
+        macros=_macros(con.execute(_MACROS).fetchall()) if macros is None else macros,
         engine=f"duckdb {version.removeprefix('v')}",
         database=database,
         foreign_keys=tuple(
@@ -173,13 +182,26 @@ def read_catalog(con: duckdb.DuckDBPyConnection) -> Catalog:
 def read_table(con: duckdb.DuckDBPyConnection, name: TableName) -> Table | None:
     """Read the structure and the row count of one table, and nothing of the others."""
     called = {"schema": name.schema_name, "table": name.name}
-    return next(_read(con, lambda sql: con.execute(_one(sql), called).fetchall()), None)
+    found = _read(con, lambda sql: con.execute(_one(sql), called).fetchall())
+    return next((t for t in found if _key(t.name) == _key(name)), None)
 
 
 def schema_hash(catalog: Catalog, tables: Iterable[TableName]) -> str:
     """Hash the structure of `tables`: columns, types, constraints, indexes; rows don't count."""
-    wanted = {(t.schema_name.lower(), t.name.lower()): catalog.table(t) for t in tables}
-    body = [[*key, _structure(wanted[key])] for key in sorted(wanted)]
+    return _hash_of({name: catalog.table(name) for name in tables})
+
+
+def table_hash(name: TableName, table: Table | None) -> str:
+    """Hash the structure of one table as `schema_hash` does."""
+    return _hash_of({name: table})
+
+
+def _hash_of(tables: Mapping[TableName, Table | None]) -> str:
+    named = {_key(n): ([n.schema_name.lower(), n.name.lower()], t) for n, t in tables.items()}
+    body = [
+        [*name, _structure(table)]
+        for _, (name, table) in sorted(named.items(), key=lambda item: (item[1][0], item[0]))
+    ]
     return hashlib.sha256(json.dumps(body).encode()).hexdigest()[:16]
 
 

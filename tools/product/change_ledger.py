@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 import duckdb
 
 from tools.messages import CHANGE, Change, CreateSummary, RewriteQuery, change_target
-from tools.product.catalog import Catalog, Table, read_catalog, schema_hash
+from tools.product.catalog import Catalog, Table, read_catalog, read_table, table_hash
 from tools.product.errors import ParseFailed, UnknownChange
 from tools.product.fingerprint import fingerprint_of
 from tools.product.meanings import still_meant
@@ -178,8 +178,7 @@ def record(
     `was` is its table and that one's hash before it.
     """
     before, present = was
-    catalog = read_catalog(con)
-    after = catalog.table(change.table)
+    after = read_table(con, change.table)
     target = change_target(change)
     con.execute("DELETE FROM pillion.changes WHERE proposal_id = ?", [proposal_id])
     con.execute("DELETE FROM pillion.rewrites WHERE proposal_id = ?", [proposal_id])
@@ -194,7 +193,7 @@ def record(
         [
             proposal_id, change.kind, target, json.dumps(CHANGE.dump_python(change, mode="json")),
             before.model_dump_json(), after.model_dump_json() if after else None,
-            f"{change.kind} of {target} applied", present, schema_hash(catalog, [change.table]),
+            f"{change.kind} of {target} applied", present, table_hash(change.table, after),
             approval,
         ],
     )  # fmt: skip

@@ -11,7 +11,14 @@ import duckdb
 from tools.failpoints import crash_point
 from tools.messages import CHANGE, Change, ChangeType, CreateSummary, change_target
 from tools.product.candidates.grains import grains_hold
-from tools.product.catalog import Catalog, Table, read_catalog, schema_hash
+from tools.product.catalog import (
+    Catalog,
+    Table,
+    read_catalog,
+    read_table,
+    schema_hash,
+    table_hash,
+)
 from tools.product.change_ledger import (
     ActiveRewrite,
     AppliedChange,
@@ -216,7 +223,7 @@ def _check_restored(
     """Raise `UndoConflict` when the structure is not the old one though nothing else changed."""
     if schema_hash(was, [change.table]) != row.schema_after:
         return
-    if schema_hash(read_catalog(con), [change.table]) != row.schema_before:
+    if table_hash(change.table, read_table(con, change.table)) != row.schema_before:
         raise UndoConflict(
             f"Taking back {change.kind} would not give the old structure of {change.table} again.",
             hint="Nothing was changed.",

@@ -9,7 +9,7 @@ import duckdb
 
 from tools.messages import Candidate, CreateSummary, Rehearsal
 from tools.product.bench import Bench, affected, content_digest, text_after
-from tools.product.catalog import read_catalog, schema_hash
+from tools.product.catalog import read_catalog, read_table, schema_hash
 from tools.product.errors import ProductError
 from tools.product.executor import undo
 from tools.product.inserts import time_inserts
@@ -39,7 +39,7 @@ def rehearse(bench: Bench, candidate: Candidate, path: Path, apply_ms: float) ->
 
 
 def _unlike_base(bench: Bench, candidate: Candidate, con: duckdb.DuckDBPyConnection) -> str | None:
-    undone = read_catalog(con)
+    undone = read_catalog(con, macros=bench.catalog.macros)
     names = [t.name for t in bench.catalog.tables]
     if len(undone.tables) != len(names):
         return "there are other tables than before"
@@ -63,7 +63,7 @@ def cost_of_inserts(bench: Bench, candidate: Candidate, path: Path) -> tuple[Pai
         copies = [bench.copy(), bench.copy(path)]
         with bench.open(copies[0]) as base, bench.open(copies[1]) as trial:
             before = bench.catalog.table(candidate.change.table)
-            after = read_catalog(trial).table(candidate.change.table)
+            after = read_table(trial, candidate.change.table)
             if before is None or after is None:
                 return None, True
             rows = bench.job.settings.insert_rows

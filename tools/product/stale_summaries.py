@@ -67,7 +67,10 @@ def stale_under(
 
 def clear(con: duckdb.DuckDBPyConnection, names: Iterable[TableName]) -> None:
     """Take stale summaries of those names away, on a copy on which others will be made."""
-    catalog, wanted = read_catalog(con), list(names)
+    wanted = list(names)
+    if not wanted:
+        return
+    catalog = read_catalog(con)
     for _, change in stale_summaries(con, catalog):
         if any(same_table(change.summary, name) for name in wanted):
             table = catalog.table(change.table)

@@ -30,13 +30,14 @@ def outdated(
 
     What a type that was there before allows (`undone`) was looked at when the summary was made.
     """
+    answering = [made.change for made in dispatch_rewrites(con)]
+    kept = [made for made in answering if isinstance(made, CreateSummary)]
+    if not kept:
+        return None
     catalog = read_catalog(con)
     table = catalog.table(change.table)
-    for made in dispatch_rewrites(con):
-        summary = made.change
-        if table is None or not isinstance(summary, CreateSummary):
-            continue
-        if catalog.table(summary.table) is not table:
+    for summary in kept:
+        if table is None or catalog.table(summary.table) is not table:
             continue
         computed = any(_reads(summary, name) for name in _computed(table, change.column))
         if not computed and not _reads(summary, change.column):

@@ -16,6 +16,7 @@ from api.cli.boundary import explain
 from graph.errors import RunFailed
 from graph.settings import Settings
 from tests.commands import document, environment, invoke, make_home, refusal, started
+from tests.products import SEVERAL
 
 
 @pytest.mark.parametrize(
@@ -276,7 +277,7 @@ def test_a_second_command_is_told_that_another_process_works_here(home: Path) ->
 
 
 def test_progress_without_a_terminal_is_one_line_a_candidate(home: Path) -> None:
-    make_home(home, rows=20_000)
+    make_home(home, rows=20_000, queries=SEVERAL)
     lines = invoke(home, "run", "sales", "--budget", "30").stderr.splitlines()
     about = [line.split("candidate ")[1] for line in lines if "candidate" in line]
     assert 0 < len(about) < 10

@@ -11,8 +11,8 @@ from mcp_types import ElicitRequestFormParams, ElicitResult
 
 from tests.api.ide.clients import callback, says
 from tests.commands import make_home
-from tests.crash.flow import QUERIES
 from tests.ledgers import KEPT
+from tests.products import QUERIES
 
 pytestmark = pytest.mark.timeout(240)
 COSTS = (
@@ -28,7 +28,7 @@ def approves(form: ElicitRequestFormParams) -> ElicitResult:
 
 
 async def test_a_product_is_improved_from_an_editor(tmp_path: Path, serve: Any) -> None:
-    home = make_home(tmp_path / "home", rows=60_000, queries=QUERIES + MORE, more=COSTS)
+    home = make_home(tmp_path / "home", queries=QUERIES + MORE, more=COSTS)
     with serve(home) as (child, url):
         made = await analysed(f"{url}/mcp")
         await undone(f"{url}/mcp", made)

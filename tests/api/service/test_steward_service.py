@@ -22,8 +22,8 @@ from mcp import Client
 from api.cli import answering, working
 from api.presence import Serving
 from tests.commands import document, invoke, make_home, refusal
-from tests.crash.flow import QUERIES
 from tests.ledgers import KEPT
+from tests.products import QUERIES
 
 pytestmark = pytest.mark.timeout(180)
 COSTS = (
@@ -60,7 +60,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 async def test_a_product_is_improved_over_http(
     tmp_path: Path, serve: Any, terminal: Callable[..., Any]
 ) -> None:
-    home = make_home(tmp_path / "home", rows=60_000, queries=QUERIES + MORE, more=COSTS)
+    home = make_home(tmp_path / "home", queries=QUERIES + MORE, more=COSTS)
     with serve(home) as (child, url), httpx.Client(base_url=url, timeout=60) as http:
         client = get_client(url=url, api_key=None)
         looking = ("run", "sales", "--only", "schema", "--budget", "20")

@@ -30,7 +30,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def service(disk: Path, tmp_path: Path) -> Iterator[ProductService]:
     """A product whose database lies on the small disk, and nothing else of it."""
-    service = ProductService(make_product(disk, tmp_path / "home"), ProductSettings())
+    service = ProductService(make_product(disk, tmp_path / "home", rows=150_000), ProductSettings())
     yield service
     service.close()
 

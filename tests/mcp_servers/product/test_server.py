@@ -135,7 +135,7 @@ async def test_a_product_is_described_with_its_workload(client: ProductClient) -
     assert (product.name, product.tables[0].rows, product.findings) == ("sales", 2000, ())
     assert [c.name for c in product.tables[0].columns] == ["id", "amount", "region", "status"]
     report = await client.read_workload(limit=2)
-    assert (len(report.workload.patterns), report.patterns_total) == (2, 6)
+    assert (len(report.workload.patterns), report.patterns_total) == (2, 4)
     assert report.unread.total == 0
 
 

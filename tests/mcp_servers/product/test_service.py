@@ -75,7 +75,7 @@ def test_a_query_file_that_went_is_no_reason_to_stop(
 ) -> None:
     Path(descriptor.queries[0]).unlink()
     service = ProductService(descriptor, ProductSettings())
-    assert len(service.workload().patterns) == 5
+    assert len(service.workload().patterns) == 3
     assert "does not exist" in caplog.text
     service.close()
 

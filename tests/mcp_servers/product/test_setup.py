@@ -37,7 +37,7 @@ def test_a_product_is_registered_with_its_contract_and_workload(tmp_path: Path) 
     code, events, errors = init(tmp_path, "--queries", tmp_path / "q.sql")
     done = events[-1]
     assert (code, errors, done["event"]) == (0, "", "done")
-    assert (done["tables"], done["patterns"], done["inferred"]) == (1, 5, True)
+    assert (done["tables"], done["patterns"], done["inferred"]) == (1, 3, True)
     assert [s["sql"] for s in done["skipped"]] == ["DROP TABLE sales"]
     assert load_descriptor(Path(done["descriptor"])).name == "sales"
     assert load_contract(Path(done["contract"]))
@@ -64,7 +64,7 @@ def test_a_kill_before_the_descriptor_registers_nothing_and_the_next_try_does(
     assert (code != 0, events[-1]["event"], errors) == (True, "progress", "")
     assert not (tmp_path / "home" / "product.odps.yaml").exists()
     code, events, _ = init(*call, database=database)
-    assert (code, events[-1]["patterns"]) == (0, 5)
+    assert (code, events[-1]["patterns"]) == (0, 3)
 
 
 def no_tables(directory: Path) -> tuple[str | Path, ...]:
