@@ -10,6 +10,7 @@ from typing import Any
 
 import duckdb
 import sqlglot
+from pydantic import Field
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
@@ -47,6 +48,7 @@ class Index(Message):
     """Column names, or the expression text where it is one."""
     unique: bool
     definition: str
+    comment: str | None = Field(None, exclude_if=lambda c: c is None)
 
 
 class Trigger(Message):
@@ -141,7 +143,8 @@ _CONSTRAINTS = (
     f" FROM duckdb_constraints() WHERE {_NAMED} ORDER BY constraint_index"
 )
 _INDEXES = (
-    "SELECT schema_name, table_name, index_name, expressions::VARCHAR[], is_unique, sql"
+    "SELECT schema_name, table_name, index_name, expressions::VARCHAR[], is_unique, sql,"
+    " comment"
     f" FROM duckdb_indexes() WHERE {_NAMED} ORDER BY index_name"
 )
 _TRIGGERS = (
@@ -282,9 +285,15 @@ def _table(
         rows=con.execute(f"SELECT count(*) FROM {table.sql}").fetchall()[0][0],
         constraints=tuple(_constraint(table, r) for r in own["constraints"]),
         indexes=tuple(
-            Index(name=n, columns=tuple(map(_plain, keys)), unique=unique, definition=text or "")
-            for n, keys, unique, text in own["indexes"]
-        ),
+            Index(
+                name=n,
+                columns=tuple(map(_plain, keys)),
+                unique=unique,
+                definition=text or "",
+                comment=said,
+            )
+            for n, keys, unique, text, said in own["indexes"]
+        ),  # fmt: skip
         triggers=tuple(Trigger(name=n, definition=text) for n, text in own["triggers"]),
         comment=comment,
         definition=sql or "",
@@ -306,10 +315,10 @@ def _column(row: tuple[Any, ...], computed: frozenset[str]) -> Column:
 
 def _uncast(expression: str, kind: str) -> str:
     """Drop the cast to the column's type that DuckDB adds each time the column is created."""
-    start, end = "CAST(", f" AS {kind})"
-    if expression.startswith(start) and expression.endswith(end):
-        return expression[len(start) : -len(end)]
-    return expression
+    cast, _, target = expression.rpartition(" AS ")
+    # The engine writes `DECIMAL(18, 2)` here, and `DECIMAL(18,2)` as the column's type.
+    same = target.replace(" ", "") == f"{kind})".replace(" ", "")
+    return cast.removeprefix("CAST(") if same and cast.startswith("CAST(") else expression
 
 
 def _generated_names(definition: str) -> frozenset[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tools.messages import TableName, quoted
-from tools.product.catalog import Catalog, Column, Table
+from tools.product.catalog import Catalog, Column, Index, Table
 from tools.product.errors import Refused
 from tools.product.structure import incoming_triggers, refuse_unseen
 
@@ -31,9 +31,18 @@ def dress(table: Table) -> tuple[str, ...]:
         if column.comment is not None:
             target = f"{table.name.sql}.{quoted(column.name)}"
             statements.append(f"COMMENT ON COLUMN {target} IS {literal(column.comment)}")
-    statements += [i.definition for i in table.indexes]
+    for index in table.indexes:
+        statements += declared(table, index)
     statements += [t.definition for t in table.triggers]
     return tuple(statements)
+
+
+def declared(table: Table, index: Index) -> tuple[str, ...]:
+    """Return the statements that make an index of a table with its comment."""
+    if index.comment is None:
+        return (index.definition,)
+    name = f"{quoted(table.name.schema_name)}.{quoted(index.name)}"
+    return (index.definition, f"COMMENT ON INDEX {name} IS {literal(index.comment)}")
 
 
 def undress(table: Table) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from tools.product.change_plan import (
     table_of,
 )
 from tools.product.errors import Refused, SchemaDrift, UndoConflict
-from tools.product.rebuild import create_table, dress, numbered, rebuild, undress
+from tools.product.rebuild import create_table, declared, dress, numbered, rebuild, undress
 from tools.product.references import refuse_read
 from tools.product.structure import incoming_triggers
 
@@ -66,7 +66,8 @@ def drop_index(change: DropIndex, table: Table, catalog: Catalog, key: str) -> C
 
 def undo_drop_index(change: DropIndex, then: Then, catalog: Catalog, key: str) -> tuple[str, ...]:
     """Create the index again, as it was declared."""
-    return tuple(i.definition for i in then.before.indexes if i.name == change.name)
+    dropped = [i for i in then.before.indexes if i.name == change.name]
+    return tuple(s for index in dropped for s in declared(then.before, index))
 
 
 def sort_table(change: SortTable, table: Table, catalog: Catalog, key: str) -> ChangePlan:

@@ -15,6 +15,7 @@ from tools.messages import (
     ChangeType,
     CreateIndex,
     DropColumn,
+    DropIndex,
     SortTable,
     TableName,
     quoted,
@@ -91,6 +92,36 @@ def test_every_change_of_a_hostile_table_is_taken_back_exactly(
         con.execute(f"DELETE FROM {table.sql} WHERE other = 1")
         executor.undo(con, f"p-{change.kind}")
         assert everything(con, table) == before
+
+
+@pytest.mark.parametrize("kind", ["DECIMAL(18, 2)", "DECIMAL(18,2)", "INTEGER", "VARCHAR[]"])
+def test_a_computed_column_is_declared_the_same_however_often_its_table_is_rebuilt(
+    con: duckdb.DuckDBPyConnection, kind: str
+) -> None:
+    value = "[n]" if kind == "VARCHAR[]" else "n"
+    con.execute(f"CREATE TABLE t (n VARCHAR, made {kind} AS ({value}))")
+    con.execute("INSERT INTO t VALUES ('2'), ('1')")
+    before = everything(con, TableName(name="t"))
+    executor.apply(con, "p1", SortTable(table=TableName(name="t"), order_by=("n",)))
+    assert everything(con, TableName(name="t")) == before
+    executor.undo(con, "p1")
+    assert everything(con, TableName(name="t")) == before
+
+
+@pytest.mark.parametrize("kind", ["sort_table", "change_type", "drop_index"])
+def test_what_is_said_of_an_index_stays_said(con: duckdb.DuckDBPyConnection, kind: str) -> None:
+    table = TableName(schema_name='sch"ema', name="t")
+    con.execute(f"CREATE SCHEMA {quoted(table.schema_name)}")
+    con.execute(f"CREATE TABLE {table.sql} AS SELECT '7' AS x, 'a' AS y")
+    con.execute(f'CREATE INDEX "i""x" ON {table.sql} (y)')
+    con.execute(f"""COMMENT ON INDEX {quoted(table.schema_name)}."i""x" IS 'it''s'""")
+    (index,) = read_catalog(con).tables[0].indexes
+    drop = DropIndex(table=table, name=index.name, definition=index.definition)
+    change = next(c for c in (*changes_of(table, "x"), drop) if c.kind == kind)
+    executor.apply(con, "p1", change)
+    executor.undo(con, "p1")
+    comments = con.execute("SELECT index_name, comment FROM duckdb_indexes()").fetchall()
+    assert comments == [('i"x', "it's")]
 
 
 def test_a_foreign_key_stops_a_rebuild_of_either_table(con: duckdb.DuckDBPyConnection) -> None:

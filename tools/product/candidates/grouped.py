@@ -49,9 +49,15 @@ def parse_part(text: str) -> exp.Expr:
 
 def scalar(node: exp.Expr, *, now: bool) -> bool:
     """Whether a function gives one value a row, the same each time (`now`: in one query)."""
-    if isinstance(node, exp.Cast | exp.TryCast) and zoned(node.to.sql(dialect="duckdb")):
+    if isinstance(node, exp.Cast | exp.TryCast) and _of_session(node.to):
         return now
     return isinstance(node, _SCALAR) or (now and isinstance(node, _NOW))
+
+
+def _of_session(kind: exp.DataType) -> bool:
+    """Whether a cast to a type may give another value tomorrow: what a name stands for may be."""
+    named = any(k.this == exp.DType.USERDEFINED for k in kind.find_all(exp.DataType))
+    return named or zoned(kind.sql(dialect="duckdb"))
 
 
 def plain(node: exp.AggFunc) -> bool:

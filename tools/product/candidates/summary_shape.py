@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -26,11 +27,14 @@ from tools.product.errors import ParseFailed
 from tools.product.fingerprint import parse, uses_stored
 from tools.product.identifiers import folded
 from tools.product.logical_types import is_text, zoned
+from tools.product.number_types import type_of
 from tools.product.structure import collated
 from tools.product.summaries import exact_sum
 from tools.product.workload import QueryPattern
 
 MIN_ROWS = 20_000
+_TWO_ORDERS = re.compile(r"\bTIME WITH TIME ZONE\b|\bTIMETZ\b|\bBIT\b", re.IGNORECASE)
+_OF_PARTS = ("STRUCT(", "MAP(", "UNION(", "VARIANT", "GEOMETRY")
 CLOCKS = frozenset({"current_date", "current_timestamp"})
 
 
@@ -104,7 +108,8 @@ def _choices(
     for grain in (*reversed(GRAINS), None):
         dimensions = _dimensions(tree, keys, table, grain)
         fewer = any(choice <= dimensions for choice in found)
-        if not fewer and all(storable(parse_part(d), table) for d in dimensions):
+        parts = [parse_part(d) for d in dimensions]
+        if not fewer and all(storable(p, table) and not _nested(p, table) for p in parts):
             found.append(dimensions)
     return tuple(found)
 
@@ -150,6 +155,12 @@ def storable(node: exp.Expr, table: Table) -> bool:
     # What day an instant lies in depends on the session's time zone.
     instants = any(c is not None and zoned(c.type) for c in columns)
     return isinstance(node, exp.Column) or not instants
+
+
+def _nested(node: exp.Expr, table: Table) -> bool:
+    """Whether a dimension is a value of parts, of which the engine makes no unique key."""
+    kind = type_of(node, table) or ""
+    return kind.endswith("]") or kind.startswith(_OF_PARTS)
 
 
 def _ambiguous(node: exp.Expr, table: Table) -> bool:
@@ -226,9 +237,13 @@ def _aggregates(tree: exp.Select, table: Table) -> set[tuple[str, str]] | None:
 
 
 def _disordered(argument: exp.Expr, table: Table) -> bool:
-    """Whether `least` may choose another value than `min`: DuckDB 2.0 orders offsets both ways."""
+    """Whether `least` may choose another value than `min`, of a type or of one inside it.
+
+    DuckDB 2.0 orders times with an offset both ways, and bits of different lengths.
+    """
     columns = (table.column(c.name) for c in argument.find_all(exp.Column))
-    return any(c is not None and c.type == "TIME WITH TIME ZONE" for c in columns)
+    casts = (c.to.sql(dialect="duckdb") for c in argument.find_all(exp.Cast, exp.TryCast))
+    return any(_TWO_ORDERS.search(kind) for kind in (*casts, *(c.type for c in columns if c)))
 
 
 def _exact(argument: exp.Expr | None, table: Table) -> bool:

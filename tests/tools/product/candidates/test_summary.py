@@ -214,6 +214,47 @@ def test_a_minimum_that_the_engine_orders_both_ways_is_not_stored(
     assert look(con, queries, {"create_summary"}).candidates == ()
 
 
+@pytest.mark.parametrize(
+    ("column", "argument"),
+    [
+        ("'0'::BIT", "x"),
+        ("{'at': TIMETZ '10:00:00+00'}", "x"),
+        ("['1'::BIT]", "x"),
+        ("'1'", "x::BIT"),
+    ],
+)
+def test_an_extreme_of_what_is_ordered_both_ways_inside_is_not_stored(
+    con: duckdb.DuckDBPyConnection, column: str, argument: str
+) -> None:
+    orders = "SELECT least(a, b) = a, a < b FROM (SELECT '0'::BIT AS a, '01'::BIT AS b)"
+    assert con.execute(orders).fetchall() == [(False, True)]
+    con.execute(f"CREATE TABLE t AS SELECT {column} AS x, i % 3 AS g FROM range(30000) r(i)")
+    queries = [f"SELECT g, {f}({argument}) AS m FROM t GROUP BY g" for f in ("min", "max")]
+    assert look(con, queries, {"create_summary"}).candidates == ()
+
+
+def test_what_the_name_of_a_type_stands_for_is_not_stored(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    con.execute("CREATE TYPE instant AS TIMESTAMPTZ")
+    con.execute("CREATE TABLE t AS SELECT '2024-01-01' AS x, i AS n FROM range(30000) r(i)")
+    query = "SELECT x::instant::DATE AS d, sum(n) AS s FROM t GROUP BY 1"
+    assert look(con, [query], {"create_summary"}).candidates == ()
+
+
+def test_groups_that_no_key_can_hold_spoil_no_summary_of_others(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    con.execute(
+        "CREATE TABLE t AS SELECT i % 5 AS a, {'c': i % 3} AS s, [i % 3] AS l, MAP {'k': 1} AS m"
+        " FROM range(30000) r(i)"
+    )
+    queries = [f"SELECT {c}, count(*) AS n FROM t GROUP BY {c}" for c in ("s", "l", "m", "a")]
+    (found,) = look(con, queries, {"create_summary"}).candidates
+    assert isinstance(found.change, CreateSummary)
+    assert [d.column for d in found.change.dimensions] == ["a"]
+
+
 @pytest.mark.parametrize("macro", ["sum(x)", "NULLIF(x, y)", "date_trunc(x, y)"])
 def test_no_summary_is_made_where_a_macro_is_called_like_its_functions(
     con: duckdb.DuckDBPyConnection, macro: str
