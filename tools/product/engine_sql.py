@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import json
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import duckdb
@@ -86,6 +86,17 @@ def with_own_functions(expression: str) -> str:
             node["qualified_name"]["path"] = ["system", "main", *path]
             node["is_operator"] = False
     return _written(tree)
+
+
+@cache
+def steady() -> frozenset[str]:
+    """Return the engine's functions that give one value for a row, and the same each time."""
+    with _PARSER.cursor() as con:
+        found = con.execute(
+            "SELECT function_name FROM duckdb_functions() WHERE function_type = 'macro'"
+            " OR (function_type = 'scalar' AND stability = 'CONSISTENT')"
+        ).fetchall()
+    return frozenset(str(name).lower() for (name,) in found)
 
 
 def _written(tree: Node) -> str:

@@ -218,14 +218,14 @@ def _aggregates(tree: exp.Select, table: Table) -> set[tuple[str, str]] | None:
             case exp.Sum() | exp.Avg() if _exact(argument, table):
                 needed.add(("sum", key))
                 needed.add(("count", key))
-            case exp.Min() | exp.Max() if not star and not _disordered(argument, table):
+            case exp.Min() | exp.Max() if not star and not disordered(argument, table):
                 needed.add(("min" if isinstance(node, exp.Min) else "max", key))
             case _:
                 return None
     return needed
 
 
-def _disordered(argument: exp.Expr, table: Table) -> bool:
+def disordered(argument: exp.Expr, table: Table) -> bool:
     """Whether `least` may choose another value than `min`: DuckDB 2.0 orders offsets both ways."""
     columns = (table.column(c.name) for c in argument.find_all(exp.Column))
     return any(c is not None and c.type == "TIME WITH TIME ZONE" for c in columns)
