@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from open_data_contract_standard.model import OpenDataContractStandard
+from open_data_contract_standard.model import OpenDataContractStandard, SchemaObject
 
+from api.promises import as_known, promised
 from graph.errors import UnknownNames
 from mcp_servers.product.client import ProductClient
 from mcp_servers.product.contract import ProductDescription
@@ -15,7 +16,7 @@ from tools.messages import Message, TableName
 from tools.plain_text import plain
 from tools.product.contract import load_contract
 from tools.product.contract_edit import Blank, Key, blanks
-from tools.product.contract_objects import column_name, table_name
+from tools.product.contract_objects import column_name
 from tools.product.glossary import glossary
 from tools.product.profile import TableProfile
 from tools.product.workload import Workload
@@ -29,6 +30,7 @@ from tools.words.columns import (
 from tools.words.facts import Facts
 from tools.words.told import Words
 
+Promises = Sequence[tuple[SchemaObject, str]]
 PATTERNS = 10_000
 """Queries that are looked at, heaviest first."""
 
@@ -83,17 +85,18 @@ async def undescribed(client: ProductClient, only: Sequence[str] = ()) -> Undesc
     described = await client.describe_product()
     path = Path(described.contract)
     contract = load_contract(path)
-    asked = {name.lower() for name in only}
-    _check_known(only, described, contract)
-    wanted = [b for b in blanks(contract) if not asked or _named(b) & asked]
+    promises = promised(described, contract)
+    asked = _known(only, described, contract, promises)
+    blank = (b._replace(table=promises[b.place][1]) for b in blanks(contract))
+    wanted = [b for b in blank if not asked or _named(b) & asked]
     tables = {str(t.name).lower(): t.name for t in described.tables}
     read = [name for name in dict.fromkeys(b.table for b in wanted) if name in tables]
     profiles = {name: await client.profile_table(tables[name]) for name in read}
     workload = (await client.read_workload(PATTERNS)).workload if read else Workload(patterns=())
-    known = Known(workload.patterns, _comments(described), _meanings(contract, profiles))
+    known = Known(workload.patterns, _comments(described), _meanings(promises, profiles))
     told = ((b.key, _facts(b, profiles, known)) for b in wanted)
     facts = {key: found for key, found in told if found is not None}
-    return Undescribed(path, facts, _terms(described, contract, asked))
+    return Undescribed(path, facts, _terms(described, contract, promises, asked))
 
 
 def drafted(found: Undescribed, tell: Callable[[Facts], Words]) -> Drafts:
@@ -106,26 +109,37 @@ def drafted(found: Undescribed, tell: Callable[[Facts], Words]) -> Drafts:
     return Drafts(contract=str(found.contract), drafts=tuple(drafts), terms=tuple(terms))
 
 
-def _check_known(
-    only: Sequence[str], described: ProductDescription, contract: OpenDataContractStandard
-) -> None:
-    """Raise `UnknownNames` where neither the database nor the contract has what is asked for."""
+def _known(
+    only: Sequence[str],
+    described: ProductDescription,
+    contract: OpenDataContractStandard,
+    promises: Promises,
+) -> set[str]:
+    """Return what is asked for, as database or contract call it, in lower case.
+
+    Raises `UnknownNames` where neither has it.
+    """
     parts = {str(t.name).lower(): {c.name.lower() for c in t.columns} for t in described.tables}
-    for promise in contract.schema_ or ():
-        table, properties = table_name(promise), promise.properties or ()
+    for promise, table in promises:
+        properties = promise.properties or ()
         inside = parts.get(table, set()) | {column_name(p).lower() for p in properties}
         parts |= {table: inside, (promise.name or table).lower(): inside}
     known = set(parts) | {f"{table}.{name}" for table, names in parts.items() for name in names}
-    unknown = [name for name in only if name.lower() not in known]
+    meant = as_known(only, known, described, contract)
+    unknown = [name for name, found in meant.items() if found is None]
     if unknown:
         raise UnknownNames(unknown, [str(t.name) for t in described.tables])
+    return {found for found in meant.values() if found is not None}
 
 
 def _terms(
-    described: ProductDescription, contract: OpenDataContractStandard, asked: set[str]
+    described: ProductDescription,
+    contract: OpenDataContractStandard,
+    promises: Promises,
+    asked: set[str],
 ) -> dict[str, Facts]:
     """Return the names that tables share, or those of what is asked for, without a definition."""
-    called = {table_name(p): (p.name or "").lower() for p in contract.schema_ or ()}
+    called = {table: (p.name or "").lower() for p, table in promises}
     known, shared, wanted = glossary(contract), list[Named](), set[str]()
     for table in described.tables:
         own = str(table.name).lower()
@@ -162,12 +176,12 @@ def _comments(described: ProductDescription) -> dict[tuple[TableName, str], str]
 
 
 def _meanings(
-    contract: OpenDataContractStandard, profiles: dict[str, TableProfile]
+    promises: Promises, profiles: dict[str, TableProfile]
 ) -> dict[tuple[TableName, str], str]:
     """Return the logical types of the contract by the names of the database."""
     found: dict[tuple[TableName, str], str] = {}
-    for promise in contract.schema_ or ():
-        table = profiles.get(table_name(promise))
+    for promise, name in promises:
+        table = profiles.get(name)
         if table is None:
             continue
         said = {column_name(p).lower(): p.logicalType for p in promise.properties or ()}

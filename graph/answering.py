@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from graph.errors import InvalidAnswer
 from graph.ledger import Ledger, now
-from tools.messages import CHANGE, Change, ChangeType, Channel, Decision, Principal, Verdict
+from tools.change_shape import misshapen
+from tools.lazy import lazy
+from tools.messages import (
+    CHANGE,
+    Change,
+    ChangeType,
+    Channel,
+    CreateSummary,
+    Decision,
+    Principal,
+    Verdict,
+)
 from tools.numbers import counted
+from tools.product.errors import ProductError
+
+if TYPE_CHECKING:
+    from tools.product.candidates import edited as summary_edits
+else:
+    # It parses SQL, and few answers are edits.
+    summary_edits = lazy("tools.product.candidates.edited")
 
 WORDS = {"accept": "approve", "response": "reject", "respond": "reject", "ignore": "reject"}
 """What other dialects of the same question say."""
@@ -71,9 +89,23 @@ def edited_change(change: Change, fields: Mapping[str, Any] | None) -> Change:
             f" {', '.join(editable(change))}."
         ) from exc
     _keep_marker(change, edited)
+    if fault := misshapen(edited):
+        raise InvalidAnswer(f"The edited change cannot be made. {fault}")
+    if isinstance(change, CreateSummary) and isinstance(edited, CreateSummary):
+        edited = _answering(change, edited)
     if edited == change:
         raise InvalidAnswer("That edit changes nothing; approve the proposal instead.")
     return edited
+
+
+def _answering(change: CreateSummary, edited: CreateSummary) -> CreateSummary:
+    """Return a summary with the texts that answer its queries as it is edited."""
+    if edited == change:
+        return change
+    try:
+        return summary_edits.with_own_answers(change, edited)
+    except ProductError as exc:
+        raise InvalidAnswer(f"The edited change cannot be made. {exc}") from exc
 
 
 def check_fields(verdict: Verdict, fields: Mapping[str, Any] | None) -> None:

@@ -101,6 +101,8 @@ def _serve_product(settings: Settings, product: str, port: int, *, json: bool) -
     # -P: no module is taken from the working folder.
     command = [sys.executable, "-P", "-m", "mcp_servers.product", "http"]
     command += ["--descriptor", str(descriptor), "--port", str(port)]
+    announcing = settings.product_home(product) / "serving.json"
+    command += ["--announced", str(announcing)]
     tokens = {"PILLION_PRODUCT_TOKEN": secret, "PILLION_PRODUCT_QUERY_TOKEN": asking}
     if secret == asking:
         raise ServingFailed("PILLION_PRODUCT_QUERY_TOKEN has to be another than the other token.")
@@ -108,7 +110,7 @@ def _serve_product(settings: Settings, product: str, port: int, *, json: bool) -
         url = f"http://127.0.0.1:{port}/mcp"
         serving = Serving(url=url, token=secret, query_token=asking, pid=child.pid)
         _wait_until_ready(child, serving, port)
-        with announced(settings.product_home(product) / "serving.json", serving) as where:
+        with announced(announcing, serving) as where:
             _say_where(product, port, where, json=json)
             code = child.wait()
             if code not in _STOPPED:

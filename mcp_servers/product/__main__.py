@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import socket
 import sys
@@ -43,6 +44,7 @@ def main() -> int:
     parser.add_argument("transport", choices=["stdio", "http"])
     parser.add_argument("--descriptor", type=Path, required=True)
     parser.add_argument("--port", type=int, default=8765)
+    parser.add_argument("--announced", type=Path, help="A file that names this process once ready.")
     arguments = parser.parse_args()
     try:
         set_up_logs(LogSettings())
@@ -63,7 +65,7 @@ def main() -> int:
         finally:
             service.close()
         return 0
-    return _serve_http(service, settings, arguments.port)
+    return _serve_http(service, settings, arguments.port, arguments.announced)
 
 
 def _failed(message: str, code: int) -> int:
@@ -71,7 +73,9 @@ def _failed(message: str, code: int) -> int:
     return code
 
 
-def _serve_http(service: ProductService, settings: ProductSettings, port: int) -> int:
+def _serve_http(
+    service: ProductService, settings: ProductSettings, port: int, announced: Path | None
+) -> int:
     token = settings.token.get_secret_value() if settings.token else ""
     if not token:
         return _failed("Set PILLION_PRODUCT_TOKEN: the HTTP server does not listen without it.", 2)
@@ -85,11 +89,23 @@ def _serve_http(service: ProductService, settings: ProductSettings, port: int) -
         listening = _listen(port)
     except (OSError, OverflowError) as exc:
         return _failed(f"Cannot listen on {HOST}:{port}: {exc}. Choose another --port.", 1)
-    app = query_api.build_app(service, build_server(service), token, query_token)
+
+    def ready() -> bool:
+        return announced is None or names_this_process(announced)
+
+    app = query_api.build_app(service, build_server(service), token, query_token, ready=ready)
     # uvicorn raises what stopped it again when it is done; that is how serving ends.
     with listening, suppress(KeyboardInterrupt):
         uvicorn.Server(uvicorn.Config(app, log_config=None)).run(sockets=[listening])
     return 0
+
+
+def names_this_process(announced: Path) -> bool:
+    """Whether who started this has said where it is served: others look for it there."""
+    try:
+        return bool(json.loads(announced.read_bytes())["pid"] == os.getpid())
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _listen(port: int) -> socket.socket:

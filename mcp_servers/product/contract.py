@@ -49,6 +49,8 @@ class ProductDescription(Message):
 
     name: str
     engine: str
+    database: str = ""
+    """The name by which queries may put it before a schema."""
     bytes: int
     tables: tuple[TableDescription, ...]
     views: tuple[str, ...] = ()

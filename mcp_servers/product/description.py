@@ -22,6 +22,7 @@ def description(owner: Owner, descriptor: Descriptor) -> ProductDescription:
     return ProductDescription(
         name=descriptor.name,
         engine=catalog.engine,
+        database=catalog.database,
         bytes=Path(descriptor.database).stat().st_size,
         tables=tuple(_table(t, promised) for t in catalog.tables),
         views=tuple(str(v.name) for v in catalog.views),

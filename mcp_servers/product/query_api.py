@@ -50,11 +50,16 @@ TITLES = {404: "not_found", 405: "method_not_allowed"}
 
 
 def build_app(
-    service: ProductService, server: MCPServer, token: str, query_token: str = ""
+    service: ProductService,
+    server: MCPServer,
+    token: str,
+    query_token: str = "",
+    *,
+    ready: Callable[[], bool] = lambda: True,
 ) -> Starlette:
     """Return the ASGI app; every route but /health needs `Authorization: Bearer TOKEN`.
 
-    `query_token` opens /query alone.
+    `query_token` opens /query alone. /health answers 503 until it is `ready`.
     """
     mcp_app = server.streamable_http_app(max_request_body_size=MAX_MCP_BODY)
 
@@ -64,7 +69,8 @@ def build_app(
         return await answer(service, request, asking)
 
     async def health(request: Request) -> Response:
-        return JSONResponse({"status": "ok", "product": service.descriptor.name})
+        status, code = ("ok", 200) if ready() else ("starting", 503)
+        return JSONResponse({"status": status, "product": service.descriptor.name}, code)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

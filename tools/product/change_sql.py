@@ -16,7 +16,7 @@ from tools.messages import (
 )
 from tools.product.candidates.rules import RULES, apply_rule
 from tools.product.catalog import Table
-from tools.product.engine_sql import Node, nodes, read_select
+from tools.product.engine_sql import Node, nodes, read_select, steady
 from tools.product.errors import Forbidden, ParseFailed, Refused
 from tools.product.fingerprint import fingerprint_of
 from tools.product.guard import check_node, check_read_only
@@ -64,6 +64,11 @@ def check_expression(text: str, columns: Iterable[str]) -> None:
         _check_pure(node, text)
         if node.get("class") == "COLUMN_REF" and node["column_names"][0].lower() not in known:
             raise Forbidden(f"{text} reads {'.'.join(node['column_names'])}.")
+        if node.get("class") == "FUNCTION" and str(node["function_name"]).lower() not in steady():
+            raise Forbidden(
+                f"{text} calls {node['function_name']}: only the engine's own functions of one row"
+                " may be called that give the same each time."
+            )
 
 
 def check_type(text: str) -> None:

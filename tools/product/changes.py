@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tools.change_shape import misshapen
 from tools.messages import (
     AddCheck,
     AddNotNull,
@@ -18,8 +19,9 @@ from tools.messages import (
 )
 from tools.product import column_changes, summaries, table_changes
 from tools.product.catalog import Catalog, Table
-from tools.product.change_plan import ChangePlan, Then, kept_name, table_of
+from tools.product.change_plan import ChangePlan, Then, column_of, kept_name, table_of
 from tools.product.change_sql import check_sql
+from tools.product.errors import Refused
 from tools.product.structure import mentions, refuse_unseen
 
 __all__ = ["ChangePlan", "leftovers", "plan", "plan_undo", "stands_on"]
@@ -28,7 +30,11 @@ __all__ = ["ChangePlan", "leftovers", "plan", "plan_undo", "stands_on"]
 def plan(change: Change, catalog: Catalog, *, proposal_id: str) -> ChangePlan:
     """Return how to make a change; raises `Refused` or `SchemaDrift` when it cannot be made."""
     table = table_of(catalog, change.table)
+    if isinstance(change, ChangeType | DropColumn | AddNotNull | AddCheck):
+        column_of(table, change.column)
     check_sql(change, table)
+    if fault := misshapen(change):
+        raise Refused(f"This {change.kind} cannot be made. {fault}")
     if change.kind in _REWRITING:
         refuse_unseen(table)
     return _FORWARD[change.kind](change, table, catalog, proposal_id)

@@ -127,6 +127,11 @@ def _nullable(table: Table, new: Table, catalog: Catalog, column: str) -> tuple[
 
 def add_check(change: AddCheck, table: Table, catalog: Catalog, key: str) -> ChangePlan:
     """Enforce a rule."""
+    if not mentions(change.expression, change.column):
+        raise Refused(
+            f"{change.expression} does not read {change.column}.",
+            hint=f"Give a condition of {change.column}.",
+        )
     rule = Constraint(kind="CHECK", text=f"CHECK ({change.expression})", columns=(change.column,))
     new = table.model_copy(update={"constraints": (*table.constraints, rule)})
     step = f"drop the rule on {table.name}.{change.column} again"

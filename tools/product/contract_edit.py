@@ -56,6 +56,11 @@ class Blank(NamedTuple):
     column: str | None
     """The column's name in the database, in lower case; None for the table itself."""
 
+    @property
+    def place(self) -> int:
+        """Which object of the contract it is in."""
+        return int(self.where[1])
+
 
 def blanks(contract: OpenDataContractStandard) -> Iterator[Blank]:
     """Yield what has no description, or only the one that a drafted contract gives itself."""

@@ -101,6 +101,22 @@ def promised_views(
         yield from ((promise, found) for found in meant if isinstance(found, View))
 
 
+def told_tables(
+    contract: OpenDataContractStandard, catalog: Catalog
+) -> tuple[tuple[SchemaObject, str], ...]:
+    """Return each object of the contract, in order, with the table it means, in lower case.
+
+    One that means no table, or several, keeps the name that it gives itself.
+    """
+    found = promised_objects(contract, catalog)
+    return tuple((promise, _told(promise, meant)) for promise, meant in found)
+
+
+def _told(promise: SchemaObject, meant: Iterable[Table | View]) -> str:
+    tables = [str(m.name).lower() for m in meant if isinstance(m, Table)]
+    return tables[0] if len(tables) == 1 else table_name(promise)
+
+
 def name_parts(text: str) -> Parts:
     """Return the parts of a dotted name in lower case, without quotes; odd text is one part."""
     stripped = text.strip()

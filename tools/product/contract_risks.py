@@ -61,6 +61,7 @@ def _risks(change: Change, catalog: Catalog) -> tuple[str, ...]:
             return (
                 "Rows written later arrive unsorted, so the gain decays until it is sorted again.",
                 "Queries without ORDER BY may return rows in another order.",
+                *_rounding(change, catalog),
                 REWRITTEN,
             )
         case CreateSummary():
@@ -75,6 +76,19 @@ def _risks(change: Change, catalog: Catalog) -> tuple[str, ...]:
         case AddCheck(column=column, expression=expression):
             return (f"{REFUSED} Here, for {column}: {expression}.", REWRITTEN)
     return _access_risks(change)
+
+
+def _rounding(change: SortTable, catalog: Catalog) -> tuple[str, ...]:
+    """Say that sums of floating-point numbers depend on the order of rows, where there are some."""
+    table = catalog.table(change.table)
+    columns = [c.name for c in table.columns if c.type in ("FLOAT", "DOUBLE")] if table else []
+    if not columns:
+        return ()
+    more = f" and {len(columns) - 3} more columns" if len(columns) > 3 else ""
+    return (
+        f"Sums and means of floating-point numbers ({', '.join(columns[:3])}{more}) may differ in"
+        " their last digits: they are added up in another order.",
+    )
 
 
 def _access_risks(change: Change) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import json
 from collections.abc import Iterator
+from functools import cache, lru_cache
 from typing import Any
 
 import duckdb
@@ -69,13 +70,44 @@ def _output_name(item: Node) -> str | None:
         return str(item["column_names"][-1])
     alone = read_select("SELECT 1")
     alone["node"]["select_list"] = [item]
-    written = json.dumps({"error": False, "statements": [alone]})
+    return _written(alone)
+
+
+@lru_cache(maxsize=1024)
+def with_own_functions(expression: str) -> str:
+    """Return an expression that calls the engine's functions whatever macro is called like one.
+
+    So it does for operators, which are functions, too. Raises `ParseFailed` or `Forbidden`.
+    """
+    tree = read_select(f"SELECT {expression}")
+    for node in nodes(tree):
+        path = node.get("qualified_name", {}).get("path", ())
+        if node.get("class") == "FUNCTION" and len(path) == 1:
+            node["qualified_name"]["path"] = ["system", "main", *path]
+            node["is_operator"] = False
+    return _written(tree)
+
+
+@cache
+def steady() -> frozenset[str]:
+    """Return the engine's functions that give one value for a row, and the same each time."""
+    with _PARSER.cursor() as con:
+        found = con.execute(
+            "SELECT function_name FROM duckdb_functions() WHERE function_type = 'macro'"
+            " OR (function_type = 'scalar' AND stability = 'CONSISTENT')"
+        ).fetchall()
+    return frozenset(str(name).lower() for (name,) in found)
+
+
+def _written(tree: Node) -> str:
+    """Return the text of what a tree selects."""
+    written = json.dumps({"error": False, "statements": [tree]})
     try:
         with _PARSER.cursor() as con:
             row = con.execute(_WRITE, [written]).fetchone()
     except duckdb.Error as exc:
         raise ParseFailed(f"Not readable as DuckDB SQL: {str(exc).splitlines()[0]}") from exc
-    return str(row[0]).removeprefix("SELECT ") if row else None
+    return str(row[0]).removeprefix("SELECT ") if row else ""
 
 
 def _serialized(sql: str) -> Node:

@@ -9,8 +9,15 @@ from typing import NamedTuple
 import duckdb
 
 from tools.failpoints import crash_point
-from tools.messages import CHANGE, Change, ChangeType, CreateSummary, change_target
-from tools.product.candidates.grains import grains_hold
+from tools.messages import (
+    CHANGE,
+    AddCheck,
+    AddNotNull,
+    Change,
+    ChangeType,
+    CreateSummary,
+    change_target,
+)
 from tools.product.catalog import (
     Catalog,
     Table,
@@ -36,6 +43,7 @@ from tools.product.change_ledger import (
 from tools.product.changes import leftovers, plan, plan_undo, stands_on
 from tools.product.disk_space import checkpoint, ran_out
 from tools.product.errors import DiskFull, ProductError, Refused, SchemaDrift, UndoConflict
+from tools.product.sound_summaries import unsound
 from tools.product.stale_summaries import stale_under
 from tools.product.stored_queries import Stored, View
 from tools.product.summary_refusals import refused_rows
@@ -234,10 +242,9 @@ def _check_writes(change: Change, table: Table) -> None:
     """Raise `Refused` for a summary that would refuse rows, or could not tell what it should."""
     if not isinstance(change, CreateSummary):
         return
-    if not grains_hold(change, table):
+    if fault := unsound(change, table):
         raise Refused(
-            f"{change.summary} would tell days of a column that is of another type now.",
-            hint="Run Pillion again: it looks at the table as it is.",
+            fault, hint="Edit that, or run Pillion again: it looks at the table as it is."
         )
     refusal = refused_rows(change, table)
     if refusal is not None:
@@ -299,12 +306,18 @@ def _failure(con: duckdb.DuckDBPyConnection, probe: _Probe) -> str | None:
 
 
 def _translated(exc: duckdb.Error, change: Change, doing: str) -> ProductError:
-    text = str(exc)
+    # Below it the engine shows the statement, which nobody here wrote.
+    text = str(exc).splitlines()[0]
     if CONFLICT in text:
         return UndoConflict(text.split(CONFLICT, 1)[1])
     if ran_out(exc):
         return DiskFull(
             f"The disk is full: {text.rstrip('.')}.", hint="Nothing was changed; free some."
+        )
+    if isinstance(exc, duckdb.ConstraintException) and isinstance(change, AddNotNull | AddCheck):
+        return Refused(
+            f"Rows of {change.table} break this rule on {change.column}.",
+            hint="Mend them first, or give a rule that they keep.",
         )
     what = f"{change.kind} of {change_target(change)}"
     if doing == "undo":

@@ -1,4 +1,8 @@
-"""Summary tables kept exact by triggers on every insert, update and delete of their base table."""
+"""Summary tables kept exact by triggers on every insert, update and delete of their base table.
+
+What makes and keeps them names the engine's own functions: what a macro that is called like one had
+the triggers write would stay in the summary when the macro is gone.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from sqlglot.errors import SqlglotError
 
 from tools.messages import Aggregate, CreateSummary, quoted
 from tools.product.catalog import Catalog, Table
+from tools.product.engine_sql import with_own_functions
 
 _EXACT_TYPE = re.compile(r"(U?(TINY|SMALL|BIG)INT|HUGEINT|U?INTEGER|INT|DECIMAL\(.*\))$")
 """Types with exact sums; the sum of a UHUGEINT is a DOUBLE."""
@@ -19,8 +24,14 @@ WRITTEN_WITH = (
     "SELECT coalesce(nullif(least(1, 2), greatest(1, 2)), sum(1), count(1), min(1), max(1)),"
     " date_trunc('day', x)"
 )
-"""Functions of summaries, their triggers and their answers, whatever a query calls."""
+"""Functions of answers from summaries, and of triggers of before, whatever a query calls."""
 
+_COMBINED = {
+    "count": "{0} + {1}",
+    "sum": "coalesce({0} + {1}, {0}, {1})",
+    "min": "least({0}, {1})",
+    "max": "greatest({0}, {1})",
+}
 EVENTS = {
     "insert": "AFTER INSERT ON {table} REFERENCING NEW TABLE AS fresh",
     "update": "AFTER UPDATE ON {table} REFERENCING OLD TABLE AS stale NEW TABLE AS fresh",
@@ -72,11 +83,15 @@ def trigger_name(change: CreateSummary, event: str) -> str:
 
 
 def _expression(aggregate: Aggregate) -> str:
-    return f"{aggregate.function}({aggregate.argument or '*'})"
+    return with_own_functions(f"{aggregate.function}({aggregate.argument or '*'})")
+
+
+def _keys(change: CreateSummary) -> list[str]:
+    return [f"{with_own_functions(d.expression)} AS {quoted(d.column)}" for d in change.dimensions]
 
 
 def _grouped(change: CreateSummary, source: str) -> str:
-    columns = [f"{d.expression} AS {quoted(d.column)}" for d in change.dimensions]
+    columns = _keys(change)
     columns += [f"{_expression(a)} AS {quoted(a.column)}" for a in change.aggregates]
     keys = ", ".join(str(i + 1) for i in range(len(change.dimensions)))
     group = f" GROUP BY {keys}" if keys else ""
@@ -146,21 +161,15 @@ def _merge_added(change: CreateSummary) -> str:
 
 
 def _combined(function: str, column: str) -> str:
-    old, new = f"pillion_s.{column}", f"pillion_x.{column}"
-    match function:
-        case "count":
-            return f"{old} + {new}"
-        case "sum":
-            return f"coalesce({old} + {new}, {old}, {new})"
-        case "min":
-            return f"least({old}, {new})"
-    return f"greatest({old}, {new})"
+    return with_own_functions(
+        _COMBINED[function].format(f"pillion_s.{column}", f"pillion_x.{column}")
+    )
 
 
 def _merge_affected(change: CreateSummary, event: str) -> str:
     """Compute the groups of changed rows anew; a group without rows goes away."""
     sources = {"insert": ("fresh",), "update": ("stale", "fresh"), "delete": ("stale",)}[event]
-    keys = ", ".join(f"{d.expression} AS {quoted(d.column)}" for d in change.dimensions) or "1"
+    keys = ", ".join(_keys(change)) or "1"
     changed = " UNION ".join(f"SELECT DISTINCT {keys} FROM {source}" for source in sources)
     names = [f"pillion_a.{quoted(d.column)}" for d in change.dimensions]
     names += [f"pillion_b.{quoted(a.column)}" for a in change.aggregates]

@@ -21,7 +21,9 @@ from tools.product.change_plan import (
     stored_names,
     table_of,
 )
+from tools.product.contract_objects import same_table
 from tools.product.errors import Refused, SchemaDrift, UndoConflict
+from tools.product.identifiers import folded
 from tools.product.rebuild import create_table, declared, dress, numbered, rebuild, undress
 from tools.product.references import refuse_read
 from tools.product.structure import incoming_triggers
@@ -41,8 +43,15 @@ def create_index(change: CreateIndex, table: Table, catalog: Catalog, key: str) 
     # Under it an update of an indexed column deletes the row and inserts it anew.
     _refuse_referenced(table, catalog, f"an index, updates of {', '.join(change.columns)}")
     columns = ", ".join(quoted(column_of(table, c).name) for c in change.columns)
+    if _has_index(catalog, table, change.name):
+        raise Refused(f"There is already an index {change.name}.", hint="Give it another name.")
     forward = f"CREATE INDEX {quoted(change.name)} ON {table.name.sql} ({columns})"
     return ChangePlan((forward,), (f"drop the index {change.name}",))
+
+
+def _has_index(catalog: Catalog, table: Table, name: str) -> bool:
+    near = (t for t in catalog.tables if t.name.schema_name == table.name.schema_name)
+    return any(folded(i.name) == folded(name) for t in near for i in t.indexes)
 
 
 def undo_create_index(
@@ -126,8 +135,11 @@ def undo_drop_table(change: DropTable, then: Then, catalog: Catalog, key: str) -
 
 def create_summary(change: CreateSummary, table: Table, catalog: Catalog, key: str) -> ChangePlan:
     """Make a summary table and its triggers."""
-    if catalog.table(change.summary) is not None:
-        raise Refused(f"There is already a table {change.summary}.")
+    taken = {t.name for t in catalog.tables} | {v.name for v in catalog.views}
+    if any(same_table(change.summary, name) for name in taken):
+        raise Refused(
+            f"There is already a table or view {change.summary}.", hint="Give it another name."
+        )
     if table.triggers:
         raise Refused(
             f"{table.name} has a trigger already, and {catalog.engine} cannot write to a table"

@@ -141,6 +141,30 @@ def test_shared_names_go_into_the_glossary_and_only_what_is_asked_for_is_read(
     assert read[2:] == ["sales"], "nothing is left to tell of the other table"
 
 
+def test_names_with_their_database_are_understood_in_the_contract_and_in_what_is_asked_for(
+    serve: Serve, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    product, _ = serve(SHOPS)
+    path = Path(product.contract)
+    text = path.read_text()
+    for table, called in (("shops", "sales.shops"), ("sales", "sales.main.sales")):
+        own = f"\n- name: {table}\n"
+        assert own in text
+        text = text.replace(own, f"{own}  physicalName: {called}\n")
+    path.write_text(text)
+    names = ["sales.shops.opened", 'main."Shops".region', "sales.main.sales.region"]
+    only = [word for name in names for word in ("--only", name)]
+    found = {
+        (d["table"], d["column"]) for d in document(home, "describe", "sales", *only)["drafts"]
+    }
+    assert found == {("shops", "opened"), ("shops", "region"), ("sales", "region")}
+    every = document(home, "describe", "sales", "--only", "sales.main.shops")["drafts"]
+    assert [d["column"] for d in every] == [None, "region", "opened"]
+    said = refusal(invoke(home, "describe", "sales", "--only", "other.main.sales.no"))
+    assert said.startswith("No table or column 'other.main.sales.no'")
+
+
 def test_a_contract_that_cannot_be_read_is_told_in_words(
     product: Descriptor, tmp_path: Path
 ) -> None:

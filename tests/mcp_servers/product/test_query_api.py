@@ -18,6 +18,7 @@ import pyarrow as pa
 import pytest
 
 from mcp_servers.product import query_api
+from mcp_servers.product.__main__ import names_this_process
 from mcp_servers.product.client import connect, http_target
 from mcp_servers.product.contract import QueryResult
 from mcp_servers.product.errors import ServerGone
@@ -161,6 +162,30 @@ def test_without_the_token_nothing_is_answered(headers: Any, path: str, served: 
 
 def test_too_few_rows_are_refused_by_name(served: Served) -> None:
     assert "max_rows is a whole number from 1" in ask(served, "SELECT 1", max_rows=0).text
+
+
+def test_health_says_that_it_starts_until_others_can_find_it(tmp_path: Path) -> None:
+    service = ProductService(make_product(tmp_path, tmp_path / "home", rows=10), ProductSettings())
+    where = tmp_path / "serving.json"
+
+    def ready() -> bool:
+        return names_this_process(where)
+
+    app = query_api.build_app(service, build_server(service), TOKEN, ready=ready)
+
+    async def health() -> tuple[int, str]:
+        transport = httpx2.ASGITransport(app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://here") as http:
+            told = await http.get("/health")
+            return told.status_code, told.json()["status"]
+
+    found = []
+    for text in (None, "{", '{"pid": 1}', f'{{"pid": {os.getpid()}}}'):
+        if text is not None:
+            where.write_text(text)
+        found.append(anyio.run(health))
+    service.close()
+    assert found == [(503, "starting")] * 3 + [(200, "ok")]
 
 
 def test_health_needs_no_token(served: Served) -> None:

@@ -13,10 +13,12 @@ from tools.messages import (
     AddNotNull,
     Aggregate,
     Change,
+    ContractVerdict,
     DropColumn,
     DropTable,
     RewriteQuery,
     SortTable,
+    TableName,
 )
 from tools.product import executor
 from tools.product.catalog import read_catalog
@@ -138,3 +140,17 @@ def test_what_a_person_is_told_of_later_values_is_what_the_engine_does(
     for text in refused:
         with pytest.raises(duckdb.Error):
             con.execute("INSERT INTO later VALUES (?)", [text])
+
+
+def test_a_sort_order_says_that_sums_of_floating_point_numbers_change_in_their_last_digits() -> (
+    None
+):
+    with duckdb.connect() as con:
+        con.execute("CREATE TABLE f (n INTEGER, price DOUBLE, r FLOAT); CREATE TABLE g (n INTEGER)")
+        catalog = read_catalog(con)
+    told = {}
+    for name in ("f", "g"):
+        change = SortTable(table=TableName(name=name), order_by=("n",))
+        told[name] = " ".join(risks(change, ContractVerdict(compatible=True), catalog))
+    assert "floating-point numbers (price, r) may differ in their last digits" in told["f"]
+    assert "floating-point" not in told["g"]

@@ -324,3 +324,11 @@ def test_a_file_called_like_a_schema_is_refused_before_anything_is_asked_of_it(
     assert whose in str(refused(path))
     aside = path.rename(tmp_path / "aside.duckdb")
     open_database(aside).close()
+
+
+def test_a_pivot_that_would_be_planned_for_seconds_is_refused(database: Path) -> None:
+    wide = "PIVOT (SELECT i, 1 AS n FROM range({}) r(i)) ON i USING sum(n)"
+    with open_database(database) as con:
+        with pytest.raises(duckdb.BinderException, match="Pivot column limit of 10000"):
+            con.execute(wide.format(10_001))
+        assert len(con.execute(wide.format(50)).fetchall()[0]) == 50

@@ -193,3 +193,32 @@ def test_a_summary_whose_triggers_are_gone_is_not_exact() -> None:
         assert summaries.kept_exact(CHANGE, read_catalog(con))
         con.execute(f"CREATE OR REPLACE TABLE {BASE.sql} AS FROM {BASE.sql}")
         assert not summaries.kept_exact(CHANGE, read_catalog(con))
+
+
+def test_macros_called_like_its_functions_while_rows_are_written_change_nothing_in_a_summary() -> (
+    None
+):
+    month = Dimension(expression="date_trunc('month', d)", column="month")
+    choice = "CASE WHEN \"k e y\" LIKE 'a%' THEN n + n END"
+    change = CHANGE.model_copy(
+        update={
+            "dimensions": (*CHANGE.dimensions, month),
+            "aggregates": (
+                *CHANGE.aggregates[:-2], Aggregate(function="sum", argument=choice, column="c")
+            ),
+        }
+    )  # fmt: skip
+    macros = ["sum(v)", "count(v)", "min(v)", "max(v)", "least(v, w)",
+              "greatest(v, w)", "date_trunc(p, v)", '"+"(v, w)',
+              '"~~"(v, w)']  # fmt: skip
+    with duckdb.connect() as con:
+        make(con, change)
+        for macro in macros:
+            con.execute(f"CREATE MACRO {macro} AS NULL")
+        con.execute(inserting(["('a', DATE '2024-02-29', 12, 7, 1)", "('ab', NULL, 5, 1, 1)"]))
+        con.execute(inserting(["('a', DATE '2024-02-29', 12, 7, 1)"]))
+        con.execute(f"UPDATE {BASE.sql} SET price = 9 WHERE \"k e y\" = 'ab'")
+        con.execute(f"DELETE FROM {BASE.sql} WHERE n = 1")
+        for macro in macros:
+            con.execute(f"DROP MACRO {macro.partition('(')[0]}")
+        assert stale(con, change) is None

@@ -229,14 +229,14 @@ def _aggregates(tree: exp.Select, table: Table) -> set[tuple[str, str]] | None:
             case exp.Sum() | exp.Avg() if _exact(argument, table):
                 needed.add(("sum", key))
                 needed.add(("count", key))
-            case exp.Min() | exp.Max() if not star and not _disordered(argument, table):
+            case exp.Min() | exp.Max() if not star and not disordered(argument, table):
                 needed.add(("min" if isinstance(node, exp.Min) else "max", key))
             case _:
                 return None
     return needed
 
 
-def _disordered(argument: exp.Expr, table: Table) -> bool:
+def disordered(argument: exp.Expr, table: Table) -> bool:
     """Whether `least` may choose another value than `min`, of a type or of one inside it.
 
     DuckDB 2.0 orders times with an offset both ways, and bits of different lengths.

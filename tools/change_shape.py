@@ -1,0 +1,79 @@
+"""Whether the parts of a change say something at all, whatever there is in the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from tools.messages import AddCheck, Change, ChangeType, CreateIndex, CreateSummary, SortTable
+
+LONGEST_NAME = 255
+
+
+def misshapen(change: Change) -> str | None:
+    """Return what is wrong with the parts of a change, in a sentence, if anything is."""
+    return next(_faults(change), None)
+
+
+def _faults(change: Change) -> Iterator[str]:
+    match change:
+        case CreateIndex():
+            yield from _name("name", change.name)
+            yield from _columns("columns", change.columns)
+        case SortTable():
+            yield from _columns("order_by", change.order_by)
+        case ChangeType():
+            yield from _texts(
+                ("to_type", change.to_type), ("forward", change.forward),
+                ("backward", change.backward),
+            )  # fmt: skip
+            if change.to_type.strip().upper() == change.from_type.strip().upper():
+                yield f"The column is {change.from_type} already: to_type names another type."
+        case AddCheck():
+            yield from _texts(("expression", change.expression))
+        case CreateSummary():
+            yield from _summary(change)
+
+
+def _summary(change: CreateSummary) -> Iterator[str]:
+    yield from _name("summary", change.summary.name)
+    if not change.aggregates:
+        yield "aggregates is empty: a summary holds at least one, such as count."
+    columns = [d.column for d in change.dimensions] + [a.column for a in change.aggregates]
+    for column in columns:
+        yield from _name("column", column)
+    if twice := _twice(columns):
+        yield f"Two columns of the summary are called {twice}: each needs a name of its own."
+    for dimension in change.dimensions:
+        yield from _texts(("expression", dimension.expression))
+    for aggregate in change.aggregates:
+        if aggregate.function != "count":
+            yield from _texts(("argument", aggregate.argument))
+
+
+def _columns(field: str, names: tuple[str, ...]) -> Iterator[str]:
+    if not names:
+        yield f"{field} is empty: name at least one column."
+    if twice := _twice(names):
+        yield f"{field} names {twice} twice."
+
+
+def _twice(names: Iterable[str]) -> str | None:
+    seen: set[str] = set()
+    for name in names:
+        if name.lower() in seen:
+            return name
+        seen.add(name.lower())
+    return None
+
+
+def _name(field: str, name: str) -> Iterator[str]:
+    if not name.strip():
+        yield f"{field} needs a name."
+    elif "\x00" in name:
+        yield f"{field} holds a NUL character, which no name may."
+    elif len(name) > LONGEST_NAME:
+        yield f"{field} has {len(name)} characters; give it a name of at most {LONGEST_NAME}."
+
+
+def _texts(*fields: tuple[str, str]) -> Iterator[str]:
+    yield from (f"{field} is empty." for field, text in fields if not text.strip())

@@ -1,0 +1,51 @@
+"""Whether a summary holds only what it can keep exact: candidates do, edits may not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlglot import exp
+
+from tools.messages import Aggregate, CreateSummary
+from tools.product.candidates.grains import grain_of
+from tools.product.candidates.grouped import parse_part
+from tools.product.candidates.summary_shape import disordered, storable
+from tools.product.catalog import Table
+from tools.product.errors import ParseFailed
+from tools.product.summaries import exact_sum
+
+
+def unsound(change: CreateSummary, table: Table) -> str | None:
+    """Return what a summary could not keep exact, in a sentence, if there is such."""
+    try:
+        return next(_faults(change, table), None)
+    except ParseFailed as exc:
+        return exc.message
+
+
+def _faults(change: CreateSummary, table: Table) -> Iterator[str]:
+    for dimension in change.dimensions:
+        node = parse_part(dimension.expression)
+        if not storable(node, table):
+            yield f"{dimension.expression} cannot be a dimension: {_UNSTEADY}"
+        if dimension.grain and grain_of(node, table) != dimension.grain:
+            yield (
+                f"{dimension.expression} does not tell the {dimension.grain} of a column as it is:"
+                " a grain goes with date_trunc of a DATE or TIMESTAMP."
+            )
+    for aggregate in change.aggregates:
+        if aggregate.argument:
+            yield from _aggregate(aggregate, parse_part(aggregate.argument), table)
+
+
+def _aggregate(aggregate: Aggregate, node: exp.Expr, table: Table) -> Iterator[str]:
+    shown = f"{aggregate.function}({aggregate.argument})"
+    if not isinstance(node, exp.Literal) and not storable(node, table):
+        yield f"{shown} cannot be kept: {_UNSTEADY}"
+    elif aggregate.function == "sum" and not exact_sum(node, table):
+        yield f"{shown} cannot be kept exact: only sums of integers and decimals can."
+    elif aggregate.function in ("min", "max") and disordered(node, table):
+        yield f"{shown} cannot be kept: such values have no one order."
+
+
+_UNSTEADY = "it must be computed from the table's columns alone, and be the same at any time."
