@@ -79,9 +79,7 @@ def test_a_query_without_end_or_with_huge_results_does_not_hold_up_the_rest(
         assert any("WITH RECURSIVE" in note for note in run["notes"])
 
 
-@pytest.mark.parametrize(
-    "name", ['a "quoted" name', "it's; DROP", "größe ✓ 数", "select", "x" * 255, "tab\tnew\nline"]
-)
+@pytest.mark.parametrize("name", ['a "quoted" name; it\'s DROP\t✓\n größe 数', "select", "x" * 255])
 def test_hostile_names_run_to_the_question_and_one_change_is_applied_and_undone(
     name: str, home: Path, tmp_path: Path
 ) -> None:
