@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from api.report.html import write_report
 from api.wording import about_query, measured_ratio
@@ -79,12 +79,24 @@ def build_report(ledger: Ledger, thread_id: str) -> RunReport:
     )
 
 
-def save_report(settings: Settings, ledger: Ledger, thread_id: str) -> Path:
-    """Write the run's HTML report and return its path."""
+class Saved(NamedTuple):
+    """Where the report of a run is, and why it is not as it should be."""
+
+    path: Path
+    problem: str | None = None
+
+
+def save_report(settings: Settings, ledger: Ledger, thread_id: str) -> Saved:
+    """Write the run's HTML report.
+
+    All that it shows is in the ledger: where it cannot be written, nothing else has failed.
+    """
     path = settings.home / "reports" / f"{thread_id}.html"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_report(build_report(ledger, thread_id), path)
-    return path
+    try:
+        write_report(build_report(ledger, thread_id), path)
+    except OSError as exc:
+        return Saved(path, f"The report {path} could not be written: {exc.strerror or exc}.")
+    return Saved(path)
 
 
 def run_view(
@@ -94,15 +106,16 @@ def run_view(
     thread = ledger.thread(thread_id)
     trials = ledger.trials(thread_id)
     kept = ledger.report(thread_id)
+    saved = save_report(settings, ledger, thread_id)
     view: dict[str, Any] = {
         "thread": thread_id,
         "product": thread.product,
         "status": thread.status,
         "proposals": [offer_view(o) for o in ledger.offers(thread_id=thread_id)],
         "total": kept.get("total"),
-        "notes": kept.get("notes", []),
+        "notes": [*kept.get("notes", []), *([saved.problem] if saved.problem else [])],
         "tried": len(trials),
-        "report": str(save_report(settings, ledger, thread_id)),
+        "report": None if saved.problem else str(saved.path),
     }
     if rejected:
         view["rejected"] = [trial_view(t) for t in trials if t.status != "accepted"]

@@ -19,6 +19,7 @@ from graph.checkpoint_rows import DELTAS, OLDER, OLDEST_KEPT, SPACES
 from graph.run_store import now
 from graph.settings import Settings
 from tools.failpoints import crash_point
+from tools.roll_back import roll_back
 
 BATCH = 1000
 """Events deleted in one transaction: whoever else writes waits no longer than that takes."""
@@ -194,11 +195,11 @@ def _transaction(con: sqlite3.Connection, name: str, dry_run: bool) -> Iterator[
     con.execute("BEGIN IMMEDIATE")
     try:
         yield
+        crash_point(f"prune.{name}.before_commit")
+        con.execute("ROLLBACK" if dry_run else "COMMIT")
     except BaseException:
-        con.execute("ROLLBACK")
+        roll_back(con)
         raise
-    crash_point(f"prune.{name}.before_commit")
-    con.execute("ROLLBACK" if dry_run else "COMMIT")
     crash_point(f"prune.{name}.after_commit")
 
 

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from graph.errors import StateTooNew
 from tools.failpoints import crash_point
+from tools.roll_back import roll_back
 from tools.write_ahead import use_write_ahead_log
 
 
@@ -69,16 +70,16 @@ class SqliteFile:
         try:
             yield
         finally:
-            self._con.execute("ROLLBACK")
+            roll_back(self._con)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         self._con.execute("BEGIN IMMEDIATE")
         try:
             yield self._con
+            crash_point(f"{self._name}.before_commit")
+            self._con.execute("COMMIT")
         except BaseException:
-            self._con.execute("ROLLBACK")
+            roll_back(self._con)
             raise
-        crash_point(f"{self._name}.before_commit")
-        self._con.execute("COMMIT")
         crash_point(f"{self._name}.after_commit")

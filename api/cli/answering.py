@@ -9,7 +9,7 @@ import typer
 
 from api.cli.charts import before_after_bars
 from api.cli.evidence import evidence_panel
-from api.cli.outcomes import Answered, given
+from api.cli.outcomes import Answered, given, keep_report
 from api.cli.questions import CHOICES, Quit, ask_choice, ask_edit, ask_why, merge_change
 from api.cli.shell import (
     Json,
@@ -24,7 +24,7 @@ from api.cli.shell import (
     with_steward,
 )
 from api.products import descriptor_of, service_of
-from api.views import offer_view, save_report
+from api.views import offer_view
 from api.wording import counted
 from graph.beside import Beside, Queue
 from graph.errors import (
@@ -110,7 +110,7 @@ def decide(
     async def work(queue: Queue) -> Answered:
         thread_id = record(queue)
         await queue.deliver(thread_id)
-        save_report(settings, queue.ledger, thread_id)
+        keep_report(settings, queue.ledger, thread_id)
         return Answered.read(queue.ledger, [proposal])
 
     def beside(ledger: Ledger) -> Answered:
@@ -142,7 +142,7 @@ def undo(
                 raise
 
     def read(ledger: Ledger) -> Answered:
-        save_report(settings, ledger, ledger.offer_of(proposal).thread_id)
+        keep_report(settings, ledger, ledger.offer_of(proposal).thread_id)
         return Answered.read(ledger, [proposal])
 
     serving = service_of(settings)
@@ -213,7 +213,7 @@ def ask_all(
     async def deliver(queue: Queue) -> Answered:
         for thread in dict.fromkeys(o.thread_id for o in answered):
             await queue.deliver(thread)
-            save_report(settings, queue.ledger, thread)
+            keep_report(settings, queue.ledger, thread)
         return Answered.read(queue.ledger, [o.proposal.id for o in answered])
 
     def beside(ledger: Ledger) -> Answered:

@@ -8,10 +8,12 @@ from typing import NamedTuple
 import typer
 
 from api.cli.render import outcome_table
-from api.cli.shell import out, tell
+from api.cli.shell import err, out, tell
 from api.edits import told_edit
+from api.views import save_report
 from api.wording import approvals
 from graph.ledger import Ledger, Offer
+from graph.settings import Settings
 from tools.outcome_status import IN_PLACE
 
 NOT_IN_PLACE = ("failed", "expired", "rolled_back")
@@ -21,6 +23,12 @@ AFTERWARDS = {
     "reject": "rejected; it is not offered again unless its evidence changes.",
     "expire": "expired; `pillion run` measures it again.",
 }
+
+
+def keep_report(settings: Settings, ledger: Ledger, thread_id: str) -> None:
+    """Write the report of a run anew; where it cannot be, that is told and no more."""
+    if problem := save_report(settings, ledger, thread_id).problem:
+        tell(problem, to=err)
 
 
 class Answered(NamedTuple):

@@ -193,7 +193,7 @@ def finish(
         elif waiting:
             _how_to_answer(waiting)
         saved = with_ledger(lambda ledger: save_report(settings, ledger, thread_id), settings)
-        tell(f"Report: {saved}")
+        tell(saved.problem or f"Report: {saved.path}")
     answered.end()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ from graph.run_store import now
 from graph.settings import Settings
 from graph.steward import Stewardship, open_steward
 
+LOG = logging.getLogger("pillion.service")
 T = TypeVar("T")
 Build = Callable[[BaseCheckpointSaver[Any], AsyncSqliteStore], Compiled]
 """Compiles a graph over the service's checkpoints and store."""
@@ -142,7 +144,7 @@ async def open_service(
         )  # fmt: skip
 
         def after(thread_id: str) -> None:
-            save_report(settings, steward.ledger, thread_id)
+            _keep_report(settings, steward.ledger, thread_id)
             conductor.delivered(thread_id)
 
         graph.after = after
@@ -155,6 +157,12 @@ async def open_service(
         finally:
             await cancelled(service.working, forgetting)
             await service.drain()
+
+
+def _keep_report(settings: Settings, ledger: Ledger, thread_id: str) -> None:
+    """Write the report of a run anew; where it cannot be, the run has not failed for it."""
+    if problem := save_report(settings, ledger, thread_id).problem:
+        LOG.warning(problem)
 
 
 def service_of_request(request: Request) -> Service:

@@ -33,6 +33,7 @@ from tools.product.workload_days import (
     recorded,
     together,
 )
+from tools.roll_back import roll_back
 from tools.write_ahead import use_write_ahead_log
 
 SCHEMA = (Path(__file__).parent / "workload_schema.sql").read_text()
@@ -115,10 +116,10 @@ class WorkloadStore:
             self._con.execute("BEGIN IMMEDIATE")
             try:
                 yield self._con
+                self._con.execute("COMMIT")
             except BaseException:
-                self._con.execute("ROLLBACK")
+                roll_back(self._con)
                 raise
-            self._con.execute("COMMIT")
 
     def record(self, observations: Iterable[Observation]) -> int:
         """Add runs in one transaction and return how many."""

@@ -82,6 +82,14 @@ def test_a_rejected_change_leaves_the_database_as_it_was_and_says_what_follows(
     assert (again["status"], "text comes in June" in again["reason"]) == ("suppressed", True)
 
 
+def test_an_answer_is_told_though_its_report_cannot_be_written(asked: Path) -> None:
+    shutil.rmtree(asked / "reports")
+    (asked / "reports").write_text("a file stands in its place")
+    result = invoke(asked, "decide", type_change(asked), "reject", "--json")
+    assert (result.exit_code, json.loads(result.stdout)["decision"]["verdict"]) == (0, "reject")
+    assert "could not be written: " in result.stderr
+
+
 def test_an_edited_change_is_measured_and_its_fate_told(asked: Path) -> None:
     proposal = type_change(asked)
     fields = json.dumps({"to_type": "BIGINT", "forward": 'CAST("amount" AS BIGINT)'})

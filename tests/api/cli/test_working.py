@@ -89,6 +89,21 @@ def test_what_cannot_be_measured_is_one_line_afterwards_and_all_is_there_when_it
     assert BAD[1] in (settings.home / "reports" / "r2.html").read_text()
 
 
+def test_a_report_that_cannot_be_written_hides_nothing_else(
+    settings: Settings, ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran(ledger, "r1", None)
+    ledger.offer("r1", [open_proposal("p1")], "agent:rank")
+    (settings.home / "reports").write_text("a file stands in its place")
+    finish(settings, "r1", json=True, seconds=1)
+    found = json.loads(capsys.readouterr().out)
+    assert ([p["id"] for p in found["proposals"]], found["report"]) == (["p1"], None)
+    assert "r1.html could not be written: " in found["notes"][-1]
+    finish(settings, "r1", json=False, seconds=1)
+    said = capsys.readouterr().out
+    assert "pillion decide ID approve" in said and "could not be written: " in said
+
+
 def test_what_could_be_measured_in_between_is_new_again(
     settings: Settings, ledger: Ledger, capsys: pytest.CaptureFixture[str]
 ) -> None:
