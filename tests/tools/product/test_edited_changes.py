@@ -96,6 +96,8 @@ def with_dimension(expression: str, **more: str) -> dict[str, Any]:
         (TYPE, {"to_type": "nope"}, "Type with name nope does not exist!$"),
         (CHECK, {"expression": "x < 9"}, "does not read a. Give a condition of a"),
         (CHECK, {"expression": "a < random()"}, "calls random: only"),
+        (CHECK, {"expression": "age(make_date(2020, 1, a)) < INTERVAL 1 DAY"}, "calls age: only"),
+        (CHECK, {"expression": "a::VARCHAR < ago('1 day')::VARCHAR"}, "calls ago: only"),
         (CHECK, {"expression": "a < 2"}, "Rows of t break this rule on a. Mend them first"),
         (AddNotNull(table=T, column="a"), {"column": "m"}, "Rows of t break this rule on m"),
     ],
