@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from tools.messages import AddCheck, Change, ChangeType, CreateIndex, CreateSummary, SortTable
+from tools.product.identifiers import folded
 
 LONGEST_NAME = 255
 
@@ -40,7 +41,7 @@ def _summary(change: CreateSummary) -> Iterator[str]:
         yield "aggregates is empty: a summary holds at least one, such as count."
     columns = [d.column for d in change.dimensions] + [a.column for a in change.aggregates]
     for column in columns:
-        yield from _name("column", column)
+        yield from _column(column)
     if twice := _twice(columns):
         yield f"Two columns of the summary are called {twice}: each needs a name of its own."
     for dimension in change.dimensions:
@@ -60,10 +61,18 @@ def _columns(field: str, names: tuple[str, ...]) -> Iterator[str]:
 def _twice(names: Iterable[str]) -> str | None:
     seen: set[str] = set()
     for name in names:
-        if name.lower() in seen:
+        if folded(name) in seen:
             return name
-        seen.add(name.lower())
+        seen.add(folded(name))
     return None
+
+
+def _column(name: str) -> Iterator[str]:
+    # Blank or long: some are called as the table's own column is.
+    if not name:
+        yield "column needs a name."
+    elif "\x00" in name:
+        yield "column holds a NUL character, which no name may."
 
 
 def _name(field: str, name: str) -> Iterator[str]:

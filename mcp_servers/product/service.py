@@ -39,10 +39,10 @@ from tools.messages import (
     Trial,
     change_id,
 )
-from tools.product import executor
+from tools.product import executor, seen_tables
 from tools.product.candidates.context import CandidateContext
 from tools.product.candidates.finder import find
-from tools.product.catalog import Catalog, Table, schema_hash
+from tools.product.catalog import Catalog, Table, schema_hash, table_hash
 from tools.product.changes import plan
 from tools.product.consumers import affected
 from tools.product.contract import facts, load_contract
@@ -157,6 +157,8 @@ class ProductService:
         steps = plan(change, catalog, proposal_id=change_id(self.descriptor.name, change))
         contract = load_contract(Path(self.descriptor.contract))
         verdict = check_change(contract, change, catalog, self.owner.probe)
+        if (table := catalog.table(change.table)) is not None:
+            seen_tables.keep(self.home / "evidence", table)
         return ChangeCheck(
             verdict=verdict,
             risks=risks(change, verdict, catalog),
@@ -306,16 +308,18 @@ class ProductService:
 
         Raises `SchemaDrift` when anything else changed the table.
         """
-        present = schema_hash(self.owner.catalog(), [request.change.table])
-        reached = present
+        table = self.owner.catalog().table(request.change.table)
+        reached = present = table_hash(request.change.table, table)
         for row in reversed(executor.list_changes(con)):
             if reached == request.schema_hash:
                 break
             if row.schema_after == reached:
                 reached = row.schema_before
         if reached != request.schema_hash:
+            what = seen_tables.told(self.home / "evidence", request.schema_hash, table)
             raise SchemaDrift(
-                f"{request.change.table} was changed by someone else since this was measured.",
+                f"{request.change.table} was changed by someone else since this was measured"
+                + (f" (different since: {what})." if what else "."),
                 hint="Run `pillion run` to measure it again.",
             )
         return present

@@ -94,11 +94,11 @@ class Catalog(Message):
 
     def table(self, name: TableName) -> Table | None:
         """Return the table called `name` (without case), if any."""
-        return self._by_name.get(_key(name))
+        return self._by_name.get(table_key(name))
 
     @cached_property
     def _by_name(self) -> dict[tuple[str, str], Table]:
-        return {_key(t.name): t for t in self.tables}
+        return {table_key(t.name): t for t in self.tables}
 
     @cached_property
     def by_name(self) -> dict[tuple[str, str], Table]:
@@ -111,7 +111,8 @@ class Catalog(Message):
         return StoredQueries((t.name for t in self.tables), self.views, self.macros)
 
 
-def _key(name: TableName) -> tuple[str, str]:
+def table_key(name: TableName) -> tuple[str, str]:
+    """Return what two names of one table have in common."""
     return folded(name.schema_name), folded(name.name)
 
 
@@ -186,7 +187,7 @@ def read_table(con: duckdb.DuckDBPyConnection, name: TableName) -> Table | None:
     """Read the structure and the row count of one table, and nothing of the others."""
     called = {"schema": name.schema_name, "table": name.name}
     found = _read(con, lambda sql: con.execute(_one(sql), called).fetchall())
-    return next((t for t in found if _key(t.name) == _key(name)), None)
+    return next((t for t in found if table_key(t.name) == table_key(name)), None)
 
 
 def schema_hash(catalog: Catalog, tables: Iterable[TableName]) -> str:
@@ -200,7 +201,7 @@ def table_hash(name: TableName, table: Table | None) -> str:
 
 
 def _hash_of(tables: Mapping[TableName, Table | None]) -> str:
-    named = {_key(n): ([n.schema_name.lower(), n.name.lower()], t) for n, t in tables.items()}
+    named = {table_key(n): ([n.schema_name.lower(), n.name.lower()], t) for n, t in tables.items()}
     body = [
         [*name, _structure(table)]
         for _, (name, table) in sorted(named.items(), key=lambda item: (item[1][0], item[0]))

@@ -22,6 +22,7 @@ from tools.product.catalog import Catalog, Table
 from tools.product.change_plan import ChangePlan, Then, column_of, kept_name, table_of
 from tools.product.change_sql import check_sql
 from tools.product.errors import Refused
+from tools.product.fingerprint import uses_stored
 from tools.product.structure import mentions, refuse_unseen
 
 __all__ = ["ChangePlan", "leftovers", "plan", "plan_undo", "stands_on"]
@@ -33,11 +34,23 @@ def plan(change: Change, catalog: Catalog, *, proposal_id: str) -> ChangePlan:
     if isinstance(change, ChangeType | DropColumn | AddNotNull | AddCheck):
         column_of(table, change.column)
     check_sql(change, table)
+    _refuse_macros(change, catalog)
     if fault := misshapen(change):
         raise Refused(f"This {change.kind} cannot be made. {fault}")
     if change.kind in _REWRITING:
         refuse_unseen(table)
     return _FORWARD[change.kind](change, table, catalog, proposal_id)
+
+
+def _refuse_macros(change: Change, catalog: Catalog) -> None:
+    """Raise `Refused` where a macro of the product is called like a function of a change."""
+    texts = {ChangeType: ("forward", "backward"), AddCheck: ("expression",)}.get(type(change), ())
+    for text in (getattr(change, field) for field in texts):
+        if catalog.macros and uses_stored(f"SELECT {text}", catalog):
+            raise Refused(
+                f"{text} calls what a macro of this product is called.",
+                hint="Rename the macro, or write the expression without it.",
+            )
 
 
 def plan_undo(

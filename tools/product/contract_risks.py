@@ -84,7 +84,7 @@ def _rounding(change: SortTable, catalog: Catalog) -> tuple[str, ...]:
     columns = [c.name for c in table.columns if c.type in ("FLOAT", "DOUBLE")] if table else []
     if not columns:
         return ()
-    more = f" and {len(columns) - 3} more columns" if len(columns) > 3 else ""
+    more = f" and {len(columns) - 3} more" if len(columns) > 3 else ""
     return (
         f"Sums and means of floating-point numbers ({', '.join(columns[:3])}{more}) may differ in"
         " their last digits: they are added up in another order.",

@@ -77,7 +77,8 @@ def _output_name(item: Node) -> str | None:
 def with_own_functions(expression: str) -> str:
     """Return an expression that calls the engine's functions whatever macro is called like one.
 
-    So it does for operators, which are functions, too. Raises `ParseFailed` or `Forbidden`.
+    So it does for operators, which are functions, too, but for brackets and dots (`x[1]`, `s.a`).
+    Raises `ParseFailed` or `Forbidden`.
     """
     tree = read_select(f"SELECT {expression}")
     for node in nodes(tree):
@@ -88,8 +89,8 @@ def with_own_functions(expression: str) -> str:
     return _written(tree)
 
 
-_OF_TODAY = frozenset({"age"})
-"""Called with one moment, it reads the clock, whatever the engine says of it."""
+_OF_TODAY = frozenset({"age", "current_localtime", "current_localtimestamp", "version"})
+"""They tell of the moment (`age` of one date) or the program, whatever the engine says of them."""
 _STEADY_MACROS = frozenset(
     {"date_add", "days_in_month", "fdiv", "fmod", "if", "nullif", "split_part"}
 )

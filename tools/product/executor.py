@@ -314,7 +314,8 @@ def _translated(exc: duckdb.Error, change: Change, doing: str) -> ProductError:
         return DiskFull(
             f"The disk is full: {text.rstrip('.')}.", hint="Nothing was changed; free some."
         )
-    if isinstance(exc, duckdb.ConstraintException) and isinstance(change, AddNotNull | AddCheck):
+    broken = doing == "apply" and isinstance(exc, duckdb.ConstraintException)
+    if broken and isinstance(change, AddNotNull | AddCheck):
         return Refused(
             f"Rows of {change.table} break this rule on {change.column}.",
             hint="Mend them first, or give a rule that they keep.",

@@ -19,7 +19,7 @@ from tools.product.errors import DatabaseLocked, DatabaseUnusable, DiskFull, Pro
 LOCKED_DOWN = {"enable_external_access": "false", "lock_configuration": "true"}
 LOCK_HOLDER = re.compile(r"lock is held in (?:(?P<program>.+?) \()?PID (?P<pid>\d+)", re.DOTALL)
 MOST_PIVOTED = 10_000
-"""Columns that a PIVOT makes at most: planning 99,000 took 7 s, which nothing interrupts."""
+"""Values that are too many for a PIVOT: planning 99,000 took 7 s, which nothing interrupts."""
 WAYS_IN = (
     "Stop that program; or have it make a copy (COPY FROM DATABASE) and work on that, with a log of"
     " its queries (`--queries`); or let Pillion's product server (`pillion serve`) hold the file,"

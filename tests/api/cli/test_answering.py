@@ -208,7 +208,10 @@ def test_a_table_changed_since_the_measurement_expires_the_proposal(asked: Path)
     result = invoke(asked, "decide", proposal, "approve", "--json")
     (outcome,) = json.loads(result.stdout)["outcomes"]
     assert (result.exit_code, outcome["status"]) == (1, "expired")
-    assert "was changed by someone else since this was measured" in outcome["detail"]
+    assert (
+        "changed by someone else since this was measured (different since: column note is new)."
+        in (outcome["detail"])
+    )
     assert type_of_amount(asked) == "VARCHAR"
 
 

@@ -98,6 +98,10 @@ def with_dimension(expression: str, **more: str) -> dict[str, Any]:
         (CHECK, {"expression": "a < random()"}, "calls random: only"),
         (CHECK, {"expression": "age(make_date(2020, 1, a)) < INTERVAL 1 DAY"}, "calls age: only"),
         (CHECK, {"expression": "a::VARCHAR < ago('1 day')::VARCHAR"}, "calls ago: only"),
+        (CHECK, {"expression": "a < epoch_ms(current_localtimestamp())"}, "current_localtime"),
+        (CHECK, {"expression": "a < other.twice(a)"}, "calls twice: only"),
+        (CHECK, {"expression": "abs(a) < 10"}, "calls what a macro of this product is called"),
+        (TYPE, {"forward": "CAST(abs(s::INTEGER) AS INTEGER)"}, "calls what a macro"),
         (CHECK, {"expression": "a < 2"}, "Rows of t break this rule on a. Mend them first"),
         (AddNotNull(table=T, column="a"), {"column": "m"}, "Rows of t break this rule on m"),
     ],
@@ -109,7 +113,8 @@ def test_nonsense_in_an_edit_is_told_in_words_and_nothing_is_made(
         con.execute(
             "CREATE TABLE t AS SELECT i % 5 AS a, i AS x, i::VARCHAR AS s, i::DOUBLE AS f,"
             " NULL::INTEGER AS m FROM range(50) r(i); CREATE VIEW v AS SELECT 1;"
-            " CREATE INDEX ix ON t(x)"
+            " CREATE INDEX ix ON t(x); CREATE MACRO abs(n) AS n; CREATE SCHEMA other;"
+            " CREATE MACRO other.twice(n) AS 2 * n"
         )
         before = read_catalog(con)
         with pytest.raises((InvalidAnswer, ProductError), match=said) as told:
