@@ -317,8 +317,9 @@ def _column(row: tuple[Any, ...], computed: frozenset[str]) -> Column:
 def _uncast(expression: str, kind: str) -> str:
     """Drop the cast to the column's type that DuckDB adds each time the column is created."""
     cast, _, target = expression.rpartition(" AS ")
-    # The engine writes `DECIMAL(18, 2)` here, and `DECIMAL(18,2)` as the column's type.
-    same = target.replace(" ", "") == f"{kind})".replace(" ", "")
+    # The engine writes `DECIMAL(18, 2)` and `enum('a')` here, and `DECIMAL(18,2)` and `ENUM('a')`
+    # as the column's type.
+    same = target.replace(" ", "").lower() == f"{kind})".replace(" ", "").lower()
     return cast.removeprefix("CAST(") if same and cast.startswith("CAST(") else expression
 
 

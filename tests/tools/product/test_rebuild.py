@@ -94,7 +94,10 @@ def test_every_change_of_a_hostile_table_is_taken_back_exactly(
         assert everything(con, table) == before
 
 
-@pytest.mark.parametrize("kind", ["DECIMAL(18, 2)", "DECIMAL(18,2)", "INTEGER", "VARCHAR[]"])
+KINDS = ["DECIMAL(18, 2)", "DECIMAL(18,2)", "INTEGER", "VARCHAR[]", "ENUM('1', '2')"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_computed_column_is_declared_the_same_however_often_its_table_is_rebuilt(
     con: duckdb.DuckDBPyConnection, kind: str
 ) -> None:
