@@ -69,12 +69,17 @@ async def test_a_scenario_is_played_from_nothing_to_its_result(
         made(self, product, scratch)
 
     monkeypatch.setattr(Judgements, "__init__", judging)
-    found = await play("raw_text", 2, Options(), tmp_path)
+    found = await play("raw_text", 2, Options(baselines=("rules",)), tmp_path)
     assert found.failure == ""
     assert {p.kind for p in found.proposals} >= {"change_type"}
     assert found.found and set(found.found) <= set(found.known)
     assert found.superseded is not None and not set(found.superseded) & set(found.found)
     assert all(p.outcome in IN_PLACE for p in found.proposals if p.approvals["oracle"])
+    rules = found.baselines["rules"].changes
+    assert {p.id for p in found.proposals} <= {r.id for r in rules}
+    verdicts = {r.id: r.judgement for r in rules}
+    # Judged once for both; what was measured on top of another proposal is judged there besides.
+    assert any(verdicts[p.id] == p.judgement for p in found.proposals)
     assert found.log_runs > 100 and all(p.author in AUTHORS for p in found.proposals)
     assert found.reachable is not None and found.reachable.low > 1
     assert found.cpu_seconds > 0

@@ -14,7 +14,7 @@ from open_data_contract_standard.model import (
 )
 
 from tools.messages import TableName
-from tools.product.catalog import Catalog, Column, Table
+from tools.product.catalog import Catalog, Column, Table, table_key
 from tools.product.stored_queries import View
 
 _PART = re.compile(r'"(?:[^"]|"")+"|[^".]+')
@@ -133,7 +133,7 @@ def fits(parts: Parts, table: TableName) -> bool:
 
 def same_table(left: TableName, right: TableName) -> bool:
     """Return whether two names are the same to DuckDB."""
-    return fits((left.schema_name.lower(), left.name.lower()), right)
+    return table_key(left) == table_key(right)
 
 
 def table_name(promise: SchemaObject) -> str:

@@ -12,7 +12,7 @@ from tools.messages import (
     quoted,
 )
 from tools.product import summaries
-from tools.product.catalog import Catalog, Table, table_key
+from tools.product.catalog import Catalog, Table
 from tools.product.change_plan import (
     ChangePlan,
     Then,
@@ -21,6 +21,7 @@ from tools.product.change_plan import (
     stored_names,
     table_of,
 )
+from tools.product.contract_objects import same_table
 from tools.product.errors import Refused, SchemaDrift, UndoConflict
 from tools.product.identifiers import folded
 from tools.product.rebuild import create_table, declared, dress, numbered, rebuild, undress
@@ -135,7 +136,7 @@ def undo_drop_table(change: DropTable, then: Then, catalog: Catalog, key: str) -
 def create_summary(change: CreateSummary, table: Table, catalog: Catalog, key: str) -> ChangePlan:
     """Make a summary table and its triggers."""
     taken = [*(t.name for t in catalog.tables), *(v.name for v in catalog.views)]
-    if table_key(change.summary) in map(table_key, taken):
+    if any(same_table(change.summary, name) for name in taken):
         raise Refused(
             f"There is already a table or view {change.summary}.", hint="Give it another name."
         )

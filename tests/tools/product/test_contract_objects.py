@@ -18,7 +18,7 @@ from tools.product.catalog import read_catalog
 from tools.product.contract import contradictions
 from tools.product.contract_facts import facts
 from tools.product.contract_gate import check_change
-from tools.product.contract_objects import column_name, name_parts, table_name
+from tools.product.contract_objects import column_name, name_parts, same_table, table_name
 
 
 @pytest.fixture
@@ -170,3 +170,20 @@ def test_odd_text_is_one_name() -> None:
     assert name_parts('"a""b".C') == ('a"b', "c")
     assert table_name(SchemaObject(name="x", physicalName='db."main"."T"')) == "t"
     assert column_name(SchemaProperty(name="x", physicalName='"No""te"')) == 'No"te'
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [("Orders", "ORDERS", True), ("Äpfel", "äpfel", False), ("Äpfel", "ÄPFEL", True)],
+)
+def test_names_are_compared_as_duckdb_does(
+    con: duckdb.DuckDBPyConnection, one: str, other: str, same: bool
+) -> None:
+    con.execute(f'CREATE TABLE "{one}" AS SELECT 1')
+    found = con.execute(f"SELECT count(*) FROM duckdb_tables() WHERE table_name = '{one}'")
+    assert found.fetchall() == [(1,)]
+    assert same_table(TableName(name=one), TableName(name=other)) == same
+    if same:
+        con.execute(f'FROM "{other}"')
+    else:
+        con.execute(f'CREATE TABLE "{other}" AS SELECT 2')
