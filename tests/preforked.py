@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 MODULES = {
-    "mcp_servers.product": "mcp_servers.product.__main__",
+    "mcp_servers.product": "mcp_servers.product.serving",
     "mcp_servers.product.setup": "mcp_servers.product.setup",
     "tools.product.shadow": "tools.product.shadow",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +33,22 @@ def test_threads_that_use_a_module_at_the_same_time_find_all_of_it(
         assert list(pool.map(lambda _: module.ANSWER, range(4))) == [42] * 4
     monkeypatch.setattr(module, "ANSWER", 43)
     assert sys.modules.pop("slow_module").ANSWER == 43
+
+
+def test_nothing_looks_for_garbage_while_a_module_is_imported_and_something_does_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "telling_module.py").write_text("import gc\nLOOKED = gc.isenabled()\n")
+    (tmp_path / "broken_module.py").write_text("raise OSError\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert gc.isenabled()
+    module = lazy("telling_module")
+    assert not module.LOOKED and gc.isenabled()
+    broken = lazy("broken_module")
+    with pytest.raises(OSError):
+        _ = broken.ANYTHING
+    assert gc.isenabled()
+    del sys.modules["telling_module"]
 
 
 @pytest.mark.parametrize("argument", ["--version", "--help"])

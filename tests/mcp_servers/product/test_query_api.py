@@ -18,13 +18,13 @@ import pyarrow as pa
 import pytest
 
 from mcp_servers.product import query_api
-from mcp_servers.product.__main__ import names_this_process
 from mcp_servers.product.client import connect, http_target
 from mcp_servers.product.contract import QueryResult
 from mcp_servers.product.errors import ServerGone
 from mcp_servers.product.query_api import answer
 from mcp_servers.product.server import as_result, build_server
 from mcp_servers.product.service import ProductService
+from mcp_servers.product.serving import names_this_process
 from mcp_servers.product.settings import ProductSettings
 from tests.ports import free_port
 from tests.products import make_product
