@@ -17,6 +17,7 @@ from tools.product.column_names import Meant, Names, methods, table_of
 from tools.product.column_roles import Use, record
 from tools.product.errors import ParseFailed
 from tools.product.identifiers import folded
+from tools.product.pivot_text import as_subquery
 from tools.product.workload import ColumnUse
 
 MAX_TEXT = 100_000
@@ -103,6 +104,9 @@ def _parse_all(sql: str) -> list[exp.Expr | None]:
     try:
         return sqlglot.parse(sql, dialect="duckdb")
     except (SqlglotError, RecursionError, ValueError, AssertionError) as exc:
+        readable = as_subquery(sql)
+        if readable is not None:
+            return _parse_all(readable)
         first = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
         raise ParseFailed(f"Not readable as DuckDB SQL: {first}") from exc
 

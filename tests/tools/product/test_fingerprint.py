@@ -81,6 +81,7 @@ def test_columns_get_the_roles_they_play(
     "SELECT * EXCLUDE (day) FROM orders", "SELECT orders FROM orders",
     "SELECT hash(O) FROM orders o",
     "SELECT 1 FROM orders NATURAL JOIN other.x", "PIVOT orders ON day USING count(*)",
+    "PIVOT orders ON day USING count(*) ORDER BY ALL LIMIT 3",
     "SELECT 1 FROM (PIVOT orders ON day USING count(*))", "UNPIVOT orders ON id, total",
     "SUMMARIZE orders", "DESCRIBE SELECT id FROM orders",
 ])  # fmt: skip

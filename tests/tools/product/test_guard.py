@@ -93,6 +93,8 @@ SUMMARIZE pillion.kept
 SELECT * FROM (DESCRIBE pillion.kept)
 SHOW TABLES FROM pillion
 PIVOT pillion.kept ON secret USING count(*)
+PIVOT pillion.kept ON secret USING count(*) ORDER BY 1
+PIVOT t ON s USING count(*) ORDER BY (SELECT max(secret) FROM pillion.kept)
 SELECT * FROM query('SELECT * FROM pillion.kept')
 SELECT * FROM query_table('pillion.kept')
 SELECT json_serialize_plan('FROM pillion.kept')
@@ -155,6 +157,8 @@ HONEST = """
 FROM t
 FROM t SELECT i
 PIVOT t ON s USING count(*)
+PIVOT t ON s USING count(*) GROUP BY i ORDER BY i DESC LIMIT 3
+WITH x AS (FROM t) PIVOT x ON s USING count(*) ORDER BY ALL
 SELECT * FROM (PIVOT t ON s USING count(*) GROUP BY i)
 PIVOT t ON i IN (1, 2) USING count(*)
 SELECT * FROM (SELECT i FROM t) PIVOT (count(*) FOR i IN (1, 2))

@@ -1,0 +1,37 @@
+"""Orders and limits of a PIVOT, for sqlglot."""
+
+from __future__ import annotations
+
+import duckdb
+import pytest
+
+from tools.product.fingerprint import parse
+from tools.product.pivot_text import as_subquery
+
+PIVOT = "PIVOT sales ON region USING sum(amount)"
+
+
+@pytest.mark.parametrize("sql", [
+    f"{PIVOT} ORDER BY ALL", f"{PIVOT} LIMIT 1 OFFSET 1", f"{PIVOT} -- ORDER BY 1\n LIMIT 1",
+    'pivot sales ON region USING sum(amount) GROUP BY "order by" ORDER BY 1 DESC LIMIT 40%',
+    "WITH s AS (FROM sales LIMIT 2) PIVOT s ON region USING sum(amount) ORDER BY ALL",
+    "PIVOT (FROM sales ORDER BY 1 LIMIT 2) ON region USING sum(amount) ORDER BY 1",
+    f"-- a word before\n{PIVOT} ORDER BY ALL;",
+])  # fmt: skip
+def test_what_is_read_answers_as_what_was_written(sql: str) -> None:
+    subquery = as_subquery(sql)
+    assert subquery is not None
+    with duckdb.connect() as con:
+        con.execute('CREATE TABLE sales (region VARCHAR, amount INTEGER, "order by" INTEGER)')
+        con.execute("INSERT INTO sales VALUES ('a', 1, 1), ('b', 2, 2), ('a', 3, 1)")
+        answers = [con.execute(text).fetchall() for text in (sql, subquery)]
+        readable = parse(sql).sql(dialect="duckdb")
+        assert answers == [con.execute(readable).fetchall()] * 2
+
+
+@pytest.mark.parametrize("sql", [
+    PIVOT, "SELECT pivot FROM sales ORDER BY 1", f"SELECT 1; {PIVOT} ORDER BY 1", "'", "",
+    "SELECT * FROM sales PIVOT (sum(amount) FOR region IN ('a')) ORDER BY 1", f"({PIVOT}) LIMIT 1",
+])  # fmt: skip
+def test_nothing_else_is_touched(sql: str) -> None:
+    assert as_subquery(sql) is None
