@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import sqlglot
-from sqlglot import TokenType
+from sqlglot import Token, TokenType
 from sqlglot.errors import SqlglotError
-from sqlglot.tokens import Token
 
 _TAIL = frozenset({TokenType.ORDER_BY, TokenType.LIMIT, TokenType.OFFSET})
 _DEEPER = {TokenType.L_PAREN: 1, TokenType.R_PAREN: -1}
