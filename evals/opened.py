@@ -65,9 +65,10 @@ def _texts(changed: str, asked: Iterable[str]) -> dict[str, str]:
     return {sql: text for sql, text in found.items() if text != sql}
 
 
-def _main(changed: str) -> None:
+def main() -> None:
+    """Read queries on standard input and write their other texts."""
     try:
-        found = {"texts": _texts(changed, json.load(sys.stdin))}
+        found = {"texts": _texts(sys.argv[1], json.load(sys.stdin))}
     except duckdb.Error as exc:
         json.dump({"error": str(exc).splitlines()[0]}, sys.stdout)
     else:
@@ -75,4 +76,4 @@ def _main(changed: str) -> None:
 
 
 if __name__ == "__main__":
-    _main(sys.argv[1])
+    main()

@@ -10,12 +10,12 @@ from evals.oracle.judge import judge
 from tools.leaving import leave
 
 
-def main(arguments: list[str]) -> int:
+def main() -> int:
     """Read a case and write the judgement on standard output."""
-    case = Case.model_validate_json(Path(arguments[0]).read_bytes())
+    case = Case.model_validate_json(Path(sys.argv[1]).read_bytes())
     sys.stdout.write(judge(case).model_dump_json() + "\n")
     return 0
 
 
 if __name__ == "__main__":
-    leave(main(sys.argv[1:]))
+    leave(main())

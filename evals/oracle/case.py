@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from evals.statistics import Estimate
+from tools.estimates import Estimate
 
 OracleVerdict = Literal["good", "neutral", "harmful", "undecided"]
 

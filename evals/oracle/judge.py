@@ -6,9 +6,10 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import duckdb
 
@@ -39,10 +40,38 @@ class Harmful(Exception):
     """The changed product does what it must not."""
 
 
+class _Both(NamedTuple):
+    """Connections to the original and to the changed product."""
+
+    before: duckdb.DuckDBPyConnection
+    after: duckdb.DuckDBPyConnection
+
+
 @contextmanager
 def _open(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect(str(path), config=CONFIG) as con:
         yield con
+
+
+@contextmanager
+def _opened(case: Case, when: str) -> Iterator[_Both]:
+    """Open both products; a changed one that cannot be opened any more is harm."""
+    with ExitStack() as stack:
+        before = stack.enter_context(_open(case.before))
+        try:
+            after = stack.enter_context(_open(case.after))
+        except duckdb.Error as exc:
+            raise Harmful(f"it cannot be opened{when}: {_line(exc)}") from exc
+        yield _Both(before, after)
+
+
+@contextmanager
+def _read(case: Case) -> Iterator[_Both]:
+    with (
+        duckdb.connect(str(case.before), read_only=True) as before,
+        duckdb.connect(str(case.after), read_only=True) as after,
+    ):
+        yield _Both(before, after)
 
 
 def judge(case: Case) -> Judgement:
@@ -73,7 +102,8 @@ def _timed(judgement: Judgement, found: timing.Timing | None) -> Judgement:
 
 def _by_contract(case: Case, judgement: Judgement) -> Judgement:
     """Count a rule that the contract asks for as good where it costs next to nothing."""
-    enforced = newly_enforced(case.contract, case.before, case.after)
+    with _read(case) as both:
+        enforced = newly_enforced(case.contract, *both)
     gain = judgement.gain
     cheap = gain is not None and RULE_MAY_COST < gain.low and gain.high >= 1
     if judgement.verdict == "harmful" or not enforced or not cheap:
@@ -105,29 +135,29 @@ def measure(case: Case) -> timing.Timing:
 
 
 def _check_answers(case: Case, when: str) -> None:
-    for sql, _ in case.later:
-        _check_answer(case, sql, case.texts.get(sql, sql), when)
-    for name, sql in case.consumers:
-        # It reads the tables itself: no other text is put in the place of its own.
-        _check_answer(case, sql, sql, f" for the consumer {name}{when}")
-    _check_stored(case, when)
+    with _opened(case, when) as both:
+        for sql, _ in case.later:
+            _check_answer(both, sql, case.texts.get(sql, sql), when)
+        for name, sql in case.consumers:
+            # It reads the tables itself: no other text is put in the place of its own.
+            _check_answer(both, sql, sql, f" for the consumer {name}{when}")
+        _check_stored(both, when)
 
 
-def _check_answer(case: Case, sql: str, text: str, when: str) -> None:
+def _check_answer(both: _Both, sql: str, text: str, when: str) -> None:
     """Hold what the changed product answers to a text against the original's answer to a query."""
     started = time.monotonic()
-    with _open(case.before) as con:
-        before = _original(con, sql)
+    before = _original(both.before, sql)
     patience = max(PATIENCE_SECONDS, PATIENCE * (time.monotonic() - started))
     try:
-        with _open(case.after) as con, _ended_after(con, patience):
-            after = answer(con, text)
+        with _ended_after(both.after, patience):
+            after = answer(both.after, text)
     except duckdb.InterruptException as exc:
         raise Harmful(f"a query had no end in {patience:.0f} s{when}: {_short(sql)}") from exc
     except duckdb.Error as exc:
         raise Harmful(f"a query fails{when}: {_short(sql)}: {_line(exc)}") from exc
     found = difference(sql, before, after)
-    if found and difference(sql, before, _again(case, sql)):
+    if found and difference(sql, before, _original(both.before, sql)):
         raise Undecidable(f"the original answers otherwise each time: {_short(sql)}")
     if found:
         raise Harmful(f"{found}{when}: {_short(sql)}")
@@ -144,16 +174,11 @@ def _ended_after(con: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[Non
         timer.cancel()
 
 
-def _again(case: Case, sql: str) -> Answer:
-    with _open(case.before) as con:
-        return _original(con, sql)
-
-
-def _check_stored(case: Case, when: str) -> None:
+def _check_stored(both: _Both, when: str) -> None:
     """Hold the product's own views and macros against the original's."""
-    for name, sql in stored.views(case.before).items():
-        _check_answer(case, sql, sql, f" of the view {name}{when}")
-    broken_macros = stored.broken_macros(case.before, case.after)
+    for name, sql in stored.views(both.before).items():
+        _check_answer(both, sql, sql, f" of the view {name}{when}")
+    broken_macros = stored.broken_macros(*both)
     if broken_macros:
         raise Harmful(f"a macro fails{when}: {', '.join(broken_macros)}")
 
@@ -176,13 +201,14 @@ def _original(con: duckdb.DuckDBPyConnection, sql: str) -> Answer:
 
 
 def _check_promises(case: Case) -> None:
-    lost = broken(case.contract, case.before, case.after)
-    if lost:
-        raise Harmful(f"the contract is broken: {', '.join(lost)}")
-    rules = lost_rules(case.before, case.after)
-    if rules:
-        raise Harmful(f"rules of the tables are lost: {', '.join(rules)}")
-    others = moved(case.before, case.after)
+    with _read(case) as both:
+        lost = broken(case.contract, *both)
+        if lost:
+            raise Harmful(f"the contract is broken: {', '.join(lost)}")
+        rules = lost_rules(*both)
+        if rules:
+            raise Harmful(f"rules of the tables are lost: {', '.join(rules)}")
+        others = moved(*both)
     if others:
         raise Harmful(f"the tables are not as they were: {', '.join(others)}")
 

@@ -32,22 +32,24 @@ class Promise(NamedTuple):
     holds: bool
 
 
-def broken(contract: Path, before: Path, after: Path) -> list[str]:
+def broken(
+    contract: Path, before: duckdb.DuckDBPyConnection, after: duckdb.DuckDBPyConnection
+) -> list[str]:
     """Return the promises that the first database keeps and the second doesn't."""
     document = yaml.safe_load(contract.read_text(encoding="utf-8"))
-    with duckdb.connect(str(before), read_only=True) as con:
-        kept = {p.path for p in _promises(document, con) if p.holds}
-    with duckdb.connect(str(after), read_only=True) as con:
-        return [p.path for p in _promises(document, con) if not p.holds and p.path in kept]
+    kept = {p.path for p in _promises(document, before) if p.holds}
+    return [p.path for p in _promises(document, after) if not p.holds and p.path in kept]
 
 
-def newly_enforced(contract: Path, before: Path, after: Path) -> list[str]:
+def newly_enforced(
+    contract: Path, before: duckdb.DuckDBPyConnection, after: duckdb.DuckDBPyConnection
+) -> list[str]:
     """Return the required columns that take a missing value in the first database only."""
     document = yaml.safe_load(contract.read_text(encoding="utf-8"))
     found = []
     for table in document.get("schema") or ():
         name = table.get("physicalName") or table["name"]
-        strict = [_strict(path, name) for path in (before, after)]
+        strict = [_strict(con, name) for con in (before, after)]
         for column in table.get("properties") or ():
             known = (column.get("physicalName") or column["name"]).lower()
             if column.get("required") and known in strict[1] - strict[0]:
@@ -55,13 +57,12 @@ def newly_enforced(contract: Path, before: Path, after: Path) -> list[str]:
     return found
 
 
-def _strict(path: Path, table: str) -> set[str]:
-    with duckdb.connect(str(path), read_only=True) as con:
-        found = con.execute(
-            "SELECT lower(column_name) FROM information_schema.columns WHERE is_nullable = 'NO'"
-            " AND table_schema = ? AND table_name = ?",
-            _found(con, table),
-        ).fetchall()
+def _strict(con: duckdb.DuckDBPyConnection, table: str) -> set[str]:
+    found = con.execute(
+        "SELECT lower(column_name) FROM information_schema.columns WHERE is_nullable = 'NO'"
+        " AND table_schema = ? AND table_name = ?",
+        _found(con, table),
+    ).fetchall()
     return {str(name) for (name,) in found}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
@@ -35,36 +34,35 @@ _COMMENTED = (
 )
 
 
-def lost_rules(before: Path, after: Path) -> list[str]:
+def lost_rules(old: duckdb.DuckDBPyConnection, new: duckdb.DuckDBPyConnection) -> list[str]:
     """Return the constraints and defaults of the first database that the second lacks.
 
     Those of a table or a column that is gone went with it; whether it may be gone is another
     question. A CHECK is counted, not compared: its text names the type of what it reads.
     """
-    with _read(before) as old, _read(after) as new:
-        had, has = _constraints(old), _constraints(new)
-        defaults, still = _defaults(old), _defaults(new)
-        lost = [*(Counter(had) - Counter(has)).elements()]
-        lost += [k for k in _unique_indexes(old) if not _stands(k, (*has, *_unique_indexes(new)))]
-        lost += [_Rule(t, "DEFAULT", (c,)) for t, c in defaults if (t, c) not in still]
-        found = [str(rule) for rule in lost if rule.cells <= _present(new)]
-        found += (
-            f"DEFAULT of {t} ({c}) is {still[t, c]}, not {text}"
-            for (t, c), text in defaults.items()
-            if (t, c) in still and _differ(old, text, new, still[t, c])
-        )
+    had, has = _constraints(old), _constraints(new)
+    defaults, still = _defaults(old), _defaults(new)
+    unique, present = [*has, *_unique_indexes(new)], _present(new)
+    lost = [*(Counter(had) - Counter(has)).elements()]
+    lost += [k for k in _unique_indexes(old) if not _stands(k, unique)]
+    lost += [_Rule(t, "DEFAULT", (c,)) for t, c in defaults if (t, c) not in still]
+    found = [str(rule) for rule in lost if rule.cells <= present]
+    found += (
+        f"DEFAULT of {t} ({c}) is {still[t, c]}, not {text}"
+        for (t, c), text in defaults.items()
+        if (t, c) in still and _differ(old, text, new, still[t, c])
+    )
     return sorted(found)
 
 
-def moved(before: Path, after: Path) -> list[str]:
+def moved(old: duckdb.DuckDBPyConnection, new: duckdb.DuckDBPyConnection) -> list[str]:
     """Return tables whose columns come in another order, and what lost its comment."""
-    with _read(before) as old, _read(after) as new:
-        had, has = _order(old), _order(new)
-        found = [f"the columns of {t} come in another order" for t in had if _swapped(had, has, t)]
-        comments, still = _comments(old), _comments(new)
-        places = {(t, "") for t in has} | _present(new)
-        lost = (key for key in comments if key in places and comments[key] != still.get(key))
-        found += (f"the comment of {'.'.join(filter(None, key))} is another one" for key in lost)
+    had, has = _order(old), _order(new)
+    found = [f"the columns of {t} come in another order" for t in had if _swapped(had, has, t)]
+    comments, still = _comments(old), _comments(new)
+    places = {(t, "") for t in has} | _present(new)
+    lost = (key for key in comments if key in places and comments[key] != still.get(key))
+    found += (f"the comment of {'.'.join(filter(None, key))} is another one" for key in lost)
     return found
 
 
@@ -79,10 +77,6 @@ class _Rule(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.kind} of {self.table} ({', '.join(self.columns)})"
-
-
-def _read(path: Path) -> duckdb.DuckDBPyConnection:
-    return duckdb.connect(str(path), read_only=True)
 
 
 def rules(con: duckdb.DuckDBPyConnection) -> Counter[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import duckdb
 
@@ -17,22 +16,17 @@ _MACROS = (
 )
 
 
-def views(path: Path) -> dict[str, str]:
+def views(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
     """Return how each view that works is read, by its name."""
-    with duckdb.connect(str(path), read_only=True) as con:
-        found = con.execute(_VIEWS).fetchall()
-        texts = {view: f"SELECT * FROM {quoted(schema)}.{quoted(view)}" for schema, view in found}
-        return {view: sql for view, sql in texts.items() if not _failure(con, sql)}
+    found = con.execute(_VIEWS).fetchall()
+    texts = {view: f"SELECT * FROM {quoted(schema)}.{quoted(view)}" for schema, view in found}
+    return {view: sql for view, sql in texts.items() if not _failure(con, sql)}
 
 
-def broken_macros(before: Path, after: Path) -> list[str]:
+def broken_macros(old: duckdb.DuckDBPyConnection, new: duckdb.DuckDBPyConnection) -> list[str]:
     """Return the macros that can be called in the first database only, with the reason."""
-    with (
-        duckdb.connect(str(before), read_only=True) as old,
-        duckdb.connect(str(after), read_only=True) as new,
-    ):
-        works = [(name, call) for name, call in _calls(old) if not _failure(old, call)]
-        return [f"{name} ({why})" for name, call in works if (why := _failure(new, call))]
+    works = [(name, call) for name, call in _calls(old) if not _failure(old, call)]
+    return [f"{name} ({why})" for name, call in works if (why := _failure(new, call))]
 
 
 def _calls(con: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, str]]:

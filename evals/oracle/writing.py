@@ -23,8 +23,9 @@ async def written(database: Path, statements: Sequence[str]) -> bool:
     return done.returncode == 0
 
 
-def _main(database: str) -> int:
-    with duckdb.connect(database) as con:
+def main() -> int:
+    """Run the statements on standard input; return whether one was refused."""
+    with duckdb.connect(sys.argv[1]) as con:
         try:
             for statement in json.load(sys.stdin):
                 con.execute(statement)
@@ -35,4 +36,4 @@ def _main(database: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(_main(sys.argv[1]))
+    sys.exit(main())

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
+import pytest
 
 from evals.exhaustive import MOST_SETS, Idea, Reached, beats, reachable, search, sets_of
+from evals.oracle import timing
 from evals.oracle.case import Case, Judgement
 from evals.oracle.judge import judge
 from evals.scenarios.scenario import Best
@@ -35,7 +37,11 @@ def test_a_best_product_that_does_harm_is_not_what_can_be_reached() -> None:
     assert beats(Reached((), two), wrong) and not beats(Reached((), wrong), two)
 
 
-async def test_the_planted_pair_is_found_by_the_oracle_s_own_timing(tmp_path: Path) -> None:
+async def test_the_planted_pair_is_found_by_the_oracle_s_own_timing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timing, "SECONDS", 0.3)
+    monkeypatch.setattr(timing, "MOST_SECONDS", 4.0)
     original, contract = tmp_path / "original.duckdb", tmp_path / "contract.yaml"
     contract.write_text("schema: []")
     with duckdb.connect(str(original)) as con:

@@ -1,10 +1,22 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.statistics import difference, differs, gain, kappa, mean, median, ratio, share
+from evals.statistics import (
+    RESAMPLES,
+    SEED,
+    difference,
+    differs,
+    gain,
+    kappa,
+    mean,
+    median,
+    ratio,
+    share,
+)
 
 
 def test_wilson_gives_the_published_example() -> None:
@@ -48,6 +60,18 @@ def test_a_gain_is_total_before_by_total_after() -> None:
 def test_noise_widens_the_interval_of_a_gain() -> None:
     found = gain([[1.0], [2.0], [3.0]] * 3, [[2.0]] * 9)
     assert found.low < 1 < found.high
+
+
+@pytest.mark.parametrize("turns", [1, 2, 9, 10, 57])
+def test_the_interval_of_a_gain_is_that_of_medians_of_resampled_turns(turns: int) -> None:
+    noise = np.random.default_rng(turns)
+    # Rounded, so that some turns took equally long.
+    old, new = (np.round(noise.random((turns, 3)) + 0.5, 1) for _ in range(2))
+    drawn = np.random.default_rng(SEED).integers(0, turns, (RESAMPLES, turns))
+    totals = [np.median(side[drawn], axis=1).sum(axis=1) for side in (old, new)]
+    low, high = np.percentile(totals[0] / totals[1], [2.5, 97.5])
+    found = gain(old.tolist(), new.tolist())
+    assert (found.low, found.high, found.of) == (low, high, turns)
 
 
 def test_a_ratio_is_of_sums_and_of_nothing_there_is_none() -> None:

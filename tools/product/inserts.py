@@ -41,6 +41,8 @@ def time_inserts(
     taken = Pairing("inserts", "", "", weight=1.0, seconds=0.0)
     try:
         ends = _end(*base), _end(*trial)
+        _keep_rows(*base, rows, ends[0])
+        _keep_rows(*trial, rows, ends[1])
     except (duckdb.Error, ValueError):
         # A column of its own may be called `rowid`.
         return None
@@ -48,8 +50,8 @@ def time_inserts(
         if len(taken.before) >= LEAST and late():
             break
         try:
-            _make_up(*base, rows, batch, ends[0])
-            _make_up(*trial, rows, batch, ends[1])
+            _make_up(*base, batch, ends[0])
+            _make_up(*trial, batch, ends[1])
             old = _insert(*base)
         except duckdb.Error:
             return None
@@ -72,25 +74,36 @@ def _end(con: duckdb.DuckDBPyConnection, table: Table) -> int:
     return int(last) + 1
 
 
-def _make_up(con: duckdb.DuckDBPyConnection, table: Table, rows: int, batch: int, end: int) -> None:
-    """Make a batch of rows spread over those before `end`, where the batches made up begin."""
-    keys = _key_columns(table)
-    values = ", ".join(
-        _value(c, table, batch, end) if c.name in keys else quoted(c.name) for c in _written(table)
-    )
+def _keep_rows(con: duckdb.DuckDBPyConnection, table: Table, rows: int, end: int) -> None:
+    """Keep rows spread over those before `end`, which every batch is made of."""
     step = max(1, table.rows // rows)
     con.execute(
-        f"CREATE OR REPLACE TEMP TABLE pillion_batch AS SELECT {values} FROM {table.name.sql}"
+        f"CREATE OR REPLACE TEMP TABLE pillion_rows AS SELECT {_names(table)} FROM {table.name.sql}"
         f" WHERE rowid IN (SELECT rowid FROM {table.name.sql} WHERE rowid < {end}"
         f" QUALIFY (row_number() OVER () - 1) % {step} = 0 LIMIT {int(rows)})"
     )
 
 
+def _make_up(con: duckdb.DuckDBPyConnection, table: Table, batch: int, end: int) -> None:
+    """Make a batch of the rows kept; those made up begin at `end`."""
+    keys = _key_columns(table)
+    values = ", ".join(
+        _value(c, table, batch, end) if c.name in keys else quoted(c.name) for c in _written(table)
+    )
+    con.execute(
+        f"CREATE OR REPLACE TEMP TABLE pillion_batch AS SELECT {values} FROM temp.main.pillion_rows"
+    )
+
+
 def _insert(con: duckdb.DuckDBPyConnection, table: Table) -> float:
-    names = ", ".join(quoted(c.name) for c in _written(table))
+    names = _names(table)
     started = processor()
     con.execute(f"INSERT INTO {table.name.sql} ({names}) SELECT * FROM temp.main.pillion_batch")
     return (processor() - started) * 1000
+
+
+def _names(table: Table) -> str:
+    return ", ".join(quoted(c.name) for c in _written(table))
 
 
 def _written(table: Table) -> list[Column]:

@@ -45,9 +45,14 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timing, "MOST_SECONDS", 0.1)
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_original(tmp_path_factory.mktemp("made") / "original.duckdb", *MORE)
+
+
 @pytest.fixture
-def original(tmp_path: Path) -> Path:
-    return make_original(tmp_path / "original.duckdb", *MORE)
+def original(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(made, tmp_path))
 
 
 @pytest.mark.parametrize(

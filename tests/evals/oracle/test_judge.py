@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from evals.oracle import judge as module
+from evals.oracle import timing
 from evals.oracle.case import Case
 from evals.oracle.judge import judge
 from tests.evals.oracle.planting import TOTAL, judged, make_original
@@ -17,9 +19,21 @@ from tests.evals.oracle.planting import TOTAL, judged, make_original
 CODES = "SELECT code FROM sales WHERE id < 20"
 
 
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time less: what is planted here gains or loses much, or nothing."""
+    monkeypatch.setattr(timing, "SECONDS", 0.3)
+    monkeypatch.setattr(timing, "MOST_SECONDS", 4.0)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_original(tmp_path_factory.mktemp("made") / "original.duckdb")
+
+
 @pytest.fixture
-def original(tmp_path: Path) -> Path:
-    return make_original(tmp_path / "original.duckdb")
+def original(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(made, tmp_path))
 
 
 def test_a_change_that_saves_the_casts_is_good(original: Path) -> None:
@@ -111,6 +125,7 @@ def test_a_query_that_gets_no_end_is_caught(
     original: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(module, "PATIENCE", 10.0)
     endless = "SELECT count(*) AS total FROM range(1000000000000) AS a, sales"
     found = judged(original, texts={TOTAL: endless})
     assert found.verdict == "harmful" and "had no end" in found.reason

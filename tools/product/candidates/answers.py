@@ -7,6 +7,7 @@ wrong answer is worse than a slow one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from sqlglot import exp
@@ -51,7 +52,7 @@ def answer_from_summary(sql: str, summary: CreateSummary, database: str = "") ->
         asked = (folded(name.schema_name), folded(name.name))
         if asked != (folded(summary.table.schema_name), folded(summary.table.name)):
             return None
-        return _answer(tree, output_names(sql), _Stored.of(summary), summary)
+        return _answer(tree, output_names(sql), _stored(summary), summary)
     except (Forbidden, ParseFailed, RecursionError, _Inexact):
         return None
 
@@ -99,6 +100,12 @@ class _Stored(NamedTuple):
             if found and column is not None and grain.upper() in found.grains:
                 return found.of(_mine(column))
         return None
+
+
+@lru_cache(maxsize=256)
+def _stored(summary: CreateSummary) -> _Stored:
+    """Read a summary once: a served product asks it about every query."""
+    return _Stored.of(summary)
 
 
 def _answer(
