@@ -11,7 +11,7 @@ from __future__ import annotations
 import array
 import gc
 import importlib
-import json
+import marshal
 import os
 import signal
 import socket
@@ -22,6 +22,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NoReturn
 
 MODULES = {
@@ -40,30 +41,37 @@ AT_FIRST_USE = (
 """What those import when they work."""
 PYTHON = sys.executable
 """The interpreter itself, for what has to be a process of its own."""
+# Only modules that are loaded at once: it starts dozens of times a minute.
 LAUNCHER = """#!{python} -IS
-import array, json, os, select, socket, sys
+import _socket, marshal, posix, sys
 arguments = sys.argv[1:]
 plain = arguments[1:] if arguments[:1] == ["-P"] else arguments
 if plain[:1] != ["-m"] or plain[1] not in {modules}:
-    os.execv("{python}", ["{python}", *arguments])
-parent = os.getppid()
-asked = {{
-    "arguments": plain[1:], "environment": dict(os.environ), "folder": os.getcwd(),
+    posix.execv("{python}", ["{python}", *arguments])
+parent = posix.getppid()
+asked = marshal.dumps({{
+    "arguments": plain[1:], "environment": posix.environ, "folder": posix.getcwd(),
     "parent": parent, "python": sys.argv[0],
-}}
-with socket.socket(socket.AF_UNIX) as line:
-    line.connect("{address}")
-    streams = array.array("i", [0, 1, 2])
-    line.sendmsg([b"s"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, streams)])
-    line.sendall(json.dumps(asked).encode() + b"\\n")
-    for stream in (0, 1, 2):
-        os.close(stream)
-    while not select.select([line], [], [], 0.5)[0]:
-        if os.getppid() != parent:
-            os._exit(1)
-    ended = line.recv(16)
-os._exit(int(ended or b"1"))
+}})
+line = _socket.socket(_socket.AF_UNIX)
+line.connect("{address}")
+streams = b"".join(stream.to_bytes({int_size}, sys.byteorder) for stream in (0, 1, 2))
+line.sendmsg([len(asked).to_bytes({length})], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, streams)])
+line.sendall(asked)
+for stream in (0, 1, 2):
+    posix.close(stream)
+line.settimeout(0.5)
+while True:
+    try:
+        ended = line.recv(16)
+        break
+    except TimeoutError:
+        if posix.getppid() != parent:
+            posix._exit(1)
+posix._exit(int(ended or b"1"))
 """
+LENGTH = 8
+"""Bytes that say how long what is asked is."""
 
 
 @contextmanager
@@ -74,7 +82,13 @@ def preforked(folder: Path, *more: str) -> Iterator[Path]:
     """
     address, launcher = folder / "line", folder / "python"
     launcher.write_text(
-        LAUNCHER.format(python=sys.executable, modules=(*MODULES, *more), address=address),
+        LAUNCHER.format(
+            python=sys.executable,
+            modules=(*MODULES, *more),
+            address=address,
+            int_size=array.array("i").itemsize,
+            length=LENGTH,
+        ),
         encoding="utf-8",
     )
     launcher.chmod(0o755)
@@ -96,6 +110,7 @@ def main() -> None:
     MODULES.update({name: name for name in sys.argv[2:]})
     for name in (*MODULES.values(), *AT_FIRST_USE):
         importlib.import_module(name)
+    _make_tools()
     _hurry_beside(os.getppid())
     _judge_soon()
     gc.collect()
@@ -113,6 +128,12 @@ def main() -> None:
                 door.close()
                 _become(line)
             line.close()
+
+
+def _make_tools() -> None:
+    """Make the tools' schemas, which every product's server shares with the first."""
+    nobody = SimpleNamespace(descriptor=SimpleNamespace(name="none"))
+    importlib.import_module("mcp_servers.product.server").build_server(nobody)
 
 
 def _hurry_beside(tests: int) -> None:
@@ -138,17 +159,17 @@ def _become(line: socket.socket) -> None:
     """Run what the launcher was asked for, with its streams, and tell how it ended."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     streams = array.array("i")
-    _, ancillary, _, _ = line.recvmsg(1, socket.CMSG_SPACE(3 * streams.itemsize))
+    length, ancillary, _, _ = line.recvmsg(LENGTH, socket.CMSG_SPACE(3 * streams.itemsize))
     streams.frombytes(ancillary[0][2])
     text = b""
-    while not text.endswith(b"\n"):
+    while len(text) < int.from_bytes(length):
         text += line.recv(1 << 16)
-    asked = json.loads(text)
+    asked = marshal.loads(text)
     for wanted, given in enumerate(streams):
         os.dup2(given, wanted)
         os.close(given)
-    os.environ.clear()
-    os.environ.update(asked["environment"])
+    os.environb.clear()
+    os.environb.update(asked["environment"])
     os.chdir(asked["folder"])
     # What it starts itself is forked, too; it ends with the launcher, which watches that parent.
     sys.executable = asked["python"]

@@ -27,7 +27,16 @@ SELECT status, avg(CAST(amount AS INTEGER)) AS mean FROM sales GROUP BY status O
 SELECT count(*) AS n FROM sales WHERE status = 'open';
 """
 """They give a summary, a sort order and an index to measure, too."""
+CASTS = """
+SELECT bit_xor(CAST(amount AS SMALLINT)) AS a, bit_xor(CAST(amount AS INTEGER)) AS b,
+       bit_xor(CAST(amount AS BIGINT)) AS c, bit_xor(CAST(amount AS UINTEGER)) AS d,
+       bit_xor(CAST(amount AS UBIGINT)) AS e
+  FROM sales WHERE CAST(amount AS INTEGER) > 500;
+"""
+"""One query with so many casts that it gains clearly on few rows, too; for what is about other than
+how several queries are weighed."""
 ROWS = 60_000
+FEW_ROWS = 20_000
 
 
 def make_database(path: Path, rows: int = ROWS) -> Path:

@@ -17,6 +17,7 @@ import anyio.to_thread
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.tools import Tool
 from mcp_types import ToolAnnotations
 from pydantic import AwareDatetime, Field
 
@@ -59,6 +60,9 @@ WRITE = ToolAnnotations(
     read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False
 )
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+_DESCRIBED: dict[str, Tool] = {}
+"""Each tool with its schemas, which are the same for every product and take long to make."""
 LAST_WORDS = 1.0
 """Seconds in which a client may take what it was not told yet when the work is done."""
 
@@ -116,27 +120,46 @@ async def _told(
 
 def build_server(service: ProductService) -> MCPServer:
     """Return the MCP server of one product."""
-    server = MCPServer(f"pillion-product-{service.descriptor.name}", instructions=INSTRUCTIONS)
-    _add_reading_tools(server, service)
-    _add_measuring_tools(server, service)
-    _add_changing_tools(server, service)
-    return server
+    tools: list[Tool] = []
+    _add_reading_tools(tools, service)
+    _add_measuring_tools(tools, service)
+    _add_changing_tools(tools, service)
+    name = f"pillion-product-{service.descriptor.name}"
+    return MCPServer(name, instructions=INSTRUCTIONS, tools=tools)
 
 
-def _add_reading_tools(server: MCPServer, service: ProductService) -> None:
-    @server.tool(annotations=READ)
+def _tool(tools: list[Tool], annotations: ToolAnnotations) -> Callable[[F], F]:
+    """Return what adds a function as a tool."""
+
+    def add(function: F) -> F:
+        name = function.__name__
+        if name not in _DESCRIBED:
+            made = Tool.from_function(function, annotations=annotations)
+            _DESCRIBED[name] = made.model_copy(update={"fn": _unserved})
+        tools.append(_DESCRIBED[name].model_copy(update={"fn": function}))
+        return function
+
+    return add
+
+
+def _unserved() -> None:
+    raise NotImplementedError
+
+
+def _add_reading_tools(tools: list[Tool], service: ProductService) -> None:
+    @_tool(tools, READ)
     async def describe_product() -> ProductDescription:
         """Describe the product: tables, columns, sizes, contract, and where the two disagree."""
         return await _blocking(service, "describe_product", service.describe)
 
-    @server.tool(annotations=READ)
+    @_tool(tools, READ)
     async def read_workload(
         limit: Annotated[int, Field(ge=1, le=10_000, description="Most patterns to return.")] = 100,
     ) -> WorkloadReport:
         """Return the heaviest query patterns: runs, times, tables and column roles."""
         return await _blocking(service, "read_workload", partial(_workload, service, limit))
 
-    @server.tool(annotations=READ)
+    @_tool(tools, READ)
     async def profile_table(table: TableName) -> TableProfile:
         """Return a table's columns in counts and classes, of a sample where it is large.
 
@@ -144,7 +167,7 @@ def _add_reading_tools(server: MCPServer, service: ProductService) -> None:
         """
         return await _blocking(service, "profile_table", partial(service.profile, table))
 
-    @server.tool(annotations=READ)
+    @_tool(tools, READ)
     async def run_query(
         sql: Annotated[str, Field(max_length=100_000, description="One SELECT statement.")],
         max_rows: Annotated[int, Field(ge=1, le=100_000, description="Most rows.")] = 1000,
@@ -153,26 +176,26 @@ def _add_reading_tools(server: MCPServer, service: ProductService) -> None:
         call = partial(_query, service, sql, limits_of(service.settings, max_rows))
         return await _blocking(service, "run_query", call)
 
-    @server.tool(annotations=READ)
+    @_tool(tools, READ)
     async def check_change(change: Change) -> ChangeCheck:
         """Check one change against the data contract; say its risks and how undo would work."""
         return await _blocking(service, "check_change", partial(service.check, change))
 
-    @server.tool(annotations=READ)
+    @_tool(tools, READ)
     async def list_changes() -> Changes:
         """List every change Pillion made to this product, with its state."""
         found = await _blocking(service, "list_changes", service.changes)
         return Changes(changes=found)
 
 
-def _add_measuring_tools(server: MCPServer, service: ProductService) -> None:
-    @server.tool(annotations=READ)
+def _add_measuring_tools(tools: list[Tool], service: ProductService) -> None:
+    @_tool(tools, READ)
     async def find_candidates(agent: AgentName, ctx: Context) -> Found:
         """Find ideas worth measuring: `schema` for structure, `query` for rewrites, summaries."""
         kinds = QUERY_KINDS if agent == "query" else SCHEMA_KINDS
         return await _told(service, "find_candidates", ctx, partial(service.find, kinds))
 
-    @server.tool(annotations=READ)
+    @_tool(tools, READ)
     async def measure_candidates(
         candidates: tuple[Candidate, ...], limits: MeasureLimits, ctx: Context
     ) -> Measured:
@@ -180,15 +203,15 @@ def _add_measuring_tools(server: MCPServer, service: ProductService) -> None:
         call = partial(service.measure, candidates, limits)
         return await _told(service, "measure_candidates", ctx, call, stops=True)
 
-    @server.tool(annotations=READ)
+    @_tool(tools, READ)
     async def rehearse_change(change: Change, ctx: Context) -> Rehearsal:
         """Apply and undo one change on a shadow copy and compare schema and contents."""
         call = partial(service.rehearse, change)
         return await _told(service, "rehearse_change", ctx, call, stops=True)
 
 
-def _add_changing_tools(server: MCPServer, service: ProductService) -> None:
-    @server.tool(annotations=WRITE)
+def _add_changing_tools(tools: list[Tool], service: ProductService) -> None:
+    @_tool(tools, WRITE)
     async def apply_change(  # noqa: PLR0913  each is an argument of the tool
         proposal_id: Annotated[str, Field(min_length=1, max_length=100)],
         change: Change,
@@ -206,7 +229,7 @@ def _add_changing_tools(server: MCPServer, service: ProductService) -> None:
         )  # fmt: skip
         return await _told(service, "apply_change", ctx, partial(service.apply, request))
 
-    @server.tool(annotations=READ)
+    @_tool(tools, READ)
     async def verify_change(
         proposal_id: str,
         ctx: Context,
@@ -218,7 +241,7 @@ def _add_changing_tools(server: MCPServer, service: ProductService) -> None:
         call = partial(service.verify, proposal_id, floor=floor)
         return await _told(service, "verify_change", ctx, call)
 
-    @server.tool(annotations=WRITE)
+    @_tool(tools, WRITE)
     async def undo_change(proposal_id: str, ctx: Context, rolled_back: bool = False) -> Applied:
         """Undo one change in one transaction, also after new rows arrived; twice is once."""
         call = partial(service.undo, proposal_id, rolled_back=rolled_back)

@@ -19,7 +19,7 @@ import psutil
 
 from graph.ledger import Ledger
 from tests.crash.forked import run_forked
-from tests.products import QUERIES, ROWS, make_product
+from tests.products import CASTS, FEW_ROWS, make_product
 from tools.outcome_status import IN_PLACE
 
 KILLED = -9
@@ -124,7 +124,7 @@ class Flow:
             return con.execute(sql).fetchall()
 
 
-def make_flow(root: Path, queries: str = QUERIES, rows: int = ROWS) -> Flow:
+def make_flow(root: Path, queries: str = CASTS, rows: int = FEW_ROWS) -> Flow:
     """Register a product of sales whose amounts are text."""
     flow = Flow(root)
     # Inside the product's folder, so that the descriptor's paths are relative and it can be copied.

@@ -21,21 +21,22 @@ from mcp_servers.product.service import ProductService
 from mcp_servers.product.settings import ProductSettings
 from tests.factories import make_decision
 from tests.ledgers import KEPT
-from tests.products import QUERIES, SEVERAL, make_product
+from tests.products import CASTS, FEW_ROWS, ROWS, SEVERAL, make_product
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.slow]
 BUDGET = 25.0
 COSTS = (
     "CREATE TABLE costs AS SELECT i AS id, CAST(hash(i) % 900 AS VARCHAR) AS cost"
-    " FROM range(150000) AS r(i)",
-    QUERIES + "SELECT sum(CAST(cost AS INTEGER)) FROM costs WHERE CAST(cost AS INTEGER) > 9;",
+    " FROM range(60000) AS r(i)",
+    CASTS + "SELECT sum(CAST(cost AS INTEGER)) FROM costs WHERE CAST(cost AS INTEGER) > 9;",
+    FEW_ROWS,
 )
 
 
 @pytest.fixture
 def service(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[ProductService]:
-    more, queries = getattr(request, "param", ("", QUERIES))
-    product = make_product(tmp_path, tmp_path / "home", more=more, queries=queries)
+    more, queries, rows = getattr(request, "param", ("", CASTS, FEW_ROWS))
+    product = make_product(tmp_path, tmp_path / "home", more=more, queries=queries, rows=rows)
     serving = ProductService(product, ProductSettings())
     yield serving
     serving.close()
@@ -83,7 +84,7 @@ async def test_an_approved_change_is_applied_verified_and_undone(steward: Stewar
     assert steward.ledger.verify().ok
 
 
-@pytest.mark.parametrize("service", [("", SEVERAL)], indirect=True)
+@pytest.mark.parametrize("service", [("", SEVERAL, ROWS)], indirect=True)
 async def test_the_textbook_index_is_refused_with_its_number(steward: Stewardship) -> None:
     thread = await steward.run("sales", ("schema",))
     refused = [

@@ -219,11 +219,7 @@ def _has_ledger(con: duckdb.DuckDBPyConnection) -> bool:
 
 def _columns(con: duckdb.DuckDBPyConnection) -> str:
     """Return what is read of a row; a ledger that nothing was written to since has no approvals."""
-    sql = (
-        "SELECT count(*) FROM duckdb_columns() WHERE database_name = current_database()"
-        " AND schema_name = 'pillion' AND table_name = 'changes' AND column_name = 'approval'"
-    )
-    known = bool(con.execute(sql).fetchall()[0][0])
+    known = "approval" in [r[0] for r in con.execute("DESCRIBE pillion.changes").fetchall()]
     return f"{_COLUMNS}, {'approval' if known else 'NULL'}"
 
 

@@ -45,7 +45,7 @@ from tools.product.disk_space import checkpoint, ran_out
 from tools.product.errors import DiskFull, ProductError, Refused, SchemaDrift, UndoConflict
 from tools.product.sound_summaries import unsound
 from tools.product.stale_summaries import stale_under
-from tools.product.stored_queries import Stored, View
+from tools.product.stored_queries import Macro, Stored, View
 from tools.product.summary_refusals import refused_rows
 from tools.product.summary_types import outdated
 from tools.product.undo_checks import CONFLICT
@@ -88,7 +88,7 @@ class _Probe(NamedTuple):
     sql: str
 
 
-def apply(
+def apply(  # noqa: PLR0913  each is known to other callers only
     con: duckdb.DuckDBPyConnection,
     proposal_id: str,
     change: Change,
@@ -96,11 +96,13 @@ def apply(
     approval: str | Approval | None = None,
     expected_schema_hash: str | None = None,
     looks: Looks = UNSEEN,
+    macros: tuple[Macro, ...] | None = None,
 ) -> AppliedChange:
     """Make a change once for an approval: a repeat returns the row of the first time.
 
     Where another approval of the same change stands in the ledger, its table was replaced since:
     the new row takes the place of that one. Without an approval any row counts as a repeat's.
+    `macros` are those of the database where they are known, as on a copy.
     Raises `SchemaDrift`, `Refused` or `DiskFull`; then nothing has changed.
     """
     given = approval if isinstance(approval, Approval) else Approval(approval)
@@ -110,7 +112,7 @@ def apply(
             return done
         if done is not None and done.status == "applied":
             _supersede(con, done)
-        catalog = _without_stale(con, change)
+        catalog = _without_stale(con, change, macros)
         before = catalog.table(change.table)
         present = schema_hash(catalog, [change.table])
         if before is None or expected_schema_hash not in (None, present):
@@ -132,9 +134,13 @@ def apply(
 
 
 def undo(
-    con: duckdb.DuckDBPyConnection, proposal_id: str, *, status: Status = "undone"
+    con: duckdb.DuckDBPyConnection,
+    proposal_id: str,
+    *,
+    status: Status = "undone",
+    macros: tuple[Macro, ...] | None = None,
 ) -> AppliedChange:
-    """Take a change back once; a repeat returns its row.
+    """Take a change back once; a repeat returns its row. `macros` are as in `apply`.
 
     Raises `UnknownChange`, `UndoConflict`, `Refused` or `DiskFull`; then nothing has changed.
     """
@@ -144,7 +150,7 @@ def undo(
     change: Change = CHANGE.validate_json(row.change)
     _check_order(con, row, change)
     with _transaction(con, change, "undo"):
-        catalog = read_catalog(con)
+        catalog = read_catalog(con, macros=macros)
         working = _working(con, catalog)
         crash_point("undo.before_change")
         _run(con, _undo_statements(row, change, catalog), "undo")
@@ -192,16 +198,18 @@ def _supersede(con: duckdb.DuckDBPyConnection, row: AppliedChange) -> None:
     _run(con, leftovers(change, read_catalog(con), proposal_id=row.proposal_id), "apply")
 
 
-def _without_stale(con: duckdb.DuckDBPyConnection, change: Change) -> Catalog:
+def _without_stale(
+    con: duckdb.DuckDBPyConnection, change: Change, macros: tuple[Macro, ...] | None
+) -> Catalog:
     """Take away what is left of a summary in whose place a change makes another; read the rest."""
-    catalog = read_catalog(con)
+    catalog = read_catalog(con, macros=macros)
     if not isinstance(change, CreateSummary):
         return catalog
     stale = stale_under(con, catalog, change.summary)
     for row in stale:
         _supersede(con, row)
         end(con, row, "undone")
-    return read_catalog(con) if stale else catalog
+    return read_catalog(con, macros=macros) if stale else catalog
 
 
 def _undo_statements(row: AppliedChange, change: Change, catalog: Catalog) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ def rehearse(bench: Bench, candidate: Candidate, path: Path, apply_ms: float) ->
         copy = bench.copy(path)
         with bench.open(copy) as con:
             started = time.monotonic()
-            undo(con, candidate.id)
+            undo(con, candidate.id, macros=bench.catalog.macros)
             elapsed = (time.monotonic() - started) * 1000
             trouble = _unlike_base(bench, candidate, con)
     except (duckdb.Error, ProductError, OSError) as exc:

@@ -164,7 +164,8 @@ def _repeated(bench: Bench, finished: Finished) -> Finished | None:
     path = bench.copy()
     try:
         with bench.open(path) as con:
-            apply(con, finished.trial.candidate.id, finished.trial.candidate.change, approval=TRIAL)
+            candidate, known = finished.trial.candidate, bench.catalog.macros
+            apply(con, candidate.id, candidate.change, approval=TRIAL, macros=known)
             con.execute("CHECKPOINT")
     except (duckdb.Error, ProductError):
         bench.discard(path)

@@ -114,7 +114,8 @@ def _applied(
 ) -> Attempt:
     started = time.monotonic()
     with bench.watchdog.limit(con, max(bench.remaining, LEAST_SECONDS), bench.work):
-        apply(con, candidate.id, candidate.change, approval=TRIAL)
+        known = bench.catalog.macros
+        apply(con, candidate.id, candidate.change, approval=TRIAL, macros=known)
         con.execute("CHECKPOINT")
     elapsed = time.monotonic() - started
     return Attempt(candidate, path, con, elapsed * 1000, bench.spent + seconds)
