@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import duckdb
 from typer.testing import CliRunner, Result
 
 from api.cli.main import app
+from tests.forked import Forked
 from tests.products import make_product
 
 UNPRIVILEGED = (
@@ -56,14 +57,29 @@ def refusal(result: Result, code: int = 1) -> str:
 
 
 @contextmanager
-def started(
-    home: Path, *arguments: object, before: tuple[str, ...] = (), **settings: str
+def started(home: Path, *arguments: object, python: str = "", **settings: str) -> Iterator[Forked]:
+    """Run a command in a process, and process group, of its own; it is gone afterwards.
+
+    Its own processes are forked, too, and in no group with it; unless `python` starts them.
+    """
+    call = [str(a) for a in arguments]
+    surroundings = {**os.environ, **environment(home, **settings)}
+    with closing(Forked(call, surroundings, python or sys.executable)) as child:
+        yield child
+
+
+@contextmanager
+def started_by(
+    before: tuple[str, ...], home: Path, *arguments: object
 ) -> Iterator[subprocess.Popen[str]]:
-    """Run a command in a process, and process group, of its own; it is gone afterwards."""
+    """Run a command as `started` does, as a program of its own that `before` becomes.
+
+    What others know by its command line has to be one.
+    """
     command = [*before, sys.executable, "-m", "api.cli.main", *(str(a) for a in arguments)]
     with subprocess.Popen(
         command,
-        env={**os.environ, **environment(home, **settings)},
+        env={**os.environ, **environment(home)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -18,7 +18,7 @@ import duckdb
 import psutil
 
 from graph.ledger import Ledger
-from tests.crash.forked import run_forked
+from tests.forked import run_forked
 from tests.products import CASTS, FEW_ROWS, make_product
 from tools.outcome_status import IN_PLACE
 

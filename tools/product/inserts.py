@@ -87,6 +87,9 @@ def _keep_rows(con: duckdb.DuckDBPyConnection, table: Table, rows: int, end: int
 def _make_up(con: duckdb.DuckDBPyConnection, table: Table, batch: int, end: int) -> None:
     """Make a batch of the rows kept; those made up begin at `end`."""
     keys = _key_columns(table)
+    if batch > 1 and not keys:
+        # Its rows are those of the batch before.
+        return
     values = ", ".join(
         _value(c, table, batch, end) if c.name in keys else quoted(c.name) for c in _written(table)
     )

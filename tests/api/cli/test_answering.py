@@ -21,6 +21,7 @@ from tests.commands import (
     make_home,
     refusal,
     started,
+    started_by,
     type_of_amount,
     waiting,
 )
@@ -333,7 +334,7 @@ def test_an_approval_after_expiry_is_refused_and_the_proposal_expires(
 
 def test_an_answer_beside_the_service_is_carried_out_by_it(asked: Path) -> None:
     proposal = type_change(asked)
-    with started(asked, "serve", "--port", free_port(), "--json") as child:
+    with started_by((), asked, "serve", "--port", free_port(), "--json") as child:
         assert child.stdout is not None
         assert json.loads(child.stdout.readline())["pid"] == child.pid
         done = document(asked, "decide", proposal, "approve")

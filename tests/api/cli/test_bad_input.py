@@ -14,7 +14,15 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.commands import UNPRIVILEGED, document, environment, invoke, make_home, refusal, started
+from tests.commands import (
+    UNPRIVILEGED,
+    document,
+    environment,
+    invoke,
+    make_home,
+    refusal,
+    started_by,
+)
 from tests.disks import fill
 from tests.products import make_database
 
@@ -184,7 +192,7 @@ def test_a_product_that_may_not_be_written_is_refused_with_words(
     database = make_database(directory / "sales.duckdb", 1000)
     assert invoke(home, "init", "--database", database).exit_code == 0
     (directory / path).chmod(mode)
-    with started(home, "run", "sales", before=(*UNPRIVILEGED,)) as run:
+    with started_by((*UNPRIVILEGED,), home, "run", "sales") as run:
         out, said = run.communicate(timeout=60)
     directory.chmod(0o755)
     assert (run.returncode, out) == (1, "")

@@ -56,7 +56,7 @@ def answers_differ(home: Path, name: str, original: Path) -> dict[str, str | Non
 def test_with_yes_the_demo_improves_flights_and_every_answer_stays_the_same(
     home: Path, tmp_path: Path
 ) -> None:
-    ran = demo(home, "--yes", "--scale", "0.05", "--budget", "15")
+    ran = demo(home, "--yes", "--scale", "0.05", "--budget", "6")
     became = {p["id"]: [o["status"] for o in p["outcomes"]] for p in ran["proposals"]}
     assert ran["status"] == "done" and became
     assert all(p["ratio"]["low"] > 1 for p in ran["proposals"])
@@ -70,7 +70,7 @@ def test_with_yes_the_demo_improves_flights_and_every_answer_stays_the_same(
 
 
 def test_the_demo_on_tpch_stops_at_the_question_and_changes_nothing(home: Path) -> None:
-    ran = demo(home, "--product", "tpch", "--scale", "0.01", "--budget", "15")
+    ran = demo(home, "--product", "tpch", "--scale", "0.01", "--budget", "6")
     assert ran["tried"] > 0
     assert [p["id"] for p in ran["proposals"]] == waiting(home)
     assert ran["status"] == ("waiting" if ran["proposals"] else "done")

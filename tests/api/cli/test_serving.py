@@ -6,7 +6,6 @@ import signal
 import socket
 import sqlite3
 import stat
-import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -18,7 +17,9 @@ from typing import Any
 import pytest
 
 from tests.commands import document, invoke, make_home, refusal, started
+from tests.forked import Forked
 from tests.ports import free_port
+from tests.preforked import PYTHON
 
 
 def ask(url: str, token: str = "", body: Any = None) -> tuple[int, Any]:
@@ -32,12 +33,13 @@ def ask(url: str, token: str = "", body: Any = None) -> tuple[int, Any]:
 
 
 @contextmanager
-def serving(home: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+def serving(home: Path) -> Iterator[tuple[Forked, dict[str, Any]]]:
     """Serve the product of sales; yields the process and what it printed."""
-    with started(home, "serve", "sales", "--port", free_port(), "--json") as child:
-        assert child.stdout is not None
+    port = free_port()
+    # With a server of its own, which is interrupted and ends with it.
+    with started(home, "serve", "sales", "--port", port, "--json", python=PYTHON) as child:
         line = child.stdout.readline()
-        assert line, child.stderr and child.stderr.read()
+        assert line, child.stderr.read()
         yield child, json.loads(line)
 
 

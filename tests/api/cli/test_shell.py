@@ -15,7 +15,8 @@ from api.cli import entry
 from api.cli.boundary import explain
 from graph.errors import RunFailed
 from graph.settings import Settings
-from tests.commands import document, environment, invoke, make_home, refusal, started
+from tests.commands import document, environment, invoke, make_home, refusal, started, started_by
+from tests.preforked import PYTHON
 from tests.products import SEVERAL
 
 
@@ -229,7 +230,7 @@ def test_a_run_that_is_stopped_leaves_nothing_and_the_next_one_continues(
     number: signal.Signals, home: Path
 ) -> None:
     make_home(home, rows=60_000)
-    with started(home, "run", "sales", "--budget", "30") as run:
+    with started(home, "run", "sales", "--budget", "30", python=PYTHON) as run:
         wait_for_snapshot(home)
         below = children_of(run.pid)
         os.killpg(run.pid, number)
@@ -247,7 +248,7 @@ def test_a_run_that_is_stopped_leaves_nothing_and_the_next_one_continues(
 def test_a_command_in_the_background_of_a_script_ends_when_it_is_told_to(home: Path) -> None:
     make_home(home, rows=20_000)
     ignoring = (sys.executable, "-c", BEHIND_AMPERSAND)
-    with started(home, "run", "sales", "--budget", "30", before=ignoring) as run:
+    with started_by(ignoring, home, "run", "sales", "--budget", "30") as run:
         wait_for_snapshot(home)
         run.terminate()
         assert run.wait(60) == 130
@@ -255,7 +256,7 @@ def test_a_command_in_the_background_of_a_script_ends_when_it_is_told_to(home: P
 
 def test_a_terminal_without_unicode_is_shown_what_it_has(home: Path) -> None:
     make_home(home, rows=1000)
-    with started(home, "status", before=("env", "PYTHONIOENCODING=ascii")) as child:
+    with started_by(("env", "PYTHONIOENCODING=ascii"), home, "status") as child:
         out, said = child.communicate(timeout=60)
     assert (child.returncode, said) == (0, "")
     assert "sales" in out and "?" in out

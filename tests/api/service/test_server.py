@@ -17,13 +17,13 @@ from api.service import server
 from api.service.server import CannotListen, serve_home
 from api.service.settings import ServiceSettings
 from graph.settings import Settings
-from tests.commands import document, invoke, refusal, started
+from tests.commands import document, invoke, refusal, started_by
 from tests.ports import free_port
 
 
 @contextmanager
 def served(home: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    with started(home, "serve", "--port", free_port(), "--json") as child:
+    with started_by((), home, "serve", "--port", free_port(), "--json") as child:
         assert child.stdout is not None
         line = child.stdout.readline()
         assert line, child.stderr and child.stderr.read()
