@@ -11,6 +11,7 @@ from __future__ import annotations
 import array
 import gc
 import importlib
+import logging
 import marshal
 import os
 import signal
@@ -133,7 +134,10 @@ def main() -> None:
 def _make_tools() -> None:
     """Make the tools' schemas, which every product's server shares with the first."""
     nobody = SimpleNamespace(descriptor=SimpleNamespace(name="none"))
+    # The first server sets up logs where nobody did; each fork does so itself.
+    logging.getLogger().addHandler(silent := logging.NullHandler())
     importlib.import_module("mcp_servers.product.server").build_server(nobody)
+    logging.getLogger().removeHandler(silent)
 
 
 def _hurry_beside(tests: int) -> None:
