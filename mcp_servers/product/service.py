@@ -308,7 +308,7 @@ class ProductService:
 
         Raises `SchemaDrift` when anything else changed the table.
         """
-        table = self.owner.catalog().table(request.change.table)
+        table = self.owner.table(request.change.table)
         reached = present = table_hash(request.change.table, table)
         for row in reversed(executor.list_changes(con)):
             if reached == request.schema_hash:

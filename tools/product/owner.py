@@ -26,6 +26,7 @@ from tools.product.idle_texts import idle_texts
 from tools.product.live import Timings
 from tools.product.opening import damage, open_database
 from tools.product.stale_summaries import without_stale
+from tools.product.stored_queries import Macro
 from tools.product.tap import Tap
 from tools.product.workload import QueryPattern, TableUse, Workload
 from tools.product.workload_store import WorkloadStore
@@ -89,6 +90,7 @@ class Owner:
         self._tap = Tap(store)
         self._deadlines = Deadlines()
         self._dispatch = _Dispatch(dispatch_rewrites(self._con))
+        self._macros: tuple[Macro, ...] | None = None
 
     def close(self) -> None:
         """Flush the tap and release the file."""
@@ -101,9 +103,14 @@ class Owner:
         return self._con.cursor()
 
     def catalog(self) -> Catalog:
-        """Read what is in the database now."""
+        """Read what is in the database now, but for macros.
+
+        Nobody else can make one while this holds the file, and Pillion makes none.
+        """
         with self.cursor() as con:
-            return read_catalog(con)
+            found = read_catalog(con, macros=self._macros)
+        self._macros = found.macros
+        return found
 
     def to_change(self, present: Catalog) -> Catalog:
         """Return what is there, but for stale summaries: another may be made in their place."""
