@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib.util
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -44,14 +45,31 @@ def _imported(name: str) -> ModuleType:
         return importlib.import_module(name)
 
 
+_importing = 0
+"""How many threads import at this moment."""
+_looked_for = True
+"""Whether garbage was looked for when the first of them began."""
+_counting = threading.Lock()
+
+
 @contextmanager
 def _garbage_left() -> Iterator[None]:
     """Leave garbage where it is: all that is imported stays, and looking through it takes a sixth
     of the time."""
-    looked = gc.isenabled()
-    gc.disable()
+    _count(1)
     try:
         yield
     finally:
-        if looked:
+        _count(-1)
+
+
+def _count(more: int) -> None:
+    global _importing, _looked_for
+    with _counting:
+        if not _importing:
+            _looked_for = gc.isenabled()
+        _importing += more
+        if _importing:
+            gc.disable()
+        elif _looked_for:
             gc.enable()

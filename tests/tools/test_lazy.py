@@ -44,11 +44,17 @@ def test_nothing_looks_for_garbage_while_a_module_is_imported_and_something_does
     assert gc.isenabled()
     module = lazy("telling_module")
     assert not module.LOOKED and gc.isenabled()
+    (tmp_path / "slower_module.py").write_text("import time\ntime.sleep(0.2)\nANY = 1\n")
+    (tmp_path / "slow_too.py").write_text("import time\ntime.sleep(0.1)\nANY = 1\n")
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(lambda name: lazy(name).ANY, ["slower_module", "slow_too"])) == [1, 1]
+    assert gc.isenabled()
     broken = lazy("broken_module")
     with pytest.raises(OSError):
         _ = broken.ANYTHING
     assert gc.isenabled()
-    del sys.modules["telling_module"]
+    for name in ("telling_module", "slower_module", "slow_too"):
+        del sys.modules[name]
 
 
 @pytest.mark.parametrize("argument", ["--version", "--help"])

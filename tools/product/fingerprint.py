@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Container, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import sqlglot
@@ -21,6 +22,8 @@ from tools.product.pivot_text import as_subquery
 from tools.product.workload import ColumnUse
 
 MAX_TEXT = 100_000
+_UNREADABLE = (SqlglotError, RecursionError, ValueError, AssertionError)
+"""What sqlglot raises for text that it cannot read."""
 _Uses = dict[tuple[str, str, str], Use]
 """By schema, table and column."""
 
@@ -103,10 +106,11 @@ def _parse_all(sql: str) -> list[exp.Expr | None]:
         raise ParseFailed("The text is too long to be read.")
     try:
         return sqlglot.parse(sql, dialect="duckdb")
-    except (SqlglotError, RecursionError, ValueError, AssertionError) as exc:
+    except _UNREADABLE as exc:
         readable = as_subquery(sql)
         if readable is not None:
-            return _parse_all(readable)
+            with suppress(*_UNREADABLE):
+                return sqlglot.parse(readable, dialect="duckdb")
         first = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
         raise ParseFailed(f"Not readable as DuckDB SQL: {first}") from exc
 

@@ -151,12 +151,11 @@ class Pairing:
 def run_query(con: duckdb.DuckDBPyConnection, sql: str, *, large: bool) -> float:
     """Run a query, fetch all of its result, and return the milliseconds of processor."""
     started = processor()
+    cursor = con.execute(sql)
     if large:
-        with con.sql(sql).to_arrow_reader(FETCHED_BY_ROW) as reader:
-            for _ in reader:
-                pass
+        _drain(cursor)
     else:
-        con.execute(sql).fetchall()
+        cursor.fetchall()
     return (processor() - started) * 1000
 
 
@@ -243,3 +242,13 @@ def _row_groups(profile: str) -> int | None:
         found = json.loads(profile).get("query", {}).get("total_row_groups_scanned")
         return int(found) if found is not None else None
     return None
+
+
+def _drain(cursor: Any) -> None:
+    reader = (
+        cursor.to_arrow_reader(FETCHED_BY_ROW)
+        if hasattr(cursor, "to_arrow_reader")
+        else cursor.fetch_record_batch(FETCHED_BY_ROW)
+    )
+    for _ in reader:
+        pass

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-import sqlglot
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
+
+from tools.product.errors import ParseFailed
+from tools.product.fingerprint import parse
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ class Shape:
 def shape_of(sql: str) -> Shape:
     """Return the outermost ORDER BY and LIMIT of a query."""
     try:
-        tree = sqlglot.parse_one(sql, read="duckdb")
-    except SqlglotError:
+        tree = parse(sql)
+    except ParseFailed:
         return Shape(None, None)
     order = tree.args.get("order")
     ordering = Ordering(tuple(_key(o, tree) for o in order.expressions)) if order else None

@@ -34,6 +34,11 @@ def make_original(path: Path, *more: str) -> Path:
 
 def judged(original: Path, *changes: str, **asked: Any) -> Judgement:
     """Judge statements as if they were a suggestion's."""
+    return judge(case_of(original, *changes, **asked))
+
+
+def case_of(original: Path, *changes: str, **asked: Any) -> Case:
+    """Return what the oracle is asked of statements as if they were a suggestion's."""
     before, after = original.with_name("before.duckdb"), original.with_name("after.duckdb")
     for path in (before, after):
         shutil.copy(original, path)
@@ -44,18 +49,16 @@ def judged(original: Path, *changes: str, **asked: Any) -> Judgement:
     stated = {"name": "sales", "properties": asked.get("promised", PROMISED)}
     promised = {"schema": [stated | asked.get("stated", {})]}
     contract.write_text(yaml.safe_dump(promised))
-    return judge(
-        Case(
-            before=before,
-            after=after,
-            contract=contract,
-            later=asked.get("later", ((TOTAL, 100),)),
-            texts=asked.get("texts", {}),
-            texts_before=asked.get("texts_before", {}),
-            later_data=asked.get("later_data", ("INSERT INTO sales VALUES (90000, '5', '001')",)),
-            later_batches=asked.get("later_batches", 1),
-            consumers=asked.get("consumers", ()),
-            undone=asked.get("undone"),
-            undo_refused=asked.get("undo_refused", ""),
-        )
+    return Case(
+        before=before,
+        after=after,
+        contract=contract,
+        later=asked.get("later", ((TOTAL, 100),)),
+        texts=asked.get("texts", {}),
+        texts_before=asked.get("texts_before", {}),
+        later_data=asked.get("later_data", ("INSERT INTO sales VALUES (90000, '5', '001')",)),
+        later_batches=asked.get("later_batches", 1),
+        consumers=asked.get("consumers", ()),
+        undone=asked.get("undone"),
+        undo_refused=asked.get("undo_refused", ""),
     )

@@ -5,7 +5,10 @@ from __future__ import annotations
 import duckdb
 import pytest
 
+from tools.product import fingerprint
+from tools.product.errors import ParseFailed
 from tools.product.fingerprint import parse
+from tools.product.ordering import shape_of
 from tools.product.pivot_text import as_subquery
 
 PIVOT = "PIVOT sales ON region USING sum(amount)"
@@ -27,6 +30,22 @@ def test_what_is_read_answers_as_what_was_written(sql: str) -> None:
         answers = [con.execute(text).fetchall() for text in (sql, subquery)]
         readable = parse(sql).sql(dialect="duckdb")
         assert answers == [con.execute(readable).fetchall()] * 2
+
+
+def test_the_order_and_the_limit_of_a_pivot_are_known() -> None:
+    shape = shape_of(f"{PIVOT} GROUP BY day ORDER BY day LIMIT 3")
+    assert shape.ordering is not None and shape.ordering.positions(("day", "a")) == (0,)
+    assert shape.unlimited == f"SELECT * FROM ({PIVOT} GROUP BY day)".replace("sum", "SUM")
+
+
+def test_what_is_not_readable_is_written_anew_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(
+        fingerprint, "as_subquery", lambda sql: asked.append(sql) or as_subquery(sql)
+    )
+    with pytest.raises(ParseFailed):
+        parse("WITH a AS (FROM sales) " + "PIVOT a LIMIT 1 " * 9)
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize("sql", [
