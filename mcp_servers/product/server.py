@@ -143,7 +143,8 @@ def _tool(tools: list[Tool], annotations: ToolAnnotations) -> Callable[[F], F]:
 
 
 def _unserved() -> None:
-    raise NotImplementedError
+    """Stand for what a server puts in its place, so that no product stays open for its schema."""
+    raise LookupError("This tool belongs to no server.")
 
 
 def _add_reading_tools(tools: list[Tool], service: ProductService) -> None:
