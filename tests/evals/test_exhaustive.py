@@ -8,11 +8,11 @@ import duckdb
 import pytest
 
 from evals.exhaustive import MOST_SETS, Idea, Reached, beats, reachable, search, sets_of
-from evals.oracle import timing
 from evals.oracle.case import Case, Judgement
 from evals.oracle.judge import judge
 from evals.scenarios.scenario import Best
 from tests.evals.factories import make_gain
+from tests.evals.oracle.planting import time_less
 
 BOTH = "SELECT sum(CAST(left_side AS BIGINT)) + sum(CAST(right_side AS BIGINT)) AS n FROM pair"
 
@@ -40,8 +40,7 @@ def test_a_best_product_that_does_harm_is_not_what_can_be_reached() -> None:
 async def test_the_planted_pair_is_found_by_the_oracle_s_own_timing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(timing, "SECONDS", 0.3)
-    monkeypatch.setattr(timing, "MOST_SECONDS", 4.0)
+    time_less(monkeypatch, 0.3, 4.0)
     original, contract = tmp_path / "original.duckdb", tmp_path / "contract.yaml"
     contract.write_text("schema: []")
     with duckdb.connect(str(original)) as con:

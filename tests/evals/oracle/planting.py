@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pytest
 import yaml
 
+from evals.oracle import timing
 from evals.oracle.case import Case, Judgement
 from evals.oracle.judge import judge
 
@@ -30,6 +32,12 @@ def make_original(path: Path, *more: str) -> Path:
         for statement in more:
             con.execute(statement)
     return path
+
+
+def time_less(monkeypatch: pytest.MonkeyPatch, seconds: float, most: float) -> None:
+    """Let a judgement time its queries for so many seconds at least and at most."""
+    monkeypatch.setattr(timing, "SECONDS", seconds)
+    monkeypatch.setattr(timing, "MOST_SECONDS", most)
 
 
 def judged(original: Path, *changes: str, **asked: Any) -> Judgement:

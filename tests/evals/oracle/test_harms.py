@@ -14,7 +14,7 @@ import pytest
 
 from evals.oracle import timing
 from evals.oracle.case import Judgement
-from tests.evals.oracle.planting import TOTAL, judged, make_original
+from tests.evals.oracle.planting import TOTAL, judged, make_original, time_less
 
 MORE = (
     "CREATE TABLE keyed (id INTEGER PRIMARY KEY, code VARCHAR, state VARCHAR DEFAULT '007',"
@@ -41,18 +41,12 @@ REBUILT = "CREATE OR REPLACE TABLE sales AS SELECT {} FROM sales"
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time little: what is asked here is told before or after it."""
-    monkeypatch.setattr(timing, "SECONDS", 0.05)
-    monkeypatch.setattr(timing, "MOST_SECONDS", 0.1)
+    time_less(monkeypatch, 0.05, 0.1)
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_original(tmp_path_factory.mktemp("made") / "original.duckdb", *MORE)
-
-
-@pytest.fixture
-def original(made: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copy(made, tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,9 @@ import pytest
 import yaml
 
 from evals.oracle import judge as module
-from evals.oracle import timing
 from evals.oracle.case import Case
 from evals.oracle.judge import judge
-from tests.evals.oracle.planting import TOTAL, judged, make_original
+from tests.evals.oracle.planting import TOTAL, judged, make_original, time_less
 
 CODES = "SELECT code FROM sales WHERE id < 20"
 
@@ -22,18 +20,12 @@ CODES = "SELECT code FROM sales WHERE id < 20"
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time less: what is planted here gains or loses much, or nothing."""
-    monkeypatch.setattr(timing, "SECONDS", 0.3)
-    monkeypatch.setattr(timing, "MOST_SECONDS", 4.0)
+    time_less(monkeypatch, 0.3, 4.0)
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_original(tmp_path_factory.mktemp("made") / "original.duckdb")
-
-
-@pytest.fixture
-def original(made: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copy(made, tmp_path))
 
 
 def test_a_change_that_saves_the_casts_is_good(original: Path) -> None:
