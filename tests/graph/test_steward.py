@@ -180,24 +180,38 @@ async def test_an_answer_to_a_run_in_trouble_waits_and_holds_up_no_other_command
     assert applied == "applied" and proved in KEPT
 
 
+async def lose_state(steward: Stewardship, thread: str) -> None:
+    """Delete all checkpoints of a run."""
+    saver = (await steward.runs()).graph.checkpointer
+    assert isinstance(saver, BaseCheckpointSaver)
+    await saver.adelete_thread(thread)
+
+
+@pytest.mark.parametrize("service", [COSTS], indirect=True)
+async def test_a_rejection_needs_no_state_and_leaves_the_rest_open(steward: Stewardship) -> None:
+    thread = await steward.run("sales", ("schema",))
+    rejected, *others = [o.proposal.id for o in steward.ledger.offers(waiting=True)]
+    assert others
+    await lose_state(steward, thread)
+    await answer(steward, rejected, "reject")
+    assert [o.proposal.id for o in steward.ledger.offers(waiting=True)] == others
+
+
 @pytest.mark.parametrize("service", [COSTS], indirect=True)
 async def test_an_answer_to_a_run_whose_state_is_gone_says_so_and_ends_it(
     steward: Stewardship,
 ) -> None:
     thread = await steward.run("sales", ("schema",))
-    rejected, first, *others = [o.proposal.id for o in steward.ledger.offers(waiting=True)]
-    saver = (await steward.runs()).graph.checkpointer
-    assert isinstance(saver, BaseCheckpointSaver)
-    await saver.adelete_thread(thread)
-    await answer(steward, rejected, "reject")
-    assert [o.proposal.id for o in steward.ledger.offers(waiting=True)] == [first, *others]
+    first, *others = [o.proposal.id for o in steward.ledger.offers(waiting=True)]
+    assert others
+    await lose_state(steward, thread)
     steward.ledger.decide(make_decision(first, decided_at=now()))
     with pytest.raises(RunLost, match="`pillion run sales` measures it again"):
         await steward.deliver(thread)
     (outcome,) = steward.ledger.offer_of(first).outcomes
     assert (outcome.status, "the state of its run is gone" in outcome.detail) == ("failed", True)
     closed = [steward.ledger.offer_of(p).decision for p in others]
-    assert {d and d.verdict for d in closed} <= {"expire"}
+    assert [d and d.verdict for d in closed] == ["expire"] * len(others)
     assert steward.ledger.thread(thread).status == "failed"
     assert steward.ledger.undelivered() == {}
     await steward.run("sales", ("schema",))

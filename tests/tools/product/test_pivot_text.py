@@ -20,6 +20,12 @@ PIVOT = "PIVOT sales ON region USING sum(amount)"
     "WITH s AS (FROM sales LIMIT 2) PIVOT s ON region USING sum(amount) ORDER BY ALL",
     "PIVOT (FROM sales ORDER BY 1 LIMIT 2) ON region USING sum(amount) ORDER BY 1",
     f"-- a word before\n{PIVOT} ORDER BY ALL;",
+    f"SELECT * FROM ({PIVOT} ORDER BY ALL LIMIT 1)", f"({PIVOT} ORDER BY ALL) LIMIT 1",
+    f"WITH p AS ({PIVOT} ORDER BY ALL LIMIT 1) SELECT * FROM p",
+    f"FROM ({PIVOT} ORDER BY ALL LIMIT 1) UNION ALL FROM ({PIVOT} ORDER BY ALL)",
+    f"WITH p AS ({PIVOT} LIMIT 2) UNPIVOT p ON a, b INTO NAME n VALUE v ORDER BY ALL",
+    "UNPIVOT sales ON amount INTO NAME n VALUE v ORDER BY v DESC LIMIT 2",
+    f"PIVOT ({PIVOT} ORDER BY ALL LIMIT 2) ON a USING count(*) ORDER BY ALL",
 ])  # fmt: skip
 def test_what_is_read_answers_as_what_was_written(sql: str) -> None:
     subquery = as_subquery(sql)
@@ -51,6 +57,7 @@ def test_what_is_not_readable_is_written_anew_once(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("sql", [
     PIVOT, "SELECT pivot FROM sales ORDER BY 1", f"SELECT 1; {PIVOT} ORDER BY 1", "'", "",
     "SELECT * FROM sales PIVOT (sum(amount) FOR region IN ('a')) ORDER BY 1", f"({PIVOT}) LIMIT 1",
+    f"WITH p AS ({PIVOT}) FROM p ORDER BY 1", ")", "(",
 ])  # fmt: skip
 def test_nothing_else_is_touched(sql: str) -> None:
     assert as_subquery(sql) is None
