@@ -16,11 +16,12 @@ NAME = "casting"
 CLAIM = (
     "All-text ingest: `pillion demo --yes` on a year of flights stored as text makes the total "
     "time of the queries that cast, weighted by how often each runs in the demo's month of log "
-    "(live panels hourly, dashboards three times a day, reports daily), fall by 5× or more. Again "
-    "for the same flights under five years' dates, the last of which the panels ask for."
+    "(live panels hourly, dashboards three times a day, reports daily), fall by 5× or more. A year "
+    "has 337 thousand flights; again for three and five years of them, a million and 1.7 million, "
+    "the last year of which the panels ask for."
 )
 TARGET = 5.0
-MORE_YEARS = 5
+MORE_YEARS = (3, 5)
 
 
 def casting_queries() -> dict[str, str]:
@@ -41,11 +42,14 @@ class Improved:
 def run(quick: bool) -> list[Row]:
     """Run the demo from scratch, then time both files; again for more years."""
     one = _improve(1, turns=3 if quick else 15, budget=30 if quick else None)
-    rows = _rows_of_a_year(one)
-    return rows if quick else [*rows, *_rows_of_more(_improve(MORE_YEARS, turns=5, budget=None))]
+    more = () if quick else MORE_YEARS
+    return [
+        *_rows_of_a_year(one),
+        *(row for years in more for row in _rows_of_more(years, _improve(years, turns=7))),
+    ]
 
 
-def _improve(years: int, *, turns: int, budget: float | None) -> Improved:
+def _improve(years: int, *, turns: int, budget: float | None = None) -> Improved:
     with home() as directory:
         given = () if budget is None else ("--budget", f"{budget:g}")
         outcome = outcome_of(pillion(directory, "demo", "--yes", "--scale", str(years), *given))
@@ -79,8 +83,8 @@ def _rows_of_a_year(year: Improved) -> list[Row]:
     ]  # fmt: skip
 
 
-def _rows_of_more(years: Improved) -> list[Row]:
-    found, outcome, label = years.found, years.outcome, f"{MORE_YEARS} years of flights"
+def _rows_of_more(years: int, more: Improved) -> list[Row]:
+    found, outcome, label = more.found, more.outcome, f"{years} years of flights"
     return [
         *_ratios(label, found),
         Row(f"{label}: a month before", found.before_ms / 1000, "s"),
