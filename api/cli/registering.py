@@ -61,8 +61,7 @@ def init(
     written = "A first contract, inferred from the data, is in" if done["inferred"] else "Contract:"
     if not done["added"]:
         tell(f"{written} {done['contract']}")
-    for skipped in done["skipped"]:
-        tell(f"Not measured: {skipped['reason'].rstrip('.')}: {short(skipped['sql'], SQL_WIDTH)}")
+    _tell_unmeasured(done)
     if done["malformed"]:
         tell(f"{counted(done['malformed'], 'row')} of the query log could not be read in full:")
         for row in done["unread"]:
@@ -73,6 +72,13 @@ def init(
         tell(NO_ROWS)
     if done["patterns"] and done["rows"]:
         tell(f"Next: pillion run {name}")
+
+
+def _tell_unmeasured(done: dict[str, Any]) -> None:
+    for skipped in done["skipped"]:
+        tell(f"Not measured: {skipped['reason'].rstrip('.')}: {short(skipped['sql'], SQL_WIDTH)}")
+    if more := done["skipped_total"] - len(done["skipped"]):
+        tell(f"Not measured, nor listed here: {counted(more, 'more statement')}.")
 
 
 def register(

@@ -32,6 +32,8 @@ from tools.product.opening import open_database, translated
 from tools.product.workload import Unread, Workload
 from tools.product.workload_store import WorkloadStore
 
+FIRST_SKIPPED = 20
+
 
 def emit(event: str, **body: Any) -> None:
     """Write one line for the parent."""
@@ -93,7 +95,8 @@ def _registered(
         "tables": len(catalog.tables),
         "rows": sum(table.rows for table in catalog.tables),
         "patterns": len(workload.patterns),
-        "skipped": [s.model_dump() for s in workload.skipped[:20]],
+        "skipped": [s.model_dump() for s in workload.skipped[:FIRST_SKIPPED]],
+        "skipped_total": workload.skipped_total,
         "malformed": unread.total,
         "unread": [row.model_dump() for row in unread.first],
     }

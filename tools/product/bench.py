@@ -25,6 +25,7 @@ from tools.product.measure import (
     run_query,
 )
 from tools.product.measurement import QueryBaseline, ShadowJob
+from tools.product.out_of_reach import reason
 from tools.product.results import Answer, difference
 from tools.product.snapshot import copy_database
 from tools.product.statistics import interval_of, ratio_noise
@@ -164,7 +165,7 @@ class Bench:
         except duckdb.InterruptException:
             return None
         except (duckdb.Error, ProductError) as exc:
-            return QueryBaseline(fingerprint=fingerprint, error=str(exc).splitlines()[0][:300])
+            return QueryBaseline(fingerprint=fingerprint, error=reason(str(exc))[:300])
         if difference(answer, again) is not None:
             return QueryBaseline(
                 fingerprint=fingerprint, error="its result differs from one run to the next"

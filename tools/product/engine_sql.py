@@ -158,4 +158,6 @@ def _kind(sql: str) -> str:
     except ValueError:
         # The binding does not know every kind the parser does.
         return "this"
+    except duckdb.Error as exc:
+        raise ParseFailed(f"Not readable as DuckDB SQL: {str(exc).splitlines()[0]}") from exc
     return " and ".join(found)

@@ -43,6 +43,7 @@ from tools.product.change_ledger import (
 from tools.product.changes import leftovers, plan, plan_undo, stands_on
 from tools.product.disk_space import checkpoint, ran_out
 from tools.product.errors import DiskFull, ProductError, Refused, SchemaDrift, UndoConflict
+from tools.product.out_of_reach import out_of_reach
 from tools.product.sound_summaries import unsound
 from tools.product.stale_summaries import stale_under
 from tools.product.stored_queries import Macro, Stored, View
@@ -120,6 +121,7 @@ def apply(  # noqa: PLR0913  each is known to other callers only
         looks.before(con, catalog)
         _check_writes(change, before)
         working = _working(con, catalog)
+        _check_tried(con, change, catalog)
         crash_point("apply.before_change")
         _run(con, plan(change, catalog, proposal_id=proposal_id).forward, "apply")
         _check_working(con, working)
@@ -285,6 +287,27 @@ def _working(con: duckdb.DuckDBPyConnection, catalog: Catalog) -> tuple[_Probe, 
     probes = (probe for one in stored for probe in _probes(one))
     with con.cursor() as other:
         return tuple(p for p in probes if _failure(other, p) is None)
+
+
+def _check_tried(con: duckdb.DuckDBPyConnection, change: Change, catalog: Catalog) -> None:
+    """Raise `Refused` where nobody here can try whether a view or macro bears another type.
+
+    What reads files or another database works for its owner and for nobody here.
+    """
+    if not isinstance(change, ChangeType):
+        return
+    readers = (
+        s for s in catalog.stored.all if catalog.stored.reaches(s, change.table, change.column)
+    )
+    for probe in (p for stored in readers for p in _probes(stored)):
+        with con.cursor() as other:
+            failure = _failure(other, probe) or ""
+        if out_of_reach(failure):
+            raise Refused(
+                f"The {probe.label} may read {change.column}, and it reads files or another"
+                f" database, too: whether it works with {change.to_type} cannot be tried here.",
+                hint="Where it does, drop that, let the change be made, and create it again.",
+            )
 
 
 def _probes(stored: Stored) -> Iterator[_Probe]:

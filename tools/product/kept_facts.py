@@ -6,10 +6,10 @@ import json
 
 from tools.product.catalog import Catalog, facts_key
 from tools.product.errors import ParseFailed
-from tools.product.fingerprint import QueryFacts, analyse
+from tools.product.fingerprint import QueryFacts, analyse, uses_stored
 from tools.product.workload import ColumnUse, QueryPattern
 
-_ANALYSIS = 2
+_ANALYSIS = 3
 """Raised when facts are found in another way: those that were kept count no more."""
 
 
@@ -24,6 +24,8 @@ def facts_of(sql: str, catalog: Catalog) -> QueryFacts | str:
         facts = analyse(sql, catalog)
     except ParseFailed as exc:
         return str(exc)
+    if not facts.tables and uses_stored(sql, catalog):
+        return "No table of this product is under the view or macro that it reads."
     return facts if facts.tables else "It reads no table of this product."
 
 

@@ -25,6 +25,7 @@ from tools.product.guard import check_read_only
 from tools.product.idle_texts import idle_texts
 from tools.product.live import Timings
 from tools.product.opening import damage, open_database
+from tools.product.out_of_reach import out_of_reach, reason
 from tools.product.stale_summaries import without_stale
 from tools.product.stored_queries import Macro
 from tools.product.tap import Tap
@@ -313,7 +314,9 @@ class _Running:
                 f"The answer holds a value that cannot be given, such as a long interval: {exc}.",
                 hint="Cast it to VARCHAR.",
             )
-        return QueryFailed(f"The engine refused the query: {exc}")
+        said = str(exc)
+        said = reason(said) if out_of_reach(said) else said
+        return QueryFailed(f"The engine refused the query: {said}")
 
 
 def _stopped(exc: Exception) -> bool:

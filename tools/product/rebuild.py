@@ -89,6 +89,7 @@ def rebuild(
         schema_name=old.name.schema_name, name=f"pillion_new_{old.name.name}"[:255]
     )
     stored = [c for c in new.columns if c.generated is None]
+    names = ", ".join(quoted(c.name) for c in stored)
     chosen = [(values or {}).get(c.name, f"t.{quoted(c.name)}") for c in stored]
     order = f" ORDER BY {', '.join(order_by)}" if order_by else ""
     incoming = incoming_triggers(catalog, old)
@@ -96,12 +97,27 @@ def rebuild(
         *(f"DROP TRIGGER {quoted(t.name)} ON {other.name.sql}" for other, t in incoming),
         *undress(old),
         create_table(new, temporary),
-        f"INSERT INTO {temporary.sql} ({', '.join(quoted(c.name) for c in stored)})"
+        f"INSERT INTO {temporary.sql} ({names})"
         f" SELECT {', '.join(chosen)} FROM {source or old.name.sql + ' AS t'}{order}",
         f"DROP TABLE {old.name.sql}",
-        f"ALTER TABLE {temporary.sql} RENAME TO {quoted(old.name.name)}",
+        *_in_place(new, temporary, old.name, names),
         *dress(new),
         *(t.definition for _, t in incoming),
+    )
+
+
+def _in_place(new: Table, temporary: TableName, name: TableName, names: str) -> tuple[str, ...]:
+    """Return the statements that give a new table the name of the old one.
+
+    A referenced table goes on looking for a renamed one under the name it was made with, and
+    refuses every DELETE: with a foreign key the rows are copied once more, not renamed.
+    """
+    if not any(c.kind == "FOREIGN KEY" for c in new.constraints):
+        return (f"ALTER TABLE {temporary.sql} RENAME TO {quoted(name.name)}",)
+    return (
+        create_table(new, name),
+        f"INSERT INTO {name.sql} ({names}) SELECT {names} FROM {temporary.sql}",
+        f"DROP TABLE {temporary.sql}",
     )
 
 

@@ -58,6 +58,18 @@ def test_rows_of_a_log_that_cannot_be_read_are_named_without_what_they_hold(
     assert (done["malformed"], [row["line"] for row in done["unread"]]) == (2, [2, 3])
 
 
+def test_statements_beyond_the_listed_that_are_not_measured_are_counted(
+    home: Path, database: Path, tmp_path: Path
+) -> None:
+    log = write(tmp_path / "a.sql", TOTAL + ";" + "".join(f"DROP TABLE t{i};" for i in range(23)))
+    call = ("init", "--database", database, "--queries", log)
+    said = invoke(home, *call).stdout
+    assert said.count("Not measured: Only one SELECT may run here, not DROP") == 20
+    assert "Not measured, nor listed here: 3 more statements.\n" in said
+    done = document(home, *call)
+    assert (len(done["skipped"]), done["skipped_total"]) == (20, 23)
+
+
 def test_of_several_files_all_are_added_or_none(home: Path, database: Path, tmp_path: Path) -> None:
     good, bad = write(tmp_path / "a.sql", TOTAL), write(tmp_path / "b.csv", "a,b\n1,2\n")
     document(home, "init", "--database", database)

@@ -294,6 +294,10 @@ def test_a_refusal_says_what_is_wrong_and_where_changes_go() -> None:
         'Not readable as DuckDB SQL: syntax error at or near "SELEC".'
     )
     assert is_readable("SELECT 1; SELECT 2") == "Expected one statement and found 2."
+    assert is_readable("SELECT 1 WHERE 1 = $1 AND 2 = $two") == (
+        "Not readable as DuckDB SQL: Not implemented Error: Mixing named and positional parameters"
+        " is not supported yet"
+    )
 
 
 @given(st.text())

@@ -142,6 +142,27 @@ def test_a_foreign_key_stops_a_rebuild_of_either_table(con: duckdb.DuckDBPyConne
     executor.undo(con, "p2")
 
 
+def test_rows_that_a_rebuilt_table_references_are_protected_and_others_deleted(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    con.execute("CREATE TABLE parent (id INTEGER PRIMARY KEY, x VARCHAR)")
+    con.execute("INSERT INTO parent SELECT i, 'x' FROM range(9) AS r(i)")
+    con.execute("CREATE TABLE child (id INTEGER REFERENCES parent(id), x VARCHAR, y INTEGER)")
+    con.execute("INSERT INTO child SELECT 1, CAST(9 - i AS VARCHAR), i FROM range(9) AS r(i)")
+    con.execute("CREATE INDEX on_x ON child (x)")
+    table = TableName(name="child")
+    rows = con.execute("FROM child").fetchall()
+    typed, by_x = changes_of(table, "x")[:2]
+    for change, left in ((typed, 3), (by_x, 5)):
+        executor.apply(con, f"p-{change.kind}", change)
+        con.execute(f"DELETE FROM parent WHERE id = {left}")
+        executor.undo(con, f"p-{change.kind}")
+        con.execute(f"DELETE FROM parent WHERE id = {left + 1}")
+        with pytest.raises(duckdb.ConstraintException, match="still referenced"):
+            con.execute("DELETE FROM parent WHERE id = 1")
+        assert con.execute("FROM child").fetchall() == rows
+
+
 @pytest.mark.parametrize(
     "declared", ["x VARCHAR COLLATE NOCASE", "x VARCHAR USING COMPRESSION uncompressed"]
 )

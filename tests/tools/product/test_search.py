@@ -203,6 +203,19 @@ def test_a_query_that_cannot_be_compared_is_left_out(tmp_path: Path, sql: str, w
     assert result.trials[0].status == "accepted"
 
 
+def test_a_view_that_reads_a_file_is_said_to_and_no_type_is_changed_under_it(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "regions.parquet"
+    setup = (
+        f"COPY (SELECT DISTINCT region FROM sales) TO '{file}'",
+        f"CREATE VIEW near AS SELECT * FROM '{file}' JOIN sales USING (region)",
+    )
+    result = run(make_job(tmp_path, [TYPED], [CASTING, "SELECT count(*) FROM near"], setup=setup))
+    assert f'it reads the file "{file}", and Pillion reads the database alone' in result.skipped[0]
+    assert "cannot be tried here" in result.trials[0].reason
+
+
 def test_a_change_that_cannot_be_made_does_not_stop_the_others(tmp_path: Path) -> None:
     broken = TYPED.model_copy(
         update={"column": "region", "forward": 'CAST("region" AS INTEGER)',

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -165,4 +166,25 @@ def test_a_change_that_a_macro_would_not_survive_is_refused(
     con.execute("CREATE MACRO short(n) AS (SELECT max(amount[1:2]) FROM sales WHERE id = n)")
     con.execute("CREATE MACRO broken(n) AS TABLE SELECT * FROM query_table(n)")
     with pytest.raises(Refused, match="The macro short would not work any more"):
+        executor.apply(con, "p1", TYPED)
+
+
+@pytest.mark.parametrize("read", ["other", "amount LIKE '1%' AS first"])
+@pytest.mark.parametrize("joined", ["read_parquet('{folder}/names.parquet')", "others.main.names"])
+def test_a_type_is_not_changed_under_a_view_that_nobody_here_can_try(
+    con: duckdb.DuckDBPyConnection, tmp_path: Path, joined: str, read: str
+) -> None:
+    con.execute(f"COPY (SELECT 1 AS id) TO '{tmp_path}/names.parquet'")
+    con.execute(f"ATTACH '{tmp_path}/others.duckdb' AS others")
+    con.execute("CREATE TABLE others.names AS SELECT 1 AS id")
+    con.execute("CREATE TABLE sales AS SELECT 1 AS id, '12' AS amount, '7' AS other")
+    source = joined.format(folder=tmp_path)
+    con.execute(f"CREATE VIEW near AS FROM sales JOIN {source} n USING (id) SELECT {read}")
+    con.execute("CREATE VIEW nearer AS FROM near")
+    con.execute("DETACH others")
+    con.execute("SET enable_external_access = false")
+    if read == "other":
+        assert executor.apply(con, "p1", TYPED).status == "applied"
+        return
+    with pytest.raises(Refused, match="The view near may read amount, and it reads files or"):
         executor.apply(con, "p1", TYPED)
