@@ -15,7 +15,7 @@ from tools.messages import Candidate, Change, CreateSummary, RewriteQuery, Table
 from tools.product import stale_summaries
 from tools.product.catalog import Catalog, Table, read_catalog
 from tools.product.errors import ProductError
-from tools.product.guard import check_read_only
+from tools.product.guard import check_read_only, tells_structure
 from tools.product.measure import (
     FETCHED_BY_ROW,
     Watchdog,
@@ -33,6 +33,7 @@ from tools.product.workload import QueryPattern
 
 BASELINE_RUNS = 5
 LONG_MS = 500.0
+STRUCTURE = "it tells types and how a table is made, which a change may change"
 UNSEEN = 3.0
 """Inserts that nobody was seen to make may get so many times slower than others."""
 
@@ -157,6 +158,8 @@ class Bench:
         fingerprint = pattern.fingerprint
         try:
             sql = check_read_only(pattern.sql)
+            if tells_structure(sql):
+                return QueryBaseline(fingerprint=fingerprint, error=STRUCTURE)
             with self.watchdog.limit(self.base, seconds):
                 answer, row_groups = capture_profiled(self.base, sql)
             samples = self._baseline_runs(sql, seconds, answer.count > FETCHED_BY_ROW)

@@ -68,6 +68,14 @@ def check_read_only(sql: str) -> str:
     return sql.strip().rstrip(";").rstrip()
 
 
+def tells_structure(sql: str) -> bool:
+    """Whether one statement tells how something is made: DESCRIBE, SUMMARIZE, SHOW.
+
+    Raises `ParseFailed`.
+    """
+    return any(node.get("type") == "SHOW_REF" for node in nodes(read_select(sql)))
+
+
 def check_node(node: Node) -> None:
     """Raise unless a node of DuckDB's tree only reads the product's own tables."""
     if node.get("class") == "PARAMETER":

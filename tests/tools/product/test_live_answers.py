@@ -28,3 +28,11 @@ def test_only_an_order_that_is_the_same_twice_is_asked_for_again(
         con.execute("ALTER TABLE t ALTER n TYPE INTEGER")
         with pytest.raises(Refused, match="rows come in another order"):
             kept.check(con)
+
+
+def test_what_tells_how_a_table_is_made_may_change_with_it() -> None:
+    with duckdb.connect() as con:
+        con.execute("CREATE TABLE t AS SELECT i::VARCHAR AS n FROM range(400) AS r(i)")
+        kept = ask(con, CHANGE, ["DESCRIBE t", "SELECT * FROM (SUMMARIZE t)"], str, 9.0)
+        con.execute("ALTER TABLE t ALTER n TYPE INTEGER")
+        kept.check(con)
