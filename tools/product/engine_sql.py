@@ -32,6 +32,18 @@ def read_select(sql: str) -> Node:
     read = _serialized(sql)
     if read.get("error_type") == "not implemented":
         read = _serialized(_pinned(sql))
+    return _one(read)
+
+
+def read_alone(sql: str) -> Node:
+    """Return the tree of the one SELECT in `sql` as `read_select` does, but for no such PIVOT.
+
+    What its values are pinned with is sqlglot's reading of the text.
+    """
+    return _one(_serialized(sql))
+
+
+def _one(read: Node) -> Node:
     if read["error"]:
         raise ParseFailed(f"Not readable as DuckDB SQL: {read['error_message']}.")
     statements: list[Node] = read["statements"]
@@ -106,6 +118,17 @@ def steady() -> frozenset[str]:
             " WHERE function_type = 'scalar' AND stability = 'CONSISTENT'"
         ).fetchall()
     return frozenset(str(name).lower() for (name,) in found) - _OF_TODAY | _STEADY_MACROS
+
+
+@cache
+def aliases() -> dict[str, str]:
+    """Return the engine's functions that are others by another name, each with the other's."""
+    with _PARSER.cursor() as con:
+        found = con.execute(
+            "SELECT DISTINCT function_name, alias_of FROM duckdb_functions()"
+            " WHERE alias_of IS NOT NULL AND alias_of <> function_name"
+        ).fetchall()
+    return {str(name).lower(): str(other).lower() for name, other in found}
 
 
 def _written(tree: Node) -> str:

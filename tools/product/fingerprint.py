@@ -81,10 +81,14 @@ def analyse(sql: str, catalog: Catalog) -> QueryFacts:
 
 
 def uses_stored(sql: str, catalog: Catalog) -> bool:
-    """Whether a statement reads a view or calls a macro; raises `ParseFailed`."""
+    """Whether a statement reads a view or calls a macro; raises `ParseFailed`.
+
+    So it does where the text of its tree would: that calls some functions by another name.
+    """
     tree = parse(sql)
     try:
-        return bool(catalog.stored.used(sql, tree, traverse_scope(tree)))
+        scopes, texts = traverse_scope(tree), (sql, tree.sql(dialect="duckdb", comments=False))
+        return any(catalog.stored.used(text, tree, scopes) for text in texts)
     except (SqlglotError, RecursionError) as exc:
         raise ParseFailed(f"The statement could not be analysed: {exc}") from exc
 

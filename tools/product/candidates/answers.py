@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from sqlglot import exp
 
-from tools.messages import CreateSummary
+from tools.messages import CreateSummary, quoted
 from tools.product.candidates.grains import GRAINS, reading, truncation_of
 from tools.product.candidates.grouped import (
+    Keys,
     conditional,
     deterministic,
     group_keys,
@@ -27,6 +28,7 @@ from tools.product.candidates.grouped import (
 from tools.product.candidates.intervals import intervals_kept
 from tools.product.engine_sql import output_names
 from tools.product.errors import Forbidden, ParseFailed
+from tools.product.faithful import faithful
 from tools.product.fingerprint import parse
 from tools.product.identifiers import folded
 
@@ -52,7 +54,8 @@ def answer_from_summary(sql: str, summary: CreateSummary, database: str = "") ->
         asked = (folded(name.schema_name), folded(name.name))
         if asked != (folded(summary.table.schema_name), folded(summary.table.name)):
             return None
-        return _answer(tree, output_names(sql), _stored(summary), summary)
+        text = _answer(tree, output_names(sql), _stored(summary), summary)
+        return text if faithful(sql) else None
     except (Forbidden, ParseFailed, RecursionError, _Inexact):
         return None
 
@@ -116,6 +119,7 @@ def _answer(
         raise _Inexact
     named = list(zip(tree.expressions, names, strict=True))
     _check_names(named, stored)
+    _check_having(tree.args.get("having"), named, {key_of(k) for k in keys})
     over_groups = _replacing(stored, {key_of(k): _key(k, stored) for k in keys})
     over_rows = _replacing(stored, stored.columns_of, grained=True)
     new = tree.copy()
@@ -155,6 +159,22 @@ def _check_names(named: Iterable[tuple[exp.Expr, str | None]], stored: _Stored) 
             raise _Inexact
         same = stored.dimensions.get(key_of(projection.unalias()))
         if folded(name) in columns and (same is None or folded(same) != folded(name)):
+            raise _Inexact
+
+
+def _check_having(
+    having: exp.Expr | None, named: Iterable[tuple[exp.Expr, str | None]], keys: Keys
+) -> None:
+    """Refuse a grouping expression that in HAVING is none: there an output's name comes first."""
+    outputs = {
+        folded(name)
+        for projection, name in named
+        if name and key_of(projection.unalias()) != quoted(folded(name))
+    }
+    for node in having.walk() if having is not None and outputs else ():
+        taken = any(not c.table and folded(c.name) in outputs for c in node.find_all(exp.Column))
+        inside = node.find_ancestor(exp.AggFunc, exp.Filter) is not None
+        if taken and not inside and not isinstance(node, exp.Having) and key_of(node) in keys:
             raise _Inexact
 
 

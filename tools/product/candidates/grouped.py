@@ -134,12 +134,30 @@ def group_keys(tree: exp.Select, columns: Keys) -> list[exp.Expr] | None:
         return None
     if group.args.get("all"):
         keys = [e.unalias() for e in tree.expressions if e.find(exp.AggFunc) is None]
+        if not _grouped_alone(tree, {key_of(k) for k in keys}):
+            return None
     else:
         resolved = [_resolved(node, tree, columns) for node in group.expressions]
         keys = [k for k in resolved if k is not None]
         if len(keys) < len(resolved):
             return None
     return [k for k in keys if k.find(exp.Column)] or None
+
+
+def _grouped_alone(tree: exp.Select, keys: Keys) -> bool:
+    """Whether GROUP BY ALL groups by these keys alone: columns that HAVING names are added."""
+    having = tree.args.get("having")
+    named: list[exp.Expr] = []
+    for column in _outside(having) if having is not None else ():
+        same = [e for e in tree.expressions if e.alias and folded(e.alias) == folded(column.name)]
+        named += [column] if column.table or not same else _outside(same[0].unalias())
+    return all(key_of(column) in keys for column in named)
+
+
+def _outside(node: exp.Expr) -> list[exp.Column]:
+    """Return the columns that are read by no aggregate."""
+    inner = (exp.AggFunc, exp.Filter)
+    return [c for c in node.find_all(exp.Column) if c.find_ancestor(*inner) is None]
 
 
 def _resolved(node: exp.Expr, tree: exp.Select, columns: Keys) -> exp.Expr | None:

@@ -16,6 +16,7 @@ from sqlglot import exp
 from tools.product.candidates.intervals import intervals_kept
 from tools.product.engine_sql import output_names
 from tools.product.errors import Forbidden, ParseFailed
+from tools.product.faithful import faithful
 from tools.product.fingerprint import parse
 
 _MONTH = re.compile(r"([0-9]{4})-([0-9]{2})")
@@ -44,7 +45,8 @@ def apply_rule(rule: str, sql: str) -> str | None:
         found = ranges_of(rule, tree)
         for node, made in found:
             node.replace(made.condition())
-        return _named_as(sql, tree) if found and intervals_kept(sql) else None
+        kept = found and intervals_kept(sql) and faithful(sql)
+        return _named_as(sql, tree) if kept else None
     except (Forbidden, ParseFailed, RecursionError):
         return None
 
@@ -120,7 +122,8 @@ def prefix_text(node: exp.Expr) -> Range | None:
     start, length = _number(left.args.get("start")), _number(left.args.get("length"))
     if (start, length) != (1, len(text)) or not isinstance(left.this, exp.Column):
         return None
-    if not text.isascii() or text[-1:] in ("", "\x7f"):
+    # A collation compares in another order than that of the characters, also one further inside.
+    if not text.isascii() or text[-1:] in ("", "\x7f") or node.root().find(exp.Collate):
         return None
     after = text[:-1] + chr(ord(text[-1]) + 1)
     return Range(left.this, exp.Literal.string(text), exp.Literal.string(after))

@@ -100,3 +100,13 @@ def test_columns_of_a_rewritten_query_keep_their_names() -> None:
         assert rewritten is not None
         assert alike(con, query, rewritten)
         assert rows_of(con, query) == rows_of(con, rewritten)
+
+
+def test_a_prefix_of_text_with_a_collation_is_no_range() -> None:
+    plain = "SELECT * FROM (SELECT x FROM t) AS s WHERE substr(s.x, 1, 1) = 'Z'"
+    assert apply_rule("prefix_text", plain) is not None
+    collated = plain.replace("SELECT x", "SELECT x COLLATE NOCASE AS x")
+    assert apply_rule("prefix_text", collated) is None
+    with duckdb.connect() as con:
+        con.execute("CREATE TABLE t AS SELECT 'zebra' AS x")
+        assert con.execute(collated).fetchall() == [("zebra",)]
