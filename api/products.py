@@ -110,7 +110,8 @@ def service_of(settings: Settings) -> Serving | None:
 def set_up(arguments: list[str], on_line: OnLine) -> dict[str, Any]:
     """Run the set-up process and return its last word; raises `SetupFailed`."""
     # -P: no module is taken from the working folder.
-    command = [sys.executable, "-P", "-m", "mcp_servers.product.setup", *arguments]
+    command = [sys.executable, "-P", "-m", "mcp_servers.product.setup"]
+    command += ["--parent", str(os.getpid()), *arguments]
     last: dict[str, Any] = {}
     with (
         tempfile.TemporaryFile("w+") as errors,

@@ -106,6 +106,7 @@ class Stewardship:
                 await self._deliver(thread_id, decisions)
                 if thread_id != wanted:
                     self._tell_outcomes(decisions)
+                    self._moved(thread_id)
 
     async def _deliver(self, thread_id: str, decisions: list[Decision]) -> None:
         await (await self.runs()).answer(thread_id, decisions)
@@ -119,6 +120,10 @@ class Stewardship:
                     {"kind": "note", "text": f"{outcome.proposal_id}, approved before, is"
                      f" {outcome.status.replace('_', ' ')}: {outcome.detail}"}
                 )  # fmt: skip
+
+    def _moved(self, thread_id: str) -> None:
+        """Say that a run went on which nobody asked for: its report is not up to date."""
+        self.on_event({"kind": "moved", "thread": thread_id})
 
     async def undo(self, proposal_id: str, actor: str) -> None:
         """Take an applied change back; a crash in between is made good by the next command.
@@ -143,6 +148,7 @@ class Stewardship:
             if thread.product != besides and thread.id not in tried:
                 with self._apart(thread.id, None):
                     await (await self.runs()).resume(thread.id, thread.product)
+                    self._moved(thread.id)
 
     @contextmanager
     def _apart(self, what: str, wanted: str | None) -> Iterator[None]:
@@ -160,6 +166,7 @@ class Stewardship:
         for request in self.ledger.undo_requests():
             with self._apart(request.proposal_id, None):
                 await self.take_back(request)
+                self._moved(self.ledger.offer_of(request.proposal_id).thread_id)
 
     async def take_back(self, request: UndoRequest) -> None:
         """Carry out what was asked for; a refusal by the product ends the request and raises.

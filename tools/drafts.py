@@ -14,8 +14,13 @@ LEFT_SECONDS = 600.0
 
 def draft_beside(path: Path) -> Path:
     """Return where to write what then takes a file's place; drafts left in its folder go."""
-    for left in path.parent.glob(f".*{SUFFIX}"):
+    sweep(path.parent)
+    return path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}{SUFFIX}")
+
+
+def sweep(folder: Path) -> None:
+    """Delete what killed writers left in a folder."""
+    for left in folder.glob(f".*{SUFFIX}"):
         with suppress(OSError):
             if time.time() - left.stat().st_mtime > LEFT_SECONDS:
                 left.unlink()
-    return path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}{SUFFIX}")

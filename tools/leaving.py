@@ -1,11 +1,14 @@
-"""The end of a process whose work is done."""
+"""The end of a process whose work is done, or whom nobody waits for any more."""
 
 from __future__ import annotations
 
 import atexit
 import os
 import sys
+import threading
 from typing import NoReturn
+
+import psutil
 
 
 def leave(code: int) -> NoReturn:
@@ -15,6 +18,20 @@ def leave(code: int) -> NoReturn:
     """
     atexit.register(_end, code)
     raise SystemExit(code)
+
+
+def end_with(pid: int) -> None:
+    """End this process at once when the other is gone, as if both had been killed."""
+
+    def watch() -> None:
+        psutil.wait_procs([other])
+        os._exit(0)
+
+    try:
+        other = psutil.Process(pid)
+    except psutil.NoSuchProcess:
+        os._exit(0)
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _end(code: int) -> None:

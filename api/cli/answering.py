@@ -108,7 +108,13 @@ def decide(
         return offer.thread_id
 
     async def work(queue: Queue) -> Answered:
-        thread_id = record(queue)
+        try:
+            thread_id = record(queue)
+        except AlreadyDecided:
+            # An earlier command may have been stopped before it carried that answer out.
+            await queue.recover()
+            keep_report(settings, queue.ledger, queue.ledger.offer_of(proposal).thread_id)
+            raise
         await queue.deliver(thread_id)
         keep_report(settings, queue.ledger, thread_id)
         return Answered.read(queue.ledger, [proposal])
@@ -139,6 +145,7 @@ def undo(
         except AlreadyUndone:
             # What an earlier command could not carry out was this very request.
             if not begun:
+                keep_report(settings, steward.ledger, steward.ledger.offer_of(proposal).thread_id)
                 raise
 
     def read(ledger: Ledger) -> Answered:

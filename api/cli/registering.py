@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from filelock import FileLock, Timeout
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from api.cli.shell import Json, err, load_settings, print_json, tell
@@ -18,11 +21,13 @@ from api.products import (
     set_up,
 )
 from api.wording import counted, short
-from graph.errors import GraphError
+from graph.errors import Busy, GraphError
 from graph.settings import Settings
+from graph.steward import LOCK_SECONDS
 from tools.product.descriptor import load_descriptor
 from tools.product.errors import ProductError
 
+SETUP_LOCK = "setup.lock"
 SQL_WIDTH = 80
 NO_QUERIES = (
     "There are no queries to measure with yet: give some with --queries (the same command again"
@@ -95,6 +100,40 @@ def register(
     missing = [p for p in (database, *queries, *([contract] if contract else [])) if not p.exists()]
     if missing:
         raise GraphError(f"There is no file {missing[0]}; check the path.")
+    with setting_up(settings):
+        arguments = _arguments(settings, name, database, queries, contract)
+        return with_bar(f"Reading {database.name}", arguments, quiet=quiet)
+
+
+@contextmanager
+def setting_up(settings: Settings) -> Iterator[None]:
+    """Keep other commands from setting products up meanwhile; raises `Busy` when one does."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(settings.home / SETUP_LOCK)
+    try:
+        lock.acquire(timeout=LOCK_SECONDS)
+    except Timeout as exc:
+        raise Busy(
+            f"Another command sets a product up in {settings.home}. Wait for it, then run this"
+            " again."
+        ) from exc
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            if [p.name for p in settings.home.iterdir()] == [SETUP_LOCK]:
+                # A home that nothing came into is none.
+                (settings.home / SETUP_LOCK).unlink()
+                settings.home.rmdir()
+        raise
+    finally:
+        lock.release()
+
+
+def _arguments(
+    settings: Settings, name: str, database: Path, queries: list[Path], contract: Path | None
+) -> list[str]:
+    """Return what the set-up process is to do, or raise `GraphError` where it may not."""
     if name in product_names(settings):
         arguments = ["add", "--descriptor", str(_extended(settings, name, database, contract))]
         serving = serving_of(settings, name)
@@ -117,7 +156,7 @@ def register(
         arguments += ["--queries", str(query)]
     if contract and arguments[0] == "init":
         arguments += ["--contract", str(contract)]
-    return with_bar(f"Reading {database.name}", arguments, quiet=quiet)
+    return arguments
 
 
 def _check_unknown(settings: Settings, database: Path) -> None:

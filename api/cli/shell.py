@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
@@ -22,6 +22,7 @@ from api.ide.settings import McpSettings
 from api.presence import Serving
 from api.products import check_writable, service_of, target_of
 from api.service.settings import ServiceSettings
+from api.views import save_report
 from graph.beside import Queue, open_beside
 from graph.errors import Busy
 from graph.ledger import Ledger
@@ -158,10 +159,21 @@ def with_steward(
     async def main() -> T:
         with RunProgress(err, enabled=not quiet) as progress:
             targets = partial(target_of, settings)
-            async with open_steward(settings, targets, progress.handle) as steward:
+            on_event = partial(_handle, settings, progress)
+            async with open_steward(settings, targets, on_event) as steward:
                 return await work(steward)
 
     return asyncio.run(main())
+
+
+def _handle(settings: Settings, progress: RunProgress, event: Mapping[str, Any]) -> None:
+    """Show an event; of a run that went on beside what was asked for, write the report anew."""
+    if event.get("kind") != "moved":
+        progress.handle(event)
+        return
+    saved = with_ledger(lambda ledger: save_report(settings, ledger, event["thread"]), settings)
+    if saved.problem:
+        progress.handle({"kind": "note", "text": saved.problem})
 
 
 def with_queue(

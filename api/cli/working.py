@@ -13,7 +13,7 @@ import typer
 
 from api.cli.answering import approve_all, ask_all
 from api.cli.outcomes import Answered
-from api.cli.registering import register, with_bar
+from api.cli.registering import register, setting_up, with_bar
 from api.cli.render import LEGEND, proposal_table, trials_table
 from api.cli.shell import (
     Json,
@@ -27,7 +27,7 @@ from api.cli.shell import (
     with_queue,
     with_steward,
 )
-from api.products import descriptor_of, product_names, service_of
+from api.products import check_writable, descriptor_of, product_names, service_of
 from api.views import run_view, save_report
 from api.wording import counted
 from graph.beside import Queue
@@ -150,11 +150,12 @@ def _agents(only: str | None) -> tuple[AgentName, ...]:
 
 
 def _build_demo(settings: Settings, product: str, name: str, scale: float, *, quiet: bool) -> None:
+    check_writable(settings.home)
     directory = (settings.home / "demo" / name).resolve()
     arguments = ["demo", "--product", product, "--scale", str(scale)]
-    made = with_bar(
-        f"Making the {product} product", [*arguments, "--directory", str(directory)], quiet=quiet
-    )
+    arguments += ["--directory", str(directory)]
+    with setting_up(settings):
+        made = with_bar(f"Making the {product} product", arguments, quiet=quiet)
     register(settings, name, Path(made["database"]), [Path(made["queries"])], None, quiet=quiet)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 
 from mcp_servers.product.settings import ProductSettings
+from tools.drafts import sweep
 from tools.numbers import size
 from tools.product.descriptor import Descriptor
 from tools.product.disk_space import ran_out
@@ -115,4 +116,6 @@ class HeldOwner:
         owner = Owner(self._database, store, self._settings.engine(self._settings.memory_limit))
         # Who holds the database is the only one that writes these.
         LiveSamples.sweep(home / "evidence")
+        for folder in {home, home / "evidence", Path(self._descriptor.contract).parent}:
+            sweep(folder)
         return owner

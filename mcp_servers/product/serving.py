@@ -7,7 +7,6 @@ import json
 import os
 import socket
 import sys
-import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from mcp_servers.product.server import build_server
 from mcp_servers.product.service import ProductService
 from mcp_servers.product.settings import ProductSettings
 from tools.lazy import lazy
+from tools.leaving import end_with
 from tools.logs import LogSettings, set_up_logs
 from tools.product.descriptor import load_descriptor
 from tools.product.errors import ProductError
@@ -128,11 +128,5 @@ def _keep_log(home: Path) -> None:
 def _end_with_parent() -> None:
     """Leave when the agent is gone: an orphan would hold the database's lock."""
     parent = psutil.Process().parent()
-    if parent is None:
-        return
-
-    def watch() -> None:
-        psutil.wait_procs([parent])
-        os._exit(0)
-
-    threading.Thread(target=watch, daemon=True).start()
+    if parent is not None:
+        end_with(parent.pid)

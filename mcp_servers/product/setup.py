@@ -14,15 +14,16 @@ from collections.abc import Sequence
 from contextlib import closing, suppress
 from errno import EDQUOT, ENOSPC
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
 
+from tools.demo.building import sweep
 from tools.demo.flights import build_flights, write_log
 from tools.demo.tpch import QUERIES as TPCH_QUERIES
 from tools.demo.tpch import build_tpch
 from tools.failpoints import crash_point
+from tools.leaving import end_with
 from tools.product.catalog import Catalog, read_catalog
 from tools.product.contract import contradictions, infer_contract, load_contract, save_contract
 from tools.product.descriptor import Descriptor, load_descriptor, save_descriptor
@@ -41,6 +42,19 @@ def emit(event: str, **body: Any) -> None:
     sys.stdout.flush()
 
 
+def _no_tables(database: Path, catalog: Catalog) -> ProductError:
+    if catalog.views:
+        view = catalog.views[0].name.sql
+        return ProductError(
+            f"{database} has views and no tables: Pillion measures what is in the database itself.",
+            hint=f"Load what is to be measured (CREATE TABLE ... AS FROM {view}), then run"
+            " `pillion init` again.",
+        )
+    return ProductError(
+        f"{database} has no tables.", hint="Load data first, then run `pillion init` again."
+    )
+
+
 def register(arguments: argparse.Namespace) -> dict[str, Any]:
     """Write a product's descriptor, contract and first workload; nothing is left on failure."""
     home = Path(arguments.home)
@@ -49,9 +63,7 @@ def register(arguments: argparse.Namespace) -> dict[str, Any]:
     with open_database(database, read_only=True) as con:
         catalog = read_catalog(con)
         if not catalog.tables:
-            raise ProductError(
-                f"{database} has no tables.", hint="Load data first, then run `pillion init` again."
-            )
+            raise _no_tables(database, catalog)
 
         def probe(sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
             return con.execute(sql, list(parameters)).fetchall()
@@ -109,7 +121,8 @@ def add_queries(arguments: argparse.Namespace) -> dict[str, Any]:
     given = [str(Path(q).resolve()) for q in arguments.queries]
     with open_database(descriptor.database, read_only=True) as con:
         catalog = read_catalog(con)
-    with TemporaryDirectory() as aside, closing(WorkloadStore(Path(aside) / "trial.db")) as trial:
+    # In memory, where nothing is left of it whoever is killed.
+    with closing(WorkloadStore(Path(":memory:"))) as trial:
         unread = together([import_path(Path(source), trial).unread for source in given])
     known = tuple(dict.fromkeys((*descriptor.queries, *given)))
     save_descriptor(descriptor.model_copy(update={"queries": known}), path)
@@ -128,18 +141,15 @@ def _read_queries(home: Path, queries: list[str], catalog: Catalog) -> tuple[Wor
     A failure leaves nothing.
     """
     _forget(home)
-    store = WorkloadStore(home / "workload.db")
     try:
-        unread = together([import_path(Path(source), store).unread for source in queries])
-        workload = store.workload(catalog)
+        with closing(WorkloadStore(home / "workload.db")) as store:
+            unread = together([import_path(Path(source), store).unread for source in queries])
+            return store.workload(catalog), unread
     except BaseException:
-        store.close()
         _forget(home)
         with suppress(OSError):
             home.rmdir()
         raise
-    store.close()
-    return workload, unread
 
 
 def _forget(home: Path) -> None:
@@ -156,6 +166,7 @@ def build_demo(arguments: argparse.Namespace) -> dict[str, Any]:
     directory = Path(arguments.directory)
     directory.mkdir(parents=True, exist_ok=True)
     database = directory / f"{arguments.product}.duckdb"
+    sweep(database)
     if not database.exists():
         if arguments.product == "flights":
             build_flights(database, report, scale=arguments.scale)
@@ -186,6 +197,7 @@ def _about_files(error: OSError | sqlite3.OperationalError, arguments: argparse.
 def main() -> int:
     """Run one set-up command."""
     parser = argparse.ArgumentParser(prog="python -m mcp_servers.product.setup")
+    parser.add_argument("--parent", type=int, help="The process that waits for this one.")
     commands = parser.add_subparsers(dest="command", required=True)
     init = commands.add_parser("init")
     for flag in ("--name", "--database", "--home"):
@@ -200,6 +212,9 @@ def main() -> int:
     demo.add_argument("--scale", type=float, default=1.0)
     demo.add_argument("--directory", required=True)
     arguments = parser.parse_args()
+    if arguments.parent is not None:
+        # An orphan would write over what the same command, given again, has written meanwhile.
+        end_with(arguments.parent)
     try:
         done = COMMANDS[arguments.command](arguments)
     except ProductError as exc:

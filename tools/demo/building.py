@@ -17,14 +17,23 @@ Progress = Callable[[str, float], None]
 """Called with what is being done and how much of the whole is done, 0..1."""
 
 
+SUFFIX = ".building"
+
+
 @contextlib.contextmanager
 def workspace(path: Path) -> Iterator[Path]:
     """Give a scratch directory beside `path`, on the same disk, and remove it afterwards."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".building", dir=path.parent))
+    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=SUFFIX, dir=path.parent))
     try:
         yield scratch
     finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def sweep(path: Path) -> None:
+    """Remove the scratch directories that killed builders left; nobody may be building `path`."""
+    for scratch in path.parent.glob(f".{path.name}.*{SUFFIX}"):
         shutil.rmtree(scratch, ignore_errors=True)
 
 

@@ -44,6 +44,12 @@ def execute(home: Path, sql: str) -> None:
         con.execute(sql)
 
 
+def report_of(home: Path) -> str:
+    """Return the report of the one run there is."""
+    (report,) = (home / "reports").iterdir()
+    return report.read_text()
+
+
 def type_change(home: Path) -> str:
     """Return the id of the proposal that stores the amounts as numbers."""
     found = document(home, "status")["waiting"]
@@ -61,9 +67,14 @@ def test_an_approved_change_is_applied_verified_and_undone(asked: Path) -> None:
     undone = document(asked, "undo", proposal)
     assert undone["outcomes"][-1]["status"] == "undone"
     assert type_of_amount(asked) == "VARCHAR"
-    assert "was already answered: approve by ada" in refusal(
-        invoke(asked, "decide", proposal, "reject"), 3
-    )
+    # Who is killed right after the change has not written the report.
+    for again, said in (
+        (("decide", proposal, "reject"), "was already answered: approve by ada"),
+        (("undo", proposal), "was undone already"),
+    ):
+        shutil.rmtree(asked / "reports")
+        assert said in refusal(invoke(asked, *again), 3)
+        assert ">undone<" in report_of(asked)
 
 
 def test_a_rejected_change_leaves_the_database_as_it_was_and_says_what_follows(
@@ -234,9 +245,11 @@ def test_an_answer_outlasts_another_program_that_holds_the_database(asked: Path)
         assert "The answer is kept" in said
         assert document(asked, "status")["undelivered"] == [proposal]
         assert f"not carried out yet: {proposal}" in invoke(asked, "status").stdout
+    assert "What became of it" not in report_of(asked)
     told = invoke(asked, "review").stderr
     assert f"{proposal}, approved before, is " in told and says_kept(told)
     assert type_of_amount(asked) == "INTEGER"
+    assert "What became of it" in report_of(asked)
 
 
 def test_an_answer_outlasts_a_full_disk(asked: Path, tmp_path: Path) -> None:
@@ -251,7 +264,8 @@ def test_an_answer_outlasts_a_full_disk(asked: Path, tmp_path: Path) -> None:
         assert document(asked, "status")["undelivered"] == [proposal]
         assert type_of_amount(asked) == "VARCHAR"
         filler.unlink()
-        told = invoke(asked, "review").stderr
+        told = refusal(invoke(asked, "decide", proposal, "approve"), 3)
+        assert f"{proposal} was already answered: approve by ada" in told
         assert f"{proposal}, approved before, is " in told and says_kept(told)
         assert type_of_amount(asked) == "INTEGER"
         assert [r["action"] for r in document(asked, "log")].count("change.applied") == 1
@@ -282,8 +296,10 @@ def test_an_undo_is_kept_while_another_command_works_here(
         assert "is working in" in said and "The request is kept" in said
         assert "No proposal 'p0'" in refusal(invoke(asked, "undo", "p0"))
     assert document(asked, "status")["to_undo"] == [proposal]
+    assert ">undone<" not in report_of(asked)
     invoke(asked, "review")
     assert (document(asked, "status")["to_undo"], type_of_amount(asked)) == ([], "VARCHAR")
+    assert ">undone<" in report_of(asked)
 
 
 @pytest.mark.parametrize(

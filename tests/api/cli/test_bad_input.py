@@ -206,7 +206,7 @@ def test_a_home_that_may_not_be_written_is_refused_with_words(tmp_path: Path) ->
     database = make_database(tmp_path / "sales.duckdb", 1000)
     command = [*UNPRIVILEGED, sys.executable, "-m", "api.cli.main"]
     env = {**os.environ, **environment(parent / "home")}
-    for arguments in (["init", "--database", str(database)], ["doctor"]):
+    for arguments in (["init", "--database", str(database)], ["demo"], ["doctor"]):
         done = subprocess.run([*command, *arguments], env=env, capture_output=True, text=True)
         assert done.returncode == 1
         assert "may not be written" in done.stdout + done.stderr
@@ -266,6 +266,14 @@ def test_a_database_without_tables_is_refused(home: Path, tmp_path: Path) -> Non
     duckdb.connect(str(tmp_path / "none.duckdb")).close()
     said = refusal(invoke(home, "init", "--database", tmp_path / "none.duckdb"))
     assert "has no tables. Load data first" in said
+    assert not home.exists()
+
+
+def test_a_database_of_views_alone_is_told_what_to_load(home: Path, tmp_path: Path) -> None:
+    with duckdb.connect(str(tmp_path / "views.duckdb")) as con:
+        con.execute("CREATE VIEW days AS SELECT unnest(range(9)) AS day")
+    said = refusal(invoke(home, "init", "--database", tmp_path / "views.duckdb"))
+    assert "has views and no tables" in said and 'AS FROM "main"."days"' in said
     assert not home.exists()
 
 

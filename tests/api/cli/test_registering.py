@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import select
+import time
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
-from tests.commands import document, invoke, refusal
+from api.cli import registering
+from tests.commands import document, invoke, refusal, started
+from tests.preforked import PYTHON
 from tests.products import make_database
 from tools.product.descriptor import load_descriptor
 
@@ -80,15 +87,60 @@ def test_of_several_files_all_are_added_or_none(home: Path, database: Path, tmp_
     assert document(home, "init", "--database", database, "--queries", good)["patterns"] == 1
 
 
+@pytest.mark.parametrize("point", ["setup.before_import", "import.before_commit"])
 def test_queries_whose_adding_was_killed_are_there_with_the_next_command(
-    home: Path, database: Path, tmp_path: Path
+    home: Path, database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
     document(home, "init", "--database", database)
     queries = ("--queries", write(tmp_path / "a.sql", TOTAL))
     call = ("init", "--database", database, *queries)
-    said = refusal(invoke(home, *call, PILLION_CRASH_AT="setup.before_import"))
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "scratch"))
+    said = refusal(invoke(home, *call, PILLION_CRASH_AT=point))
     assert "ended early" in said and "Run the command again" in said
+    assert list((tmp_path / "scratch").iterdir()) == []
     assert document(home, *call)["patterns"] == 1
+
+
+def opened_by_its_reader(pipe: Path) -> int:
+    """Open a named pipe once somebody reads it, who then waits for what it brings."""
+    ends = time.monotonic() + 20
+    while True:
+        try:
+            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as exc:
+            assert exc.errno == errno.ENXIO and time.monotonic() < ends
+        time.sleep(0.02)
+
+
+@pytest.mark.crash
+def test_a_killed_command_leaves_nobody_who_registers_later(
+    home: Path, database: Path, tmp_path: Path
+) -> None:
+    queries = tmp_path / "q.sql"
+    os.mkfifo(queries)
+    call = ("init", "--database", database, "--queries", queries)
+    # A set-up process that the tests fork ends with its command anyway.
+    with started(home, *call, python=PYTHON) as child:
+        pipe = opened_by_its_reader(queries)
+        child.kill()
+    nobody_reads = select.poll()
+    nobody_reads.register(pipe, 0)
+    assert nobody_reads.poll(10_000)
+    os.close(pipe)
+    assert document(home, "status")["products"] == []
+
+
+def test_products_are_set_up_one_after_the_other(
+    home: Path, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registering, "LOCK_SECONDS", 0.05)
+    home.mkdir()
+    for call in (("init", "--database", database), ("demo",)):
+        with FileLock(home / "setup.lock"):
+            said = refusal(invoke(home, *call))
+        assert "Another command sets a product up" in said and "Wait for it" in said
+    document(home, "init", "--database", database)
 
 
 def test_a_known_product_is_not_registered_anew(home: Path, database: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import sqlite3
 import time
@@ -19,6 +20,7 @@ from mcp_servers.product.holding import coded
 from mcp_servers.product.service import ProductService
 from mcp_servers.product.settings import ProductSettings
 from tests.products import make_product
+from tools.drafts import draft_beside
 from tools.messages import (
     AddNotNull,
     Change,
@@ -87,14 +89,19 @@ def test_opening_again_counts_no_query_twice(descriptor: Descriptor) -> None:
         service.close()
 
 
-def test_drafts_of_a_killed_server_go_when_the_next_one_opens(descriptor: Descriptor) -> None:
+def test_drafts_of_a_killed_writer_go_when_the_server_opens(descriptor: Descriptor) -> None:
     evidence = descriptor.home / "evidence"
     evidence.mkdir()
     for name in ("live-a.12.tmp", "live-a.json"):
         (evidence / name).touch()
+    for folder in (evidence, descriptor.home):
+        draft = draft_beside(folder / "some")
+        draft.touch()
+        os.utime(draft, times=(0, 0))
     with closing(ProductService(descriptor, ProductSettings())) as service:
         assert service.describe().name == "sales"
     assert [p.name for p in evidence.iterdir()] == ["live-a.json"]
+    assert list(descriptor.home.glob(".*")) == []
 
 
 def test_a_database_that_cannot_be_opened_can_be_opened_later(descriptor: Descriptor) -> None:

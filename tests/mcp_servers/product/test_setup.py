@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from tests.disks import fill, small_disk
 from tests.products import QUERIES, make_database
 from tools.product.contract import load_contract
 from tools.product.descriptor import load_descriptor
@@ -112,6 +113,16 @@ def test_a_failure_says_why_and_leaves_nothing(
     assert (errors, (tmp_path / "home").exists()) == ("", False)
 
 
+def test_a_disk_that_is_full_from_the_beginning_is_left_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "q.sql").write_text(QUERIES)
+    database = make_database(tmp_path / "sales.duckdb", 100)
+    with small_disk(tmp_path / "disk", 1) as disk:
+        fill(disk)
+        code, events, _ = init(disk, "--queries", tmp_path / "q.sql", database=database)
+        assert (code, "no space left" in events[-1]["message"]) == (1, True)
+        assert not (disk / "home").exists()
+
+
 def test_a_locked_database_names_who_holds_it(tmp_path: Path) -> None:
     database = make_database(tmp_path / "sales.duckdb", 10)
     with duckdb.connect(str(database)):
@@ -143,3 +154,12 @@ def test_a_small_demo_is_built_once(tmp_path: Path) -> None:
     written = Path(events[-1]["database"]).stat().st_mtime_ns
     assert setup(*ask)[1] == [events[-1]]
     assert Path(events[-1]["database"]).stat().st_mtime_ns == written
+
+
+def test_what_a_killed_demo_left_beside_its_database_goes(tmp_path: Path) -> None:
+    left = tmp_path / ".tpch.duckdb.abc.building"
+    left.mkdir()
+    (left / "orders.parquet").write_bytes(b"x")
+    (tmp_path / "tpch.duckdb").touch()
+    setup("demo", "--product", "tpch", "--directory", tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["tpch.duckdb"]

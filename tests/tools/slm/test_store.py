@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from tests.answers import make_about, make_examples, make_judge
+from tools.drafts import draft_beside
 from tools.slm.errors import BadModel, ModelError
 from tools.slm.judge import Judge
 from tools.slm.store import JUDGE, LARGEST, SERVING, Serving, Store
@@ -68,6 +70,16 @@ def test_who_serves_can_be_changed_and_taken_back_step_by_step(store: Store) -> 
         assert store.serving().id == earlier
     with pytest.raises(ModelError, match="nothing to undo"):
         store.without_last()
+
+
+def test_a_draft_that_a_killed_writer_left_goes_with_the_next_one(
+    store: Store, tmp_path: Path
+) -> None:
+    draft = draft_beside(tmp_path / SERVING)
+    draft.touch()
+    os.utime(draft, times=(0, 0))
+    store.serve(Serving(id=None))
+    assert [(p.name, p.stat().st_mode & 0o777) for p in tmp_path.iterdir()] == [(SERVING, 0o600)]
 
 
 def test_an_unknown_judge_is_answered_with_the_known_ones(store: Store) -> None:

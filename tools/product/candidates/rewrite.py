@@ -15,8 +15,10 @@ from tools.product.workload import QueryPattern
 
 MAX_PATTERNS = 100
 DATES = frozenset({"DATE", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS"})
-"""Not TIMESTAMP_NS: its years end in 2262, so a bound may be none where the query had an answer."""
-"""Types whose months and years don't depend on a session's time zone."""
+"""Types whose months and years don't depend on a session's time zone.
+
+Not TIMESTAMP_NS: its years end in 2262, so a bound may be none where the query had an answer.
+"""
 
 
 def find_rewrites(context: CandidateContext) -> Found:
@@ -28,7 +30,7 @@ def find_rewrites(context: CandidateContext) -> Found:
             rewritten = apply_rule(rule, pattern.sql)
             if (
                 rewritten is None
-                or not pattern.tables
+                or not _has_rows(pattern, context.catalog)
                 or not _exact(rule, pattern, context.catalog)
             ):
                 continue
@@ -47,6 +49,12 @@ def find_rewrites(context: CandidateContext) -> Found:
                 )
             )
     return Found(tuple(found))
+
+
+def _has_rows(pattern: QueryPattern, catalog: Catalog) -> bool:
+    """Whether there is anything to read: on no rows both texts take what planning takes."""
+    read = map(catalog.table, pattern.tables)
+    return any(table.rows for table in read if table is not None)
 
 
 def _exact(rule: str, pattern: QueryPattern, catalog: Catalog) -> bool:

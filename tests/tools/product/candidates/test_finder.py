@@ -167,7 +167,8 @@ def test_empty_and_all_null_tables_crash_no_finder(
         "SELECT sum(CAST(x AS INTEGER)) AS s FROM t WHERE year(d) = 2023",
         "SELECT x, count(*) AS n FROM t WHERE x = 'a' GROUP BY x",
     ]
-    assert {c.change.kind for c in look(con, queries).candidates} >= {"rewrite_query"}
+    kinds = {c.change.kind for c in look(con, queries).candidates}
+    assert "rewrite_query" in kinds if setup else not kinds
     assert look(con, []).candidates == ()
 
 
@@ -276,6 +277,7 @@ def test_types_that_a_rule_is_not_meant_for_are_left_alone(
         "CREATE TABLE t (tz TIMESTAMPTZ, folded VARCHAR COLLATE NOCASE, kind ENUM('a'),"
         " span INTERVAL)"
     )
+    con.execute("INSERT INTO t VALUES (now(), 'a', 'a', INTERVAL 1 DAY)")
     assert look(con, [sql], {"rewrite_query"}).candidates == ()
 
 
