@@ -29,6 +29,7 @@ from tools.numbers import size
 from tools.product.catalog import Table
 from tools.product.change_plan import kept_name
 from tools.product.errors import DiskFull
+from tools.product.rebuild import refers
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _SIGNS = ("No space left", "quota exceeded", "File too large", "disk space", "space on disk")
@@ -58,7 +59,7 @@ class Need(NamedTuple):
     indexes: int
     """Log and file together. Without room for both the database could not be opened again."""
     rows: int
-    """Of a second copy of the table; without room for it the change fails and leaves nothing."""
+    """Of the table's other copies; without room for them the change fails and leaves nothing."""
     doing: str = ""
     """What is done with the change, where it is not made: `undo of`."""
 
@@ -126,9 +127,11 @@ def _need(
     change: Change,
     keys: Sequence[tuple[str, ...]],
 ) -> Need:
-    """Return what indexes of those columns and a copy of the table take, where it is copied."""
+    """Return what indexes of those columns and copies of the table take, where it is copied."""
     per_row = sum(ENTRY_BYTES + _text_bytes(con, table, columns) for columns in keys)
     rows = _table_bytes(con, table.name) if change.kind in _COPYING else 0
+    if change.kind in _REBUILDING and refers(table):
+        rows *= 2
     return Need(change, database.resolve().parent, 2 * per_row * table.rows, rows)
 
 

@@ -106,13 +106,18 @@ def rebuild(
     )
 
 
+def refers(table: Table) -> bool:
+    """Whether a table has a foreign key: a rebuild writes its rows twice then."""
+    return any(c.kind == "FOREIGN KEY" for c in table.constraints)
+
+
 def _in_place(new: Table, temporary: TableName, name: TableName, names: str) -> tuple[str, ...]:
     """Return the statements that give a new table the name of the old one.
 
     A referenced table goes on looking for a renamed one under the name it was made with, and
     refuses every DELETE: with a foreign key the rows are copied once more, not renamed.
     """
-    if not any(c.kind == "FOREIGN KEY" for c in new.constraints):
+    if not refers(new):
         return (f"ALTER TABLE {temporary.sql} RENAME TO {quoted(name.name)}",)
     return (
         create_table(new, name),

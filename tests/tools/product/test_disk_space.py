@@ -104,6 +104,20 @@ def test_a_rewritten_table_is_written_once_more_with_its_indexes(database: Path)
     assert (dropped.indexes, dropped.rows) == (0, 0)
 
 
+def test_a_table_with_a_foreign_key_is_written_twice(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.duckdb"
+    with duckdb.connect(str(path)) as con:
+        con.execute("CREATE TABLE p (a BIGINT PRIMARY KEY); INSERT INTO p FROM range(9)")
+        for name, reference in (("alone", ""), ("child", "REFERENCES p(a)")):
+            con.execute(f"CREATE TABLE {name} (a BIGINT {reference}, h UBIGINT)")
+            con.execute(f"INSERT INTO {name} SELECT i % 9, hash(i) FROM range(100000) AS r(i)")
+        con.execute("CHECKPOINT")
+        tables = [read_table(con, TableName(name=n)) for n in ("alone", "child")]
+        found = [need(con, path, t, SortTable(table=t.name, order_by=("h",))) for t in tables if t]
+    assert found[0].rows > 0
+    assert found[1].rows == pytest.approx(2 * found[0].rows, rel=0.2)
+
+
 def test_undoing_the_drop_of_a_table_needs_room_for_all_of_it_again(
     database: Path, tmp_path: Path
 ) -> None:
