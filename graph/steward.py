@@ -106,7 +106,8 @@ class Stewardship:
                 await self._deliver(thread_id, decisions)
                 if thread_id != wanted:
                     self._tell_outcomes(decisions)
-                    self._moved(thread_id)
+            if thread_id != wanted:
+                self._moved(thread_id)
 
     async def _deliver(self, thread_id: str, decisions: list[Decision]) -> None:
         await (await self.runs()).answer(thread_id, decisions)
@@ -148,7 +149,7 @@ class Stewardship:
             if thread.product != besides and thread.id not in tried:
                 with self._apart(thread.id, None):
                     await (await self.runs()).resume(thread.id, thread.product)
-                    self._moved(thread.id)
+                self._moved(thread.id)
 
     @contextmanager
     def _apart(self, what: str, wanted: str | None) -> Iterator[None]:
@@ -166,7 +167,7 @@ class Stewardship:
         for request in self.ledger.undo_requests():
             with self._apart(request.proposal_id, None):
                 await self.take_back(request)
-                self._moved(self.ledger.offer_of(request.proposal_id).thread_id)
+            self._moved(self.ledger.offer_of(request.proposal_id).thread_id)
 
     async def take_back(self, request: UndoRequest) -> None:
         """Carry out what was asked for; a refusal by the product ends the request and raises.

@@ -112,8 +112,10 @@ def decide(
             thread_id = record(queue)
         except AlreadyDecided:
             # An earlier command may have been stopped before it carried that answer out.
-            await queue.recover()
-            keep_report(settings, queue.ledger, queue.ledger.offer_of(proposal).thread_id)
+            thread_id = queue.ledger.offer_of(proposal).thread_id
+            if thread_id in queue.ledger.undelivered():
+                await queue.deliver()
+            keep_report(settings, queue.ledger, thread_id)
             raise
         await queue.deliver(thread_id)
         keep_report(settings, queue.ledger, thread_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -108,26 +109,38 @@ def register(
 @contextmanager
 def setting_up(settings: Settings) -> Iterator[None]:
     """Keep other commands from setting products up meanwhile; raises `Busy` when one does."""
-    settings.home.mkdir(parents=True, exist_ok=True)
+    made = [p for p in (settings.home, *settings.home.parents) if not p.exists()]
     lock = FileLock(settings.home / SETUP_LOCK)
-    try:
-        lock.acquire(timeout=LOCK_SECONDS)
-    except Timeout as exc:
-        raise Busy(
-            f"Another command sets a product up in {settings.home}. Wait for it, then run this"
-            " again."
-        ) from exc
+    _acquire(lock, settings.home)
     try:
         yield
     except BaseException:
-        with suppress(OSError):
-            if [p.name for p in settings.home.iterdir()] == [SETUP_LOCK]:
-                # A home that nothing came into is none.
+        if made and [p.name for p in settings.home.iterdir()] == [SETUP_LOCK]:
+            # A home that nothing came into is none.
+            with suppress(OSError):
                 (settings.home / SETUP_LOCK).unlink()
-                settings.home.rmdir()
+                for folder in made:
+                    folder.rmdir()
         raise
     finally:
         lock.release()
+
+
+def _acquire(lock: FileLock, home: Path) -> None:
+    """Take the lock, making the home as often as another command takes its own away again."""
+    latest = time.monotonic() + LOCK_SECONDS
+    while True:
+        home.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=max(0.0, latest - time.monotonic()))
+            return
+        except FileNotFoundError:
+            if time.monotonic() > latest:
+                raise
+        except Timeout as exc:
+            raise Busy(
+                f"Another command sets a product up in {home}. Wait for it, then run this again."
+            ) from exc
 
 
 def _arguments(

@@ -43,7 +43,7 @@ from tools.product.change_ledger import (
 from tools.product.changes import leftovers, plan, plan_undo, stands_on
 from tools.product.disk_space import checkpoint, ran_out
 from tools.product.errors import DiskFull, ProductError, Refused, SchemaDrift, UndoConflict
-from tools.product.out_of_reach import out_of_reach
+from tools.product.out_of_reach import out_of_reach, reason
 from tools.product.sound_summaries import unsound
 from tools.product.stale_summaries import stale_under
 from tools.product.stored_queries import Macro, Stored, View
@@ -292,7 +292,7 @@ def _working(con: duckdb.DuckDBPyConnection, catalog: Catalog) -> tuple[_Probe, 
 def _check_tried(con: duckdb.DuckDBPyConnection, change: Change, catalog: Catalog) -> None:
     """Raise `Refused` where nobody here can try whether a view or macro bears another type.
 
-    What reads files or another database works for its owner and for nobody here.
+    What reads files or another database, or needs an extension, works for its owner only.
     """
     if not isinstance(change, ChangeType):
         return
@@ -304,8 +304,8 @@ def _check_tried(con: duckdb.DuckDBPyConnection, change: Change, catalog: Catalo
             failure = _failure(other, probe) or ""
         if out_of_reach(failure):
             raise Refused(
-                f"The {probe.label} may read {change.column}, and it reads files or another"
-                f" database, too: whether it works with {change.to_type} cannot be tried here.",
+                f"Whether the {probe.label}, which may read {change.column}, works with"
+                f" {change.to_type} cannot be tried here: {reason(failure)}",
                 hint="Where it does, drop that, let the change be made, and create it again.",
             )
 

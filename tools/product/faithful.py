@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from sqlglot import exp
+from sqlglot.errors import SqlglotError
 
 from tools.product.engine_sql import Node, aliases, nodes, read_alone
 from tools.product.errors import Forbidden, ParseFailed
@@ -36,6 +37,9 @@ _ALSO = {"datediff": "date_diff", "datesub": "date_sub", "datepart": "date_part"
 _UNITS = {"dow": "dayofweek", "weekday": "dayofweek", "doy": "dayofyear"}
 _OF_UNITS = frozenset({"date_trunc", "date_part", "date_diff", "date_sub"})
 _ZERO = {"class": "CONSTANT", "type": "VALUE_CONSTANT", "literal": {"kind": "INTEGER", "text": "0"}}
+_COMMA = {"class": "CONSTANT", "type": "VALUE_CONSTANT", "literal": {"kind": "STRING", "text": ","}}
+_MADE_BOOLEAN = frozenset({"bool_and", "bool_or"})
+"""What sqlglot casts for; the engine takes nothing else for them either."""
 _ARROWS = frozenset({"->", "->>"})
 _KEY = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
 _INTERVAL = re.compile(r"(-?[0-9]{1,9}) ([a-z]+?)s?", re.IGNORECASE)
@@ -47,7 +51,7 @@ def faithful(sql: str) -> bool:
     try:
         text = _bracketed(parse(sql))
         return bool(_meaning(read_alone(as_subquery(sql) or sql)) == _meaning(read_alone(text)))
-    except (Forbidden, ParseFailed, RecursionError):
+    except (Forbidden, ParseFailed, SqlglotError, RecursionError):
         return False
 
 
@@ -119,8 +123,6 @@ def _call(node: Node) -> Node:
         like = {"qualified_name": {"path": [*place, name[1:]]}}
         return _not(_call(node | like))
     arguments = [a["expression"] for a in node.get("arguments", ())]
-    if name in ("today", "current_date") and not arguments:
-        return {"class": "COLUMN_REF", "type": "COLUMN_REF", "column_names": ["current_date"]}
     if name == "if" and len(arguments) == 3:
         check = {"when_expr": arguments[0], "then_expr": arguments[1]}
         return {"class": "CASE", "type": "CASE_EXPR", "case_checks": [check],
@@ -130,9 +132,23 @@ def _call(node: Node) -> Node:
         arguments[0]["literal"]["text"] = _UNITS.get(unit, unit)
     if name in _ARROWS and len(arguments) == 2:
         node["arguments"][1]["expression"] = _path(arguments[1])
+    if name == "+" and len(arguments) == 1:
+        alone: Node = arguments[0]
+        return alone
+    if name in _MADE_BOOLEAN and len(arguments) == 1:
+        node["arguments"] = [{"expression": _uncast(arguments[0])}]
+    if name == "string_agg" and len(arguments) == 1:
+        node["arguments"] = [*node["arguments"], {"expression": _COMMA}]
     if name == "range" and len(arguments) == 1:
         node["arguments"] = [{"expression": _ZERO}, *node["arguments"]]
     return _interval_call(name, node) or node | {"qualified_name": [*place, name]}
+
+
+def _uncast(node: Node) -> Node:
+    """Return what is cast to BOOLEAN, if anything is."""
+    cast = node.get("type") == "OPERATOR_CAST" and not node["try_cast"]
+    child: Node = node["child"] if cast and node["type_expr"]["type_name"] == "BOOLEAN" else node
+    return child
 
 
 def _path(node: Node) -> Node:

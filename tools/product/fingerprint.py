@@ -22,7 +22,7 @@ from tools.product.pivot_text import as_subquery
 from tools.product.workload import ColumnUse
 
 MAX_TEXT = 100_000
-_UNREADABLE = (SqlglotError, RecursionError, ValueError, AssertionError)
+_UNREADABLE = (SqlglotError, RecursionError, ValueError, AssertionError, AttributeError)
 """What sqlglot raises for text that it cannot read."""
 _Uses = dict[tuple[str, str, str], Use]
 """By schema, table and column."""
@@ -99,6 +99,8 @@ def fingerprint_of(sql: str) -> str:
         return _digest(_normalized(parse(sql)))
     except RecursionError as exc:
         raise ParseFailed("The statement is nested too deeply.") from exc
+    except SqlglotError as exc:
+        raise ParseFailed(f"The statement could not be analysed: {exc}") from exc
 
 
 def _digest(normalized: str) -> str:

@@ -1,4 +1,4 @@
-"""What an owner's own program may read and nothing here may: files, and databases it attaches."""
+"""What works in an owner's own program and never here: files, other databases, extensions."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ _FILE = re.compile(
     r'Cannot access (?:file|directory) "(.*?)" - file system operations are disabled'
 )
 _DATABASE = re.compile(r"Table with name .* does not exist because schema .* does not exist")
+_EXTENSION = re.compile(
+    r"required extension '|it exists in the .* extension|Function with name .* does not exist"
+)
 
 
 def out_of_reach(said: str) -> bool:
     """Whether the engine's words may be about what works for the owner."""
-    return bool(_FILE.search(said) or _DATABASE.search(said))
+    return any(words.search(said) for words in (_FILE, _DATABASE, _EXTENSION))
 
 
 def reason(said: str) -> str:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import select
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
 from api.cli import registering
+from graph.settings import Settings
 from tests.commands import document, invoke, refusal, started
 from tests.preforked import PYTHON
 from tests.products import make_database
@@ -141,6 +144,34 @@ def test_products_are_set_up_one_after_the_other(
             said = refusal(invoke(home, *call))
         assert "Another command sets a product up" in said and "Wait for it" in said
     document(home, "init", "--database", database)
+
+
+def test_who_waits_to_set_up_goes_on_when_the_other_takes_its_home_away(home: Path) -> None:
+    settings = Settings(home=home)
+    held = threading.Event()
+
+    def fail() -> None:
+        with suppress(ValueError), registering.setting_up(settings):
+            held.set()
+            time.sleep(0.2)
+            raise ValueError
+
+    other = threading.Thread(target=fail)
+    other.start()
+    held.wait()
+    with registering.setting_up(settings):
+        assert home.exists()
+        other.join()
+    assert home.exists()
+
+
+def test_a_home_that_was_there_stays_where_a_set_up_fails(tmp_path: Path) -> None:
+    for home in (tmp_path / "there", tmp_path / "a" / "b"):
+        if home.name == "there":
+            home.mkdir()
+        with suppress(ValueError), registering.setting_up(Settings(home=home)):
+            raise ValueError
+    assert [p.name for p in tmp_path.iterdir()] == ["there"]
 
 
 def test_a_known_product_is_not_registered_anew(home: Path, database: Path, tmp_path: Path) -> None:

@@ -24,18 +24,21 @@ LOST = (
     "SELECT i, log2(i) AS x FROM t WHERE {0} ORDER BY i",
     "SELECT typeof(.5) AS x FROM t WHERE {0}",
     "SELECT a, d + INTERVAL '1.5 days' AS x FROM t WHERE {0} ORDER BY i",
+    # It becomes CURRENT_DATE, which may be a column.
+    "SELECT i FROM t WHERE {0} AND d < today() ORDER BY i",
 )
 KEPT = (
     "SELECT i, i::INT % 3 AS x, -i ^ 2 AS y FROM t WHERE {0} AND NOT i = 3 ORDER BY i DESC",
     "SELECT count(*) AS n, list(w ORDER BY i) AS w FROM t WHERE {0} GROUP BY ROLLUP (a)",
     "SELECT date_add(d, INTERVAL 3 DAY) AS x, date_trunc('month', d) AS m FROM t WHERE {0}",
-    "SELECT d - INTERVAL '3 days' AS x, datediff('day', d, today()) AS y FROM t WHERE {0}",
+    "SELECT d - INTERVAL '3 days' AS x, datediff('day', d, current_date) AS y FROM t WHERE {0}",
     "SELECT if(i > 3, 1, 2) AS x, substr(w, 1, 2) AS y, extract(dow FROM d) AS z FROM t WHERE {0}",
     "SELECT i FROM t, unnest([1, 2]) AS z(e) WHERE {0} AND w NOT LIKE '%x' AND i IS NOT NULL",
     "SELECT i FROM range(3) AS r(a) JOIN t USING (a) WHERE {0} ORDER BY i",
     "SELECT i::DECIMAL AS x, w::VARCHAR(9) AS y, a IS NOT FALSE AS z FROM t WHERE {0}",
     "WITH x AS (SELECT * FROM t WHERE {0}) SELECT a, sum(i) OVER (ORDER BY i) AS s FROM x",
     "UNPIVOT (SELECT i, a FROM t WHERE {0}) ON a INTO NAME n VALUE v ORDER BY ALL",
+    "SELECT bool_and(i > 3) AS x, bool_or((a > +2)::BOOL) AS y, string_agg(w) FROM t WHERE {0}",
 )
 
 

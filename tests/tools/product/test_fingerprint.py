@@ -210,10 +210,15 @@ def test_names_of_ctes_and_missing_tables_are_no_tables(catalog: Catalog) -> Non
     assert (facts.tables, facts.columns) == ((), ())
 
 
-@pytest.mark.parametrize("sql", ["", ";", "SELECT 1; SELECT 2", "SELEC 1", "SELECT '", "(" * 9000])
+@pytest.mark.parametrize("sql", [
+    "", ";", "SELECT 1; SELECT 2", "SELEC 1", "SELECT '", "(" * 9000, "SELECT {: 1}",
+    "SELECT date()",
+])  # fmt: skip
 def test_what_is_not_one_statement_is_not_analysed(sql: str, catalog: Catalog) -> None:
     with pytest.raises(ParseFailed):
         analyse(sql, catalog)
+    with pytest.raises(ParseFailed):
+        fingerprint_of(sql)
 
 
 @pytest.mark.parametrize(("text", "count"), [

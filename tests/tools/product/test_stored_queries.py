@@ -186,5 +186,22 @@ def test_a_type_is_not_changed_under_a_view_that_nobody_here_can_try(
     if read == "other":
         assert executor.apply(con, "p1", TYPED).status == "applied"
         return
-    with pytest.raises(Refused, match="The view near may read amount, and it reads files or"):
+    with pytest.raises(
+        Refused, match="the view near, which may read amount, works with INTEGER cannot"
+    ):
+        executor.apply(con, "p1", TYPED)
+
+
+@pytest.mark.parametrize("call", ["st_point(1, 2)", "(FROM sqlite_scan('a', 'b'))", "h3_cell(1)"])
+def test_a_type_is_not_changed_under_a_view_that_needs_an_extension(
+    con: duckdb.DuckDBPyConnection, call: str
+) -> None:
+    con.execute("CREATE TABLE sales AS SELECT '12' AS amount")
+    for macro in ("st_point(a, b) AS 1", "h3_cell(a) AS 1", "sqlite_scan(a, b) AS TABLE SELECT 1"):
+        con.execute(f"CREATE MACRO {macro}")
+    con.execute(f"CREATE VIEW near AS SELECT amount LIKE '1%' AS first, {call} AS x FROM sales")
+    for kind in ("st_point", "h3_cell", "TABLE sqlite_scan"):
+        con.execute(f"DROP MACRO {kind}")
+    con.execute("SET enable_external_access = false")
+    with pytest.raises(Refused, match="cannot be tried here: .*(extension|does not exist)"):
         executor.apply(con, "p1", TYPED)
