@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tools.messages import (
     CreateIndex,
     CreateSummary,
@@ -27,6 +29,9 @@ from tools.product.identifiers import folded
 from tools.product.rebuild import create_table, declared, dress, numbered, rebuild, undress
 from tools.product.references import refuse_read
 from tools.product.structure import incoming_triggers
+
+MOST_OTHERS = 0.05
+"""So many of the rows may have another sort key than was remembered: some are updated."""
 
 
 def _refuse_referenced(table: Table, catalog: Catalog, what: str) -> None:
@@ -82,25 +87,49 @@ def undo_drop_index(change: DropIndex, then: Then, catalog: Catalog, key: str) -
 def sort_table(change: SortTable, table: Table, catalog: Catalog, key: str) -> ChangePlan:
     """Rewrite the rows in another order and remember the old one."""
     source, number = numbered(table)
-    sort = [*(f"t.{quoted(column_of(table, c).name)}" for c in change.order_by), number]
+    keys = [f"t.{quoted(column_of(table, c).name)}" for c in change.order_by]
+    sort = [*keys, number]
     order = kept_name("order", key)
     remember = (
-        f"CREATE TABLE {order.sql} AS SELECT {number} AS old FROM {source}"
+        f"CREATE TABLE {order.sql} AS SELECT {number} AS old, {_mark(keys)} AS mark FROM {source}"
         f" ORDER BY {', '.join(sort)}"
     )
     forward = rebuild(table, table, catalog, source=source, order_by=sort)
-    step = f"put the rows of {table.name} back into their old order, later rows last"
+    step = (
+        f"put the rows of {table.name} back into their old order, later rows last; those that"
+        " the engine renumbered after deletes stay as they are"
+    )
     return ChangePlan((remember, *forward), (step,), (order,))
 
 
 def undo_sort_table(change: SortTable, then: Then, catalog: Catalog, key: str) -> tuple[str, ...]:
-    """Put the rows back into their old order, later ones last."""
+    """Put the rows back into their old order, later ones last, unless they were renumbered.
+
+    The old order is known by row numbers. When the engine clears deleted rows away, those behind
+    them move up, which shows in their sort keys: then another row's place would be no better.
+    """
     table, order = table_of(catalog, change.table), kept_name("order", key)
     present, number = numbered(table)
-    source = f"{present} LEFT JOIN {order.sql} AS pillion_o ON pillion_o.rowid = {number}"
-    sort = ["pillion_o.old NULLS LAST", number]
+    # An order that was kept by a version before has no marks.
+    kept = (
+        f"(SELECT *, rowid AS place FROM {order.sql} UNION ALL BY NAME"
+        " SELECT NULL::USMALLINT AS mark WHERE false) AS pillion_o"
+    )
+    keys = [f"t.{quoted(c.name)}" for c in map(table.column, change.order_by) if c is not None]
+    moved = "false"
+    if len(keys) == len(change.order_by):
+        others = f"avg(CAST(pillion_o.mark <> {_mark(keys)} AS INTEGER)) > {MOST_OTHERS}"
+        paired = f"{present} JOIN {kept} ON pillion_o.place = {number}"
+        moved = f"(SELECT coalesce({others}, false) FROM {paired})"
+    source = f"{present} LEFT JOIN {kept} ON pillion_o.place = {number}"
+    sort = [f"CASE WHEN NOT {moved} THEN pillion_o.old END NULLS LAST", number]
     restore = rebuild(table, table, catalog, source=source, order_by=sort)
     return (*restore, f"DROP TABLE {order.sql}")
+
+
+def _mark(keys: Sequence[str]) -> str:
+    """Return what tells a row's sort key from most others, also where its type is another."""
+    return f"CAST(hash({', '.join(f'CAST({k} AS VARCHAR)' for k in keys)}) % 65536 AS USMALLINT)"
 
 
 def drop_table(change: DropTable, table: Table, catalog: Catalog, key: str) -> ChangePlan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -15,6 +16,7 @@ from tools.messages import (
     CreateSummary,
     Dimension,
     DropIndex,
+    SortTable,
     TableName,
 )
 from tools.product import executor
@@ -112,3 +114,49 @@ def test_no_index_is_dropped_that_is_declared_otherwise_than_was_judged(
     with pytest.raises(SchemaDrift, match="once is another one: CREATE UNIQUE INDEX"):
         executor.apply(con, "p1", DropIndex(table=ORDERS, name="once", definition=judged))
     executor.apply(con, "p2", DropIndex(table=ORDERS, name="plain", definition=judged))
+
+
+SHUFFLED = (
+    "CREATE TABLE t AS SELECT i AS id, CAST((i * 7919) % 10007 AS VARCHAR) AS k"
+    " FROM range(300000) AS r(i)"
+)
+BY_KEY = SortTable(table=TableName(name="t"), order_by=("k",))
+
+
+def ids(con: duckdb.DuckDBPyConnection) -> list[int]:
+    return [row[0] for row in con.execute("SELECT id FROM t").fetchall()]
+
+
+def test_rows_that_were_renumbered_after_deletes_stay_in_the_order_they_have(
+    tmp_path: Path,
+) -> None:
+    path = str(tmp_path / "t.duckdb")
+    with duckdb.connect(path) as con:
+        con.execute(SHUFFLED)
+        executor.apply(con, "p1", BY_KEY)
+        con.execute("DELETE FROM t WHERE k BETWEEN '1' AND '8'")
+    with duckdb.connect(path) as con:
+        con.execute("INSERT INTO t SELECT 900000 + i, '2' FROM range(1000) AS r(i)")
+        con.execute("CHECKPOINT")
+        ((most,),) = con.execute("SELECT max(rowid) FROM t").fetchall()
+        kept = ids(con)
+        assert most + 1 == len(kept), "the engine did not renumber"
+        executor.undo(con, "p1")
+        assert ids(con) == kept
+
+
+@pytest.mark.parametrize("setup", [
+    "DELETE FROM t WHERE id = 77", "UPDATE t SET k = 'z' WHERE id < 3000", "SELECT 1",
+    "ALTER TABLE t ALTER k TYPE INTEGER", "ALTER TABLE t RENAME k TO l",
+    "ALTER TABLE pillion.order_p1 DROP mark", "UPDATE t SET id = id",
+])  # fmt: skip
+def test_the_old_order_comes_back_where_the_rows_kept_their_numbers(setup: str) -> None:
+    with duckdb.connect() as con:
+        con.execute(SHUFFLED)
+        executor.apply(con, "p1", BY_KEY)
+        assert ids(con)[:2] != [0, 1]
+        con.execute(setup)
+        con.execute("INSERT INTO t VALUES (-1, '0')")
+        there = sorted(i for i in ids(con) if i >= 0)
+        executor.undo(con, "p1")
+        assert ids(con) == [*there, -1]
