@@ -170,6 +170,18 @@ def test_columns_of_an_answer_are_named_as_the_engine_names_the_querys(
     assert difference(before, after) is None
 
 
+def answered_as_asked(con: duckdb.DuckDBPyConnection, query: str) -> bool:
+    """Whether a summary of the one table, had it many rows, answers a query; then rightly."""
+    catalog = read_catalog(con)
+    large = catalog.tables[0].model_copy(update={"rows": 10**6})
+    found = proposed(con, catalog.model_copy(update={"tables": (large,)}), [query])
+    answers = [answer_from_summary(query, change) for change in found]
+    for answer in answers:
+        assert answer is not None
+        assert difference(capture(con, query), capture(con, answer)) is None
+    return bool(answers)
+
+
 @pytest.mark.parametrize(
     ("having", "answered"),
     [("-a > 0", False), ("-t.a > 0", True), ("sum(a) > 0", True), ("a > 0", True)],
@@ -179,14 +191,7 @@ def test_a_name_in_having_is_that_of_an_output_before_it_is_a_columns(
 ) -> None:
     con.execute("CREATE TABLE t AS SELECT i - 2 AS a FROM range(5) r(i)")
     query = f"SELECT -a AS a, count(*) AS n FROM t GROUP BY -a HAVING {having}"
-    catalog = read_catalog(con)
-    large = catalog.tables[0].model_copy(update={"rows": 10**6})
-    found = proposed(con, catalog.model_copy(update={"tables": (large,)}), [query])
-    answers = [answer_from_summary(query, change) for change in found]
-    assert bool(answers) == answered
-    for answer in answers:
-        assert answer is not None
-        assert difference(capture(con, query), capture(con, answer)) is None
+    assert answered_as_asked(con, query) == answered
 
 
 @pytest.mark.parametrize(
@@ -201,14 +206,7 @@ def test_group_by_all_groups_by_columns_that_having_names_too(
 ) -> None:
     con.execute("CREATE TABLE t AS SELECT i AS a, i % 3 AS b FROM range(9) r(i)")
     query = f"SELECT a % 2 AS k, b, b AS c, count(*) AS n FROM t GROUP BY ALL HAVING {having}"
-    catalog = read_catalog(con)
-    large = catalog.tables[0].model_copy(update={"rows": 10**6})
-    found = proposed(con, catalog.model_copy(update={"tables": (large,)}), [query])
-    answers = [answer_from_summary(query, change) for change in found]
-    assert bool(answers) == answered
-    for answer in answers:
-        assert answer is not None
-        assert difference(capture(con, query), capture(con, answer)) is None
+    assert answered_as_asked(con, query) == answered
 
 
 def test_filtered_totals_without_groups_are_answered_from_stored_conditions() -> None:
