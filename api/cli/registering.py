@@ -115,9 +115,9 @@ def setting_up(settings: Settings) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if made and [p.name for p in settings.home.iterdir()] == [SETUP_LOCK]:
-            # A home that nothing came into is none.
-            with suppress(OSError):
+        with suppress(OSError):
+            if made and [p.name for p in settings.home.iterdir()] == [SETUP_LOCK]:
+                # A home that nothing came into is none.
                 (settings.home / SETUP_LOCK).unlink()
                 for folder in made:
                     folder.rmdir()

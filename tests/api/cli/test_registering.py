@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import select
+import shutil
 import threading
 import time
 from contextlib import suppress
@@ -172,6 +173,15 @@ def test_a_home_that_was_there_stays_where_a_set_up_fails(tmp_path: Path) -> Non
         with suppress(ValueError), registering.setting_up(Settings(home=home)):
             raise ValueError
     assert [p.name for p in tmp_path.iterdir()] == ["there"]
+
+
+def test_what_failed_is_told_though_the_home_went_meanwhile(home: Path) -> None:
+    with (
+        pytest.raises(ValueError, match="the reason"),
+        registering.setting_up(Settings(home=home)),
+    ):
+        shutil.rmtree(home)
+        raise ValueError("the reason")
 
 
 def test_a_known_product_is_not_registered_anew(home: Path, database: Path, tmp_path: Path) -> None:
