@@ -48,14 +48,18 @@ class Asked(NamedTuple):
 
 
 def ask(
-    con: duckdb.DuckDBPyConnection, sql: str, rows_of: Callable[[int], int], room: int = sys.maxsize
+    con: duckdb.DuckDBPyConnection,
+    sql: str,
+    rows_of: Callable[[int], int],
+    room: int = sys.maxsize,
+    parsed: duckdb.Statement | str | None = None,
 ) -> Asked:
     """Run a query and keep at most so many rows and bytes, every value exact.
 
     `rows_of` takes the number of columns. What Python has no value for is asked for once more,
-    as text.
+    as text. `parsed` is `sql` as the engine reads it, where that is known.
     """
-    cursor = con.execute(sql)
+    cursor = con.execute(sql if parsed is None else parsed)
     described = cursor.description or []
     columns, kinds = [str(d[0]) for d in described], [d[1] for d in described]
     most = rows_of(len(columns))

@@ -18,11 +18,12 @@ from tools.product.catalog import Catalog, Table, read_catalog, read_table
 from tools.product.deadlines import Deadlines, Leave
 from tools.product.dispatch import dispatched
 from tools.product.errors import ProductError, QueryFailed
-from tools.product.exact_rows import ask, first
+from tools.product.exact_rows import Asked, ask, first
 from tools.product.executor import ActiveRewrite, dispatch_rewrites
 from tools.product.fingerprint import analyse
 from tools.product.guard import check_read_only
 from tools.product.idle_texts import idle_texts
+from tools.product.kept_statements import KeptStatements
 from tools.product.live import Timings
 from tools.product.opening import damage, open_database
 from tools.product.out_of_reach import out_of_reach, reason
@@ -90,6 +91,7 @@ class Owner:
         self._con = open_database(database, config=config)
         self._tap = Tap(store)
         self._deadlines = Deadlines()
+        self._statements = KeptStatements()
         self._dispatch = _Dispatch(dispatch_rewrites(self._con))
         self._macros: tuple[Macro, ...] | None = None
 
@@ -197,20 +199,30 @@ class Owner:
                 self.refresh_rewrites()
             return run(statement)
 
+    def execute(self, con: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyConnection:
+        """Run a text on `con` as a consumer's query is run, without its tap, time and limits."""
+        return con.execute(self._statements.of(con, self.rewritten(check_read_only(sql))))
+
     def query(self, sql: str, caller: str, limits: Limits) -> Rows:
         """Run one consumer's query: checked, tapped, timed out, cut at the limits."""
         statement = check_read_only(sql)
+
+        def run_text(text: str) -> Asked:
+            parsed = self._statements.of(run.con, text)
+            return ask(run.con, text, lambda _: limits.rows, limits.bytes, parsed)
+
         with self._running(statement, caller, limits) as run:
-            found = self._answered_by(
-                statement, lambda text: ask(run.con, text, lambda _: limits.rows, limits.bytes)
-            )
+            found = self._answered_by(statement, run_text)
         return Rows(*found, run.ms)
 
     def query_arrow(self, sql: str, caller: str, limits: Limits) -> ArrowRows:
         """Run one consumer's query and keep what is within the limits, as Arrow."""
         statement = check_read_only(sql)
         with self._running(statement, caller, limits) as run:
-            found = self._answered_by(statement, lambda text: _batches(run.con, text, limits))
+            found = self._answered_by(
+                statement,
+                lambda text: _batches(run.con, self._statements.of(run.con, text), limits),
+            )
         return ArrowRows(*found)
 
     def _running(self, sql: str, caller: str, limits: Limits) -> _Running:
@@ -324,7 +336,9 @@ def _stopped(exc: Exception) -> bool:
     return isinstance(exc, duckdb.InterruptException) or str(exc).startswith("INTERRUPT")
 
 
-def _batches(con: duckdb.DuckDBPyConnection, sql: str, limits: Limits) -> tuple[pa.Table, bool]:
+def _batches(
+    con: duckdb.DuckDBPyConnection, sql: duckdb.Statement | str, limits: Limits
+) -> tuple[pa.Table, bool]:
     # Only a relation streams its Arrow batches; a cursor would hold the whole result.
     with con.sql(sql).to_arrow_reader(min(limits.rows + 1, BATCH)) as reader:
         return first(reader, limits.rows, limits.bytes)
