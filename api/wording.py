@@ -177,17 +177,22 @@ def change_details(change: Any) -> tuple[tuple[str, str], ...]:
             return (("new value", forward), ("and back", backward), *missing)
         case RewriteQuery(original=original, rewritten=rewritten):
             return (("now", original), ("then", rewritten))
-        case CreateSummary(dimensions=dimensions, aggregates=aggregates, rewrites=rewrites):
+        case CreateSummary(aggregates=aggregates, rewrites=rewrites):
             stored = (f"{a.function}({a.argument or '*'})" for a in aggregates)
             pairs = [pair for old, new in rewrites[:3] for pair in (("now", old), ("then", new))]
             return (
-                ("grouped by", ", ".join(d.expression for d in dimensions)),
+                *(("grouped by", keys) for keys in _groupings(change)),
                 ("stores", ", ".join(stored)),
                 *pairs,
             )
         case DropIndex(definition=definition):
             return (("defined as", definition),)
     return ()
+
+
+def _groupings(change: CreateSummary) -> list[str]:
+    told = {d.column: d.expression for d in change.dimensions}
+    return [", ".join(told.get(c, c) for c in g) for g in change.groupings or (tuple(told),)]
 
 
 def how_measured(evidence: Evidence) -> str:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from tools.messages import AddCheck, Change, ChangeType, CreateIndex, CreateSummary, SortTable
+from tools.messages import (
+    GROUPING,
+    AddCheck,
+    Change,
+    ChangeType,
+    CreateIndex,
+    CreateSummary,
+    SortTable,
+)
 from tools.product.identifiers import folded
 
 LONGEST_NAME = 255
@@ -42,13 +50,24 @@ def _summary(change: CreateSummary) -> Iterator[str]:
     columns = [d.column for d in change.dimensions] + [a.column for a in change.aggregates]
     for column in columns:
         yield from _column(column)
+    columns += [GROUPING] if change.groupings else []
     if twice := _twice(columns):
         yield f"Two columns of the summary are called {twice}: each needs a name of its own."
+    if change.groupings:
+        yield from _groupings(change)
     for dimension in change.dimensions:
         yield from _texts(("expression", dimension.expression))
     for aggregate in change.aggregates:
         if aggregate.function != "count":
             yield from _texts(("argument", aggregate.argument))
+
+
+def _groupings(change: CreateSummary) -> Iterator[str]:
+    columns = {d.column for d in change.dimensions}
+    if any(not grouping or not columns.issuperset(grouping) for grouping in change.groupings):
+        yield "Each of the groupings names columns of dimensions, at least one."
+    if left := columns.difference(*change.groupings):
+        yield f"No grouping has {min(left)}: add it to one, or leave the dimension out."
 
 
 def _columns(field: str, names: tuple[str, ...]) -> Iterator[str]:

@@ -25,8 +25,10 @@ def idea_key(change: Any) -> str:
     is reached changes with the first value that means "missing".
     """
     match change:
-        case CreateSummary(table=t, dimensions=ds):
+        case CreateSummary(table=t, dimensions=ds, groupings=gs):
             about: Any = [str(t), sorted(d.expression for d in ds)]
+            told = {d.column: d.expression for d in ds}
+            about += [sorted(sorted(told.get(c, c) for c in g) for g in gs)] if gs else []
         case RewriteQuery(table=t, fingerprint=f, rule=r):
             about = [str(t), f, r]
         case ChangeType(table=t, column=c, to_type=k):

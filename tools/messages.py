@@ -12,6 +12,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 from tools.outcome_status import OutcomeStatus
 
 SCHEMA_VERSION = 1
+GROUPING = "pillion_grouping"
+"""The column of a summary of several groupings that tells which of them a row is of."""
 AgentName = Literal["schema", "query"]
 Method = Literal["shadow", "sample", "metadata", "contract"]
 
@@ -114,6 +116,8 @@ class CreateSummary(Message):
     summary: TableName
     dimensions: tuple[Dimension, ...]
     aggregates: tuple[Aggregate, ...]
+    groupings: tuple[tuple[str, ...], ...] = Field((), exclude_if=lambda g: not g)
+    """Columns of the dimensions of each grouping, where there are several; fewest groups first."""
     rewrites: tuple[tuple[str, str], ...]
     """Pairs (original SQL, SQL over the summary)."""
 
@@ -350,7 +354,7 @@ Channel = Literal["terminal", "http", "mcp", "policy"]
 
 
 class Decision(Message):
-    """One answer to one proposal; the first that is written stands."""
+    """One answer to one proposal, `seconds` after the offer; the first that is written stands."""
 
     proposal_id: str
     verdict: Verdict
@@ -359,18 +363,16 @@ class Decision(Message):
     channel: Channel
     decided_at: AwareDatetime
     seconds: float = 0.0
-    """From the offer to the answer."""
     edited: Change | None = None
 
 
 class Outcome(Message):
-    """What became of a decided proposal in the product."""
+    """What became of a decided proposal; `ratio` is live before / after, where it was timed."""
 
     proposal_id: str
     status: OutcomeStatus
     detail: str
     ratio: Interval | None = None
-    """Live before / after, where it was timed."""
 
 
 def change_id(product: str, change: Any) -> str:
@@ -382,13 +384,8 @@ def change_id(product: str, change: Any) -> str:
 def change_target(change: Any) -> str:
     """Return what a change touches, for people: `table.column`, an index name or a fingerprint."""
     match change:
-        case (
-            ChangeType(table=t, column=c)
-            | DropColumn(table=t, column=c)
-            | AddNotNull(table=t, column=c)
-            | AddCheck(table=t, column=c)
-        ):
-            return f"{t}.{c}"
+        case ChangeType() | DropColumn() | AddNotNull() | AddCheck():
+            return f"{change.table}.{change.column}"
         case CreateIndex(table=t, columns=cs) | SortTable(table=t, order_by=cs):
             return f"{t}({', '.join(cs)})"
         case DropIndex(table=t, name=n):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from sqlglot import exp
 
-from tools.messages import Aggregate, CreateSummary
+from tools.messages import GROUPING, Aggregate, CreateSummary, Dimension
 from tools.product.candidates.grains import grain_of
 from tools.product.candidates.grouped import parse_part
 from tools.product.candidates.summary_shape import disordered, storable
 from tools.product.catalog import Table
 from tools.product.errors import ParseFailed
+from tools.product.logical_types import zoned
 from tools.product.summaries import exact_sum
 
 
@@ -33,6 +34,8 @@ def _faults(change: CreateSummary, table: Table) -> Iterator[str]:
                 f"{dimension.expression} does not tell the {dimension.grain} of a column as it is:"
                 " a grain goes with date_trunc of a DATE or TIMESTAMP."
             )
+    if change.groupings and (why := ungroupable(change.dimensions, table)):
+        yield why
     for aggregate in change.aggregates:
         if aggregate.argument:
             yield from _aggregate(aggregate, parse_part(aggregate.argument), table)
@@ -46,6 +49,20 @@ def _aggregate(aggregate: Aggregate, node: exp.Expr, table: Table) -> Iterator[s
         yield f"{shown} cannot be kept exact: only sums of integers and decimals can."
     elif aggregate.function in ("min", "max") and disordered(node, table):
         yield f"{shown} cannot be kept: such values have no one order."
+
+
+def ungroupable(dimensions: Iterable[Dimension], table: Table) -> str | None:
+    """Return why a summary cannot have several groupings by such dimensions.
+
+    Its index tells their rows apart by the text of each key, which an instant has by the zone.
+    """
+    if table.column(GROUPING) is not None:
+        return f"{table.name} has a column {GROUPING}, as a summary of several groupings would."
+    for dimension in dimensions:
+        column = table.column(parse_part(dimension.expression).name)
+        if column is not None and zoned(column.type):
+            return f"{dimension.expression} is {column.type}: that takes a summary of one grouping."
+    return None
 
 
 _UNSTEADY = "it must be computed from the table's columns alone, and be the same at any time."

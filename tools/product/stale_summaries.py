@@ -32,7 +32,7 @@ def stale_summaries(
 def _is_left(change: CreateSummary, catalog: Catalog) -> bool:
     """Return whether the summary's own table is there, and its triggers are not."""
     table = catalog.table(change.summary)
-    columns = [d.column for d in change.dimensions] + [a.column for a in change.aggregates]
+    columns = summaries.columns_of(change)
     mine = table is not None and [c.name for c in table.columns] == columns
     return mine and not summaries.kept_exact(change, catalog)
 

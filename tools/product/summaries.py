@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from tools.messages import Aggregate, CreateSummary, quoted
+from tools.messages import GROUPING, Aggregate, CreateSummary, Dimension, quoted
 from tools.product.catalog import Catalog, Table
 from tools.product.engine_sql import with_own_functions
 
@@ -39,6 +40,16 @@ EVENTS = {
 }
 
 
+def columns_of(change: CreateSummary) -> list[str]:
+    """Return the names of a summary's columns in their order."""
+    return [*key_columns(change), *(a.column for a in change.aggregates)]
+
+
+def key_columns(change: CreateSummary) -> list[str]:
+    """Return the names of the columns that make a row's key."""
+    return [*([GROUPING] if change.groupings else []), *(d.column for d in change.dimensions)]
+
+
 def create(change: CreateSummary, table: Table) -> tuple[str, ...]:
     """Return the statements that make a summary and keep it exact."""
     fill = f"CREATE TABLE {change.summary.sql} AS {content(change)}"
@@ -50,11 +61,15 @@ def _once(change: CreateSummary) -> tuple[str, ...]:
 
     Two writers of the same new group both find none; so the second one's commit fails, as it
     does where both change a group that is there. NULLs are no equal keys to an index: two writers
-    of the first row of such a group at the same moment are not kept apart.
+    of the first row of such a group at the same moment are not kept apart. A row of several
+    groupings has NULL for what its own does without, so there the index is over texts of the keys.
     """
-    keys = ", ".join(quoted(d.column) for d in change.dimensions)
+    keys = [quoted(c) for c in key_columns(change)]
+    if change.groupings:
+        keys = [keys[0], *(f"(coalesce('=' || CAST({key} AS VARCHAR), ''))" for key in keys[1:])]
     name = quoted(f"{change.summary.name[:200]}_once")
-    return (f"CREATE UNIQUE INDEX {name} ON {change.summary.sql} ({keys})",) if keys else ()
+    unique = f"CREATE UNIQUE INDEX {name} ON {change.summary.sql} ({', '.join(keys)})"
+    return (unique,) if keys else ()
 
 
 def drop(change: CreateSummary, triggers: Iterable[str]) -> tuple[str, ...]:
@@ -86,16 +101,46 @@ def _expression(aggregate: Aggregate) -> str:
     return with_own_functions(f"{aggregate.function}({aggregate.argument or '*'})")
 
 
-def _keys(change: CreateSummary) -> list[str]:
-    return [f"{with_own_functions(d.expression)} AS {quoted(d.column)}" for d in change.dimensions]
+class _Grouping(NamedTuple):
+    """What is selected for the keys of one grouping's rows, and at which places it is grouped."""
+
+    keys: tuple[str, ...]
+    places: tuple[int, ...]
+
+
+def _all_groupings(change: CreateSummary) -> list[_Grouping]:
+    if not change.groupings:
+        keys = tuple(_key(d) for d in change.dimensions)
+        return [_Grouping(keys, tuple(range(1, len(keys) + 1)))]
+    return [_grouping(change, number) for number in range(len(change.groupings))]
+
+
+def _grouping(change: CreateSummary, number: int) -> _Grouping:
+    """Return one of several groupings: its number, and NULL for dimensions that it does without."""
+    held = [d.column in change.groupings[number] for d in change.dimensions]
+    keys = (
+        _key(d) if here else f"NULL AS {quoted(d.column)}"
+        for d, here in zip(change.dimensions, held, strict=True)
+    )
+    places = tuple(place for place, here in enumerate(held, start=2) if here)
+    return _Grouping((f"{number} AS {GROUPING}", *keys), places)
+
+
+def _key(dimension: Dimension) -> str:
+    return f"{with_own_functions(dimension.expression)} AS {quoted(dimension.column)}"
 
 
 def _grouped(change: CreateSummary, source: str) -> str:
-    columns = _keys(change)
-    columns += [f"{_expression(a)} AS {quoted(a.column)}" for a in change.aggregates]
-    keys = ", ".join(str(i + 1) for i in range(len(change.dimensions)))
-    group = f" GROUP BY {keys}" if keys else ""
-    return f"SELECT {', '.join(columns)} FROM {source}{group}"
+    aggregates = [f"{_expression(a)} AS {quoted(a.column)}" for a in change.aggregates]
+    return " UNION ALL ".join(
+        f"SELECT {', '.join([*g.keys, *aggregates])} FROM {source}{_by(g)}"
+        for g in _all_groupings(change)
+    )
+
+
+def _by(grouping: _Grouping) -> str:
+    places = ", ".join(str(p) for p in grouping.places)
+    return f" GROUP BY {places}" if places else ""
 
 
 def _trigger(change: CreateSummary, table: Table, event: str) -> str:
@@ -141,8 +186,7 @@ def exact_sum(node: exp.Expr, table: Table) -> bool:
 
 def _same(change: CreateSummary, left: str, right: str) -> str:
     pairs = (
-        f"{left}.{quoted(d.column)} IS NOT DISTINCT FROM {right}.{quoted(d.column)}"
-        for d in change.dimensions
+        f"{left}.{quoted(c)} IS NOT DISTINCT FROM {right}.{quoted(c)}" for c in key_columns(change)
     )
     return " AND ".join(pairs) or "TRUE"
 
@@ -169,9 +213,12 @@ def _combined(function: str, column: str) -> str:
 def _merge_affected(change: CreateSummary, event: str) -> str:
     """Compute the groups of changed rows anew; a group without rows goes away."""
     sources = {"insert": ("fresh",), "update": ("stale", "fresh"), "delete": ("stale",)}[event]
-    keys = ", ".join(_keys(change)) or "1"
-    changed = " UNION ".join(f"SELECT DISTINCT {keys} FROM {source}" for source in sources)
-    names = [f"pillion_a.{quoted(d.column)}" for d in change.dimensions]
+    changed = " UNION ".join(
+        f"SELECT DISTINCT {', '.join(g.keys) or '1'} FROM {source}"
+        for g in _all_groupings(change)
+        for source in sources
+    )
+    names = [f"pillion_a.{quoted(c)}" for c in key_columns(change)]
     names += [f"pillion_b.{quoted(a.column)}" for a in change.aggregates]
     base = f"SELECT *, TRUE AS pillion_alive FROM ({content(change)})"
     current = (
@@ -191,6 +238,6 @@ def _merge_affected(change: CreateSummary, event: str) -> str:
 
 
 def _inserted(change: CreateSummary) -> str:
-    columns = [d.column for d in change.dimensions] + [a.column for a in change.aggregates]
+    columns = columns_of(change)
     names = ", ".join(quoted(c) for c in columns)
     return f"({names}) VALUES ({', '.join(f'pillion_x.{quoted(c)}' for c in columns)})"

@@ -84,6 +84,13 @@ def with_dimension(expression: str, **more: str) -> dict[str, Any]:
         (SUMMARY, with_dimension("random()"), "cannot be|random"),
         (SUMMARY, counted({"function": "sum", "argument": '"f"', "column": "s"}),
          "only sums of integers and decimals"),
+        (SUMMARY, {"groupings": [["a"], ["zz"]]}, "Each of the groupings names columns of"),
+        (SUMMARY, {"groupings": [["a"], []]}, "Each of the groupings names columns of"),
+        (SUMMARY, with_dimension('"x"') | {"groupings": [["a"]]}, "No grouping has d: add it"),
+        (SUMMARY, with_dimension('"z"') | {"groupings": [["a"], ["d"]]},
+         '"z" is TIMESTAMP WITH TIME ZONE: that takes a summary of one grouping'),
+        (SUMMARY, with_dimension('"x"', column="Pillion_grouping") | {"groupings": [["a"]]},
+         "Two columns of the summary are called pillion_grouping"),
         (INDEX, {"columns": []}, "columns is empty: name at least one column"),
         (INDEX, {"columns": ["a", "A"]}, "columns names A twice"),
         (INDEX, {"name": "a\0"}, "NUL"),
@@ -112,7 +119,7 @@ def test_nonsense_in_an_edit_is_told_in_words_and_nothing_is_made(
     with duckdb.connect() as con:
         con.execute(
             "CREATE TABLE t AS SELECT i % 5 AS a, i AS x, i::VARCHAR AS s, i::DOUBLE AS f,"
-            " NULL::INTEGER AS m FROM range(50) r(i); CREATE VIEW v AS SELECT 1;"
+            " now() AS z, NULL::INTEGER AS m FROM range(50) r(i); CREATE VIEW v AS SELECT 1;"
             " CREATE INDEX ix ON t(x); CREATE MACRO abs(n) AS n; CREATE SCHEMA other;"
             " CREATE MACRO other.twice(n) AS 2 * n"
         )

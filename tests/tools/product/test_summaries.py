@@ -34,6 +34,13 @@ CHANGE = CreateSummary(
     ),
     rewrites=(),
 )  # fmt: skip
+SEVERAL = CHANGE.model_copy(
+    update={
+        "dimensions": tuple(Dimension(expression=e, column=f"d{i}") for i, e in enumerate(KEYS)),
+        "groupings": (("d1",), ("d2",), ("d0", "d1")),
+    }
+)
+CHANGES = st.sampled_from([CHANGE, SEVERAL])
 KEY = st.sampled_from(["NULL", "'a'", "'b'", "''", "'o''c'"])
 DAY = st.sampled_from(["NULL", "DATE '2024-02-29'", "DATE '1969-12-31'"])
 NUMBER = st.sampled_from(["NULL", "0", "-7", "12", "2147483647"])
@@ -85,9 +92,21 @@ def make(con: duckdb.DuckDBPyConnection, change: CreateSummary = CHANGE) -> None
 
 def afresh(change: CreateSummary) -> str:
     """Return the query a summary must always equal."""
-    keys = [f"{d.expression} AS {d.column}" for d in change.dimensions]
     figures = [f"{a.function}({a.argument or '*'}) AS {a.column}" for a in change.aggregates]
-    return f"SELECT {', '.join([*keys, *figures])} FROM {BASE.sql} GROUP BY ALL"
+    if not change.groupings:
+        keys = [f"{d.expression} AS {d.column}" for d in change.dimensions]
+        return f"SELECT {', '.join([*keys, *figures])} FROM {BASE.sql} GROUP BY ALL"
+    return " UNION ALL ".join(
+        "SELECT "
+        + ", ".join([
+            f"{number} AS pillion_grouping",
+            *(f"{d.expression if d.column in held else 'NULL'} AS {d.column}"
+              for d in change.dimensions),
+            *figures,
+        ])
+        + f" FROM {BASE.sql} GROUP BY ALL"
+        for number, held in enumerate(change.groupings)
+    )  # fmt: skip
 
 
 def stale(con: duckdb.DuckDBPyConnection, change: CreateSummary) -> str | None:
@@ -95,24 +114,28 @@ def stale(con: duckdb.DuckDBPyConnection, change: CreateSummary) -> str | None:
 
 
 @settings(max_examples=20, deadline=None, derandomize=True)
-@given(st.lists(STATEMENT, min_size=1, max_size=8))
-def test_a_summary_equals_its_query_after_any_writes(statements: list[str]) -> None:
+@given(CHANGES, st.lists(STATEMENT, min_size=1, max_size=8))
+def test_a_summary_equals_its_query_after_any_writes(
+    change: CreateSummary, statements: list[str]
+) -> None:
     with duckdb.connect() as con:
-        make(con)
+        make(con, change)
         for statement in statements:
             try:
                 con.execute(statement)
             except duckdb.Error:
                 with suppress(duckdb.Error):
                     con.execute("ROLLBACK")
-            assert stale(con, CHANGE) is None
+            assert stale(con, change) is None
 
 
 @settings(max_examples=20, deadline=None, derandomize=True)
-@given(st.lists(STATEMENT, min_size=1, max_size=8))
-def test_that_a_group_is_there_once_refuses_no_write(statements: list[str]) -> None:
+@given(CHANGES, st.lists(STATEMENT, min_size=1, max_size=8))
+def test_that_a_group_is_there_once_refuses_no_write(
+    change: CreateSummary, statements: list[str]
+) -> None:
     with duckdb.connect() as con:
-        make(con)
+        make(con, change)
         for statement in statements:
             assert "unique" not in refusal_of(con, statement).lower()
 
@@ -127,9 +150,10 @@ def refusal_of(con: duckdb.DuckDBPyConnection, statement: str) -> str:
     return ""
 
 
-def test_two_first_rows_of_a_group_at_once_do_not_count_twice_later() -> None:
+@pytest.mark.parametrize("change", [CHANGE, SEVERAL])
+def test_two_first_rows_of_a_group_at_once_do_not_count_twice_later(change: CreateSummary) -> None:
     with duckdb.connect() as one, one.cursor() as two:
-        make(one)
+        make(one, change)
         row = f"INSERT INTO {BASE.sql} VALUES ('new', DATE '2026-01-01', 1, 2, 3)"
         for con in (one, two):
             con.execute("BEGIN")
@@ -139,7 +163,19 @@ def test_two_first_rows_of_a_group_at_once_do_not_count_twice_later() -> None:
             two.execute("COMMIT")
         two.execute(row)
         one.execute(row)
-        assert stale(one, CHANGE) is None
+        assert stale(one, change) is None
+
+
+def test_two_first_rows_of_a_group_with_a_null_are_kept_apart_with_several_groupings() -> None:
+    with duckdb.connect() as one, one.cursor() as two:
+        make(one, SEVERAL.model_copy(update={"groupings": (("d1",), ("d0", "d1"))}))
+        row = f"INSERT INTO {BASE.sql} VALUES (NULL, DATE '2026-01-01', 1, 2, 3)"
+        for con in (one, two):
+            con.execute("BEGIN")
+            con.execute(row)
+        one.execute("COMMIT")
+        with pytest.raises(duckdb.TransactionException, match="UNIQUE"):
+            two.execute("COMMIT")
 
 
 def test_writers_of_one_group_at_once_conflict_as_the_risks_say() -> None:

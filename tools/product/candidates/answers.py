@@ -6,13 +6,14 @@ wrong answer is worse than a slow one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import NamedTuple
 
 from sqlglot import exp
 
-from tools.messages import CreateSummary, quoted
+from tools.messages import GROUPING, CreateSummary, quoted
 from tools.product.candidates.grains import GRAINS, reading, truncation_of
 from tools.product.candidates.grouped import (
     Keys,
@@ -54,10 +55,20 @@ def answer_from_summary(sql: str, summary: CreateSummary, database: str = "") ->
         asked = (folded(name.schema_name), folded(name.name))
         if asked != (folded(summary.table.schema_name), folded(summary.table.name)):
             return None
-        text = _answer(tree, output_names(sql), _stored(summary), summary)
-        return text if faithful(sql) else None
-    except (Forbidden, ParseFailed, RecursionError, _Inexact):
+        names = output_names(sql)
+        text = next(_answers(tree, names, summary), None)
+        return text if text is not None and faithful(sql) else None
+    except (Forbidden, ParseFailed, RecursionError):
         return None
+
+
+def _answers(
+    tree: exp.Select, names: Sequence[str | None], summary: CreateSummary
+) -> Iterator[str]:
+    """Yield a text from each grouping of the summary that holds what is asked for."""
+    for number in range(len(summary.groupings)) if summary.groupings else (None,):
+        with suppress(_Inexact):
+            yield _answer(tree, names, _stored(summary, number), summary)
 
 
 class _Stored(NamedTuple):
@@ -69,10 +80,14 @@ class _Stored(NamedTuple):
     """Names of base columns that are dimensions as they are."""
     grains: dict[tuple[str, str], str]
     """Truncated moments by grain and moment."""
+    number: int | None
+    """Which of several groupings this is."""
 
     @classmethod
-    def of(cls, summary: CreateSummary) -> _Stored:
-        parts = [(parse_part(d.expression), d.column) for d in summary.dimensions]
+    def of(cls, summary: CreateSummary, number: int | None) -> _Stored:
+        held = [d for d in summary.dimensions if number is None
+                or d.column in summary.groupings[number]]  # fmt: skip
+        parts = [(parse_part(d.expression), d.column) for d in held]
         if not all(deterministic(node) for node, _ in parts):
             raise _Inexact
         return cls(
@@ -84,9 +99,10 @@ class _Stored(NamedTuple):
             frozenset(folded(n.name) for n, _ in parts if isinstance(n, exp.Column)),
             {
                 (found[0], key_of(found[1])): d.column
-                for (node, _), d in zip(parts, summary.dimensions, strict=True)
+                for (node, _), d in zip(parts, held, strict=True)
                 if d.grain and (found := truncation_of(node))
             },
+            number,
         )
 
     @property
@@ -106,9 +122,9 @@ class _Stored(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def _stored(summary: CreateSummary) -> _Stored:
+def _stored(summary: CreateSummary, number: int | None) -> _Stored:
     """Read a summary once: a served product asks it about every query."""
-    return _Stored.of(summary)
+    return _Stored.of(summary, number)
 
 
 def _answer(
@@ -134,6 +150,8 @@ def _answer(
         db=exp.to_identifier(summary.summary.schema_name, quoted=True),
     )
     new.set("from_", exp.From(this=source))
+    if stored.number is not None:
+        new.where(_mine(GROUPING).eq(stored.number), copy=False)
     _unmark(new)
     return str(new.sql(dialect="duckdb", comments=False))
 
@@ -153,7 +171,8 @@ def _key(node: exp.Expr, stored: _Stored) -> exp.Expr:
 
 def _check_names(named: Iterable[tuple[exp.Expr, str | None]], stored: _Stored) -> None:
     """Refuse an output name that would be taken for a column of the summary, or the reverse."""
-    columns = {folded(c) for c in (*stored.dimensions.values(), *stored.aggregates.values())}
+    names = (GROUPING, *stored.dimensions.values(), *stored.aggregates.values())
+    columns = {folded(c) for c in names}
     for projection, name in named:
         if name is None:
             raise _Inexact

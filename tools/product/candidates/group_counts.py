@@ -14,7 +14,9 @@ MAX_SHARE = 1 / 20
 With 1 / 10, what several queries need together grew past what is worth its upkeep, and a table has
 one summary (docs/benchmarks.md, casting).
 """
-MAX_COUNTS = 32
+MAX_SHARE_OF_ONE = 1 / 10
+"""The same of a grouping for one query, beside others in one summary: it has nothing to grow by."""
+MAX_COUNTS = 48
 """Most sets of dimensions that are counted for what queries need together."""
 SAMPLE_ROWS = 2_000_000
 """Rows that one count reads, about: it runs beside the product's consumers."""
@@ -36,13 +38,13 @@ class GroupCounts:
             self.counted[key] = self._count(table, dimensions, found.rows if found else 0)
         return self.counted[key]
 
-    def few(self, table: TableName, dimensions: frozenset[str]) -> bool:
+    def few(self, table: TableName, dimensions: frozenset[str], share: float = MAX_SHARE) -> bool:
         """Whether a summary would be much smaller than its table, as far as may be asked."""
         if (table, dimensions) not in self.counted and len(self.counted) >= MAX_COUNTS:
             return False
         try:
             found = self.context.catalog.table(table)
-            return found is not None and self.count(table, dimensions) <= found.rows * MAX_SHARE
+            return found is not None and self.count(table, dimensions) <= found.rows * share
         except DatabaseUnusable:
             raise
         except ProductError:

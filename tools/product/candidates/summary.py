@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from math import inf
 
 from tools.messages import (
@@ -18,9 +18,18 @@ from tools.messages import (
 from tools.product.candidates.answers import answer_from_summary
 from tools.product.candidates.context import CandidateContext, Found, weight
 from tools.product.candidates.grains import grain_of
-from tools.product.candidates.group_counts import MAX_SHARE, GroupCounts
+from tools.product.candidates.group_counts import MAX_SHARE, MAX_SHARE_OF_ONE, GroupCounts
 from tools.product.candidates.grouped import parse_part
 from tools.product.candidates.summary_shape import SummaryShape, shape_of
+from tools.product.candidates.unions import (
+    Groupings,
+    Wanted,
+    needed,
+    served_of,
+    serves,
+    unions,
+    worth,
+)
 from tools.product.candidates.written import Written
 from tools.product.catalog import Table
 from tools.product.errors import DatabaseUnusable, ProductError
@@ -32,14 +41,9 @@ from tools.product.workload import QueryPattern
 
 MAX_PATTERNS = 60
 MAX_SUMMARIES = 4
-MAX_DIMENSIONS = 6
-MAX_UNIONS = 3
-"""Unions of a table that begin with another query each."""
-MAX_TRIED = 12
-
-_Wanted = tuple[TableName, frozenset[str]]
-_Choices = Mapping[str, Iterable[frozenset[str]]]
-"""Dimensions that serve a query, by its fingerprint."""
+MAX_SEVERAL = 2
+"""Summaries of several groupings that are measured beside them."""
+MAX_TRIED = 14
 
 
 def find_summaries(context: CandidateContext) -> Found:
@@ -55,9 +59,11 @@ def find_summaries(context: CandidateContext) -> Found:
     broken = dict.fromkeys(s.table for s in shapes if written.upserts(s.table))
     shapes = [s for s in shapes if s.table not in broken]
     groups = GroupCounts(context)
-    single = {(s.table, c): s for s in shapes for c in (s.choices[0], s.plain)}
-    wanted = single.keys() | set(_unions(shapes, groups))
-    found: dict[_Wanted, Candidate] = {}
+    single: dict[Wanted, SummaryShape] = {
+        (s.table, (c,)): s for s in shapes for c in (s.choices[0], s.plain)
+    }
+    wanted = single.keys() | set(unions(context.catalog, shapes, groups))
+    found: dict[Wanted, Candidate] = {}
     why = (
         "the log holds MERGE or upserts into it, or writes that may be such, which the engine"
         " refuses while a table has triggers"
@@ -66,7 +72,7 @@ def find_summaries(context: CandidateContext) -> Found:
     notes += [f"no summary of {table}: {why}" for table in broken]
     notes += [f"no summary of {t} for {mean}: its last digits could differ, as the sum or count of"
               " the same is not asked for beside it" for t, mean in inexact]  # fmt: skip
-    failed: dict[_Wanted, str] = {}
+    failed: dict[Wanted, str] = {}
     ranked = sorted(wanted, key=lambda w: _rank(shapes, groups, w))
     for one in _best_of_each_first(ranked)[:MAX_TRIED]:
         try:
@@ -78,7 +84,7 @@ def find_summaries(context: CandidateContext) -> Found:
         found |= {one: candidate} if candidate else {}
         # Nobody asked for what several queries would need together.
         failed |= {one: note} if note and one in single else {}
-    made = _best_of_each_first(w for w in ranked if w in found)[:MAX_SUMMARIES]
+    made = _chosen([w for w in ranked if w in found])
     notes += [n for w, n in failed.items() if not _other_way(single[w], made)]
     offered = {
         c.id: c for w in made for c in (found[w], *_safer(context, shapes, groups, w, found[w]))
@@ -90,7 +96,7 @@ def _safer(
     context: CandidateContext,
     shapes: list[SummaryShape],
     groups: GroupCounts,
-    wanted: _Wanted,
+    wanted: Wanted,
     whole: Candidate,
 ) -> Iterator[Candidate]:
     """Yield the same without the queries for which it would be refused, where there are some.
@@ -101,11 +107,12 @@ def _safer(
     change = whole.change
     if table is None or not isinstance(change, CreateSummary) or not refused_rows(change, table):
         return
-    served = _served(shapes, *wanted)
+    served = served_of(shapes, *wanted)
     while fewer := [s for s in served if not _refused(s, served, table)]:
         if len(fewer) == len(served):
-            needed = _needed(wanted[1], fewer)
-            candidate, _ = _candidate(context, fewer, groups, (table.name, needed))
+            mine = [(g, [s for s in fewer if s.served_by(g)]) for g in wanted[1]]
+            less = dict.fromkeys(needed(g, some) for g, some in mine if some)
+            candidate, _ = _candidate(context, fewer, groups, (table.name, tuple(less)))
             yield from [candidate] if candidate else []
             return
         served = fewer
@@ -114,104 +121,52 @@ def _safer(
 def _refused(shape: SummaryShape, together: list[SummaryShape], table: Table) -> bool:
     """Whether what a query needs would refuse rows that all of these queries answer."""
     originals = tuple((s.pattern.sql, s.pattern.sql) for s in together)
-    alone = _change(table, sorted(shape.choices[0]), [shape])
+    alone = _change(table, shape.choices[:1], [shape])
     return refused_rows(alone.model_copy(update={"rewrites": originals}), table) is not None
 
 
-def _best_of_each_first(ranked: Iterable[_Wanted]) -> list[_Wanted]:
+def _chosen(ranked: list[Wanted]) -> list[Wanted]:
+    """Return what is measured: those of several groupings take no other's place."""
+    several = [w for w in ranked if len(w[1]) > 1][:MAX_SEVERAL]
+    single = _best_of_each_first(w for w in ranked if len(w[1]) == 1)[:MAX_SUMMARIES]
+    return [*several, *single]
+
+
+def _best_of_each_first(ranked: Iterable[Wanted]) -> list[Wanted]:
     """Put each table's best before what else there is of any, so that none crowds out another."""
-    best: dict[TableName, _Wanted] = {}
+    best: dict[TableName, Wanted] = {}
     others = [w for w in ranked if best.setdefault(w[0], w) is not w]
     return [*best.values(), *others]
 
 
-def _rank(shapes: list[SummaryShape], groups: GroupCounts, wanted: _Wanted) -> tuple[object, ...]:
+def _rank(shapes: list[SummaryShape], groups: GroupCounts, wanted: Wanted) -> tuple[object, ...]:
     """Order by what is served, then by groups, as far as they were counted."""
-    table, dimensions = wanted
-    many = groups.counted.get(wanted, inf)
-    return -_worth(shapes, table, dimensions), many, str(table), sorted(dimensions)
+    table, groupings = wanted
+    many = sum(groups.counted.get((table, g), inf) for g in groupings)
+    return -worth(shapes, table, groupings), many, str(table), [sorted(g) for g in groupings]
 
 
-def _other_way(shape: SummaryShape, made: Iterable[_Wanted]) -> bool:
+def _other_way(shape: SummaryShape, made: Iterable[Wanted]) -> bool:
     """Whether a query that one choice of dimensions would not serve is served by another."""
-    return any(shape.table == table and shape.served_by(d) for table, d in made)
-
-
-def _unions(shapes: list[SummaryShape], groups: GroupCounts) -> Iterator[_Wanted]:
-    """Yield what several queries need together, heaviest first: a table can have one summary.
-
-    A query that would make too many groups is passed over, not what comes after it; what is left
-    out so begins another union. The last one takes moments as they are.
-    """
-    mine: dict[TableName, list[SummaryShape]] = {}
-    for shape in sorted(shapes, key=lambda s: -weight(s.pattern)):
-        mine.setdefault(shape.table, []).append(shape)
-    coarse: _Choices = {s.pattern.fingerprint: s.choices for s in shapes}
-    plain: _Choices = {s.pattern.fingerprint: (s.plain,) for s in shapes}
-    left = dict(mine)
-    # Each table has its first before one has another: only so many sets are counted.
-    for choices in (coarse, plain, *[coarse] * (MAX_UNIONS - 1)):
-        for table in [t for t, waiting in left.items() if waiting]:
-            first = left[table][:1] if choices is coarse else []
-            joint: frozenset[str] | None = None
-            for joint in _union([*first, *mine[table]], choices, groups):
-                yield table, joint
-            if choices is coarse:
-                rest = left[table][1:]
-                left[table] = [s for s in rest if joint is None or not s.served_by(joint)]
-
-
-def _union(
-    shapes: Iterable[SummaryShape], choices: _Choices, groups: GroupCounts
-) -> Iterator[frozenset[str]]:
-    """Yield what ever more queries need together, of each the first choice that is few."""
-    joint: frozenset[str] = frozenset()
-    taken: list[SummaryShape] = []
-    for shape in shapes:
-        held = bool(taken) and shape.served_by(joint)
-        for choice in [joint] if held else choices[shape.pattern.fingerprint]:
-            wider = _needed(joint | choice, [*taken, shape])
-            if len(wider) <= MAX_DIMENSIONS and groups.few(shape.table, wider):
-                joint = wider
-                taken.append(shape)
-                yield joint
-                break
-
-
-def _needed(dimensions: frozenset[str], shapes: list[SummaryShape]) -> frozenset[str]:
-    """Return dimensions without those that no query needs, as another one tells them."""
-    for one in sorted(dimensions):
-        fewer = dimensions - {one}
-        dimensions = fewer if all(s.served_by(fewer) for s in shapes) else dimensions
-    return dimensions
-
-
-def _served(
-    shapes: list[SummaryShape], table: TableName, dimensions: frozenset[str]
-) -> list[SummaryShape]:
-    return [s for s in shapes if s.table == table and s.served_by(dimensions)]
-
-
-def _worth(shapes: list[SummaryShape], table: TableName, dimensions: frozenset[str]) -> float:
-    return sum(weight(s.pattern) for s in _served(shapes, table, dimensions))
+    return any(shape.table == table and serves(groupings, shape) for table, groupings in made)
 
 
 def _candidate(
-    context: CandidateContext, shapes: list[SummaryShape], groups: GroupCounts, wanted: _Wanted
+    context: CandidateContext, shapes: list[SummaryShape], groups: GroupCounts, wanted: Wanted
 ) -> tuple[Candidate | None, str]:
-    name, dimensions = wanted
+    name, groupings = wanted
     table = context.catalog.table(name)
     if table is None:
         return None, ""
-    served = _served(shapes, name, dimensions)
-    keys = sorted(dimensions)
-    counted = groups.count(name, dimensions)
-    if counted > table.rows * MAX_SHARE:
-        return None, (
-            f"a summary of {name} by {', '.join(keys)} would have {counted} groups "
-            f"for {table.rows} rows"
-        )
-    change = _change(table, keys, served)
+    served = served_of(shapes, name, groupings)
+    share = MAX_SHARE if len(groupings) == 1 else MAX_SHARE_OF_ONE
+    for dimensions in groupings:
+        if (counted := groups.count(name, dimensions)) > table.rows * share:
+            return None, (
+                f"a summary of {name} by {', '.join(sorted(dimensions))} would have {counted} "
+                f"groups for {table.rows} rows"
+            )
+    change = _change(table, groupings, served)
     answers = _answers(context, served, change)
     if not answers:
         return None, ""
@@ -245,26 +200,27 @@ def _ungrained(change: CreateSummary) -> CreateSummary:
     return change.model_copy(update={"dimensions": dimensions})
 
 
-def _change(table: Table, keys: list[str], served: list[SummaryShape]) -> CreateSummary:
+def _change(table: Table, groupings: Groupings, served: list[SummaryShape]) -> CreateSummary:
+    keys = sorted(frozenset().union(*groupings))
     aggregates = sorted({a for s in served for a in s.aggregates} | {("count", "")})
-    digest = hashlib.sha256(repr((keys, aggregates)).encode()).hexdigest()[:8]
-    summary = f"summary_{table.name.name[:180]}_{digest}"
+    several = [sorted(g) for g in groupings] if len(groupings) > 1 else []
+    named = (keys, aggregates, several) if several else (keys, aggregates)
+    digest = hashlib.sha256(repr(named).encode()).hexdigest()[:8]
     taken = {folded(c.name) for c in table.columns}
+    columns = {k: _column(table, k, _free(f"d{i}", taken)) for i, k in enumerate(keys)}
+    summary = f"summary_{table.name.name[:180]}_{digest}"
     return CreateSummary(
         table=table.name,
         summary=TableName(schema_name=table.name.schema_name, name=summary),
         dimensions=tuple(
-            Dimension(
-                expression=k,
-                column=_column(table, k, _free(f"d{i}", taken)),
-                grain=grain_of(parse_part(k), table),
-            )
-            for i, k in enumerate(keys)
+            Dimension(expression=k, column=c, grain=grain_of(parse_part(k), table))
+            for k, c in columns.items()
         ),
         aggregates=tuple(
             Aggregate(function=f, argument=a, column=_free(f"{f}_{i}", taken))
             for i, (f, a) in enumerate(aggregates)
         ),
+        groupings=tuple(tuple(columns[k] for k in some) for some in several),
         rewrites=(),
     )
 

@@ -48,6 +48,41 @@ def test_one_summary_serves_queries_of_different_groups(con: duckdb.DuckDBPyConn
         assert rewritten != asked
 
 
+def test_queries_whose_groups_together_are_too_many_get_a_summary_of_several_groupings(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    con.execute(
+        "CREATE TABLE t AS SELECT i % 1201 AS a, i % 1301 AS b, i % 997 AS c, i AS x"
+        " FROM range(60000) r(i)"
+    )
+    queries = [
+        *(f"SELECT {k}, sum(x) AS total FROM t GROUP BY {k} ORDER BY {k}" for k in "abc"),
+        "SELECT a, count(*) AS n FROM t WHERE a < 7 OR a = 9 GROUP BY a ORDER BY a",
+    ]
+    first = look(con, queries, {"create_summary"}).candidates[0]
+    change = first.change
+    assert isinstance(change, CreateSummary)
+    told = {d.column: d.expression for d in change.dimensions}
+    groupings = [[told[c] for c in g] for g in change.groupings]
+    assert [groupings, len(change.rewrites)] == [[['"c"'], ['"a"'], ['"b"']], 4]
+    before = [con.execute(q).fetchall() for q in queries]
+    executor.apply(con, first.id, change)
+    con.execute("INSERT INTO t VALUES (1, 2, 3, 4), (NULL, 2, 0, 5)")
+    asked, answered = ([con.execute(p[at]).fetchall() for p in change.rewrites] for at in (0, 1))
+    assert asked == answered
+    assert asked != before
+
+
+def test_instants_are_no_key_of_several_groupings(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute(
+        "CREATE TABLE t AS SELECT TIMESTAMPTZ '2026-01-01' + to_days((i % 1201)::INTEGER) AS a,"
+        " i % 1301 AS b FROM range(60000) r(i)"
+    )
+    queries = [f"SELECT {k}, count(*) AS n FROM t GROUP BY {k}" for k in "ab"]
+    found = [c.change for c in look(con, queries, {"create_summary"}).candidates]
+    assert [c.groupings for c in found if isinstance(c, CreateSummary)] == [(), ()]
+
+
 def test_a_table_with_a_trigger_gets_no_summary(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("CREATE TABLE t AS SELECT i % 5 AS a, i AS x FROM range(30000) r(i)")
     con.execute("CREATE TABLE log (n BIGINT)")
