@@ -18,6 +18,7 @@ from tools.messages import (
     RewriteQuery,
     SortTable,
 )
+from tools.product.candidates.whole_numbers import keeps_whole
 from tools.product.catalog import Catalog
 from tools.product.logical_types import family, is_text
 from tools.product.structure import mentions
@@ -126,7 +127,8 @@ def _type_risks(change: ChangeType) -> tuple[str, ...]:
 
 def _summary_risks(change: CreateSummary, catalog: Catalog) -> tuple[str, ...]:
     table = catalog.table(change.table)
-    texts = [*(d.expression for d in change.dimensions), *(a.argument for a in change.aggregates)]
+    texts = [d.expression for d in change.dimensions]
+    texts += [a.argument for a in change.aggregates if not keeps_whole(a.argument)]
     parsed = [
         f"A row for which {t} fails is refused when it is written."
         for t in dict.fromkeys(texts)

@@ -10,6 +10,7 @@ from tools.messages import GROUPING, Aggregate, CreateSummary, Dimension
 from tools.product.candidates.grains import grain_of
 from tools.product.candidates.grouped import parse_part
 from tools.product.candidates.summary_shape import disordered, storable
+from tools.product.candidates.whole_numbers import mistaken
 from tools.product.catalog import Table
 from tools.product.errors import ParseFailed
 from tools.product.logical_types import zoned
@@ -47,6 +48,8 @@ def _aggregate(aggregate: Aggregate, node: exp.Expr, table: Table) -> Iterator[s
         yield f"{shown} cannot be kept: {_UNSTEADY}"
     elif aggregate.function == "sum" and not exact_sum(node, table):
         yield f"{shown} cannot be kept exact: only sums of integers and decimals can."
+    elif mistaken(node, table):
+        yield f"{shown} cannot be kept: it would be read as whole numbers of a DOUBLE."
     elif aggregate.function in ("min", "max") and disordered(node, table):
         yield f"{shown} cannot be kept: such values have no one order."
 

@@ -23,7 +23,7 @@ _EXACT_TYPE = re.compile(r"(U?(TINY|SMALL|BIG)INT|HUGEINT|U?INTEGER|INT|DECIMAL\
 
 WRITTEN_WITH = (
     "SELECT coalesce(nullif(least(1, 2), greatest(1, 2)), sum(1), count(1), min(1), max(1)),"
-    " date_trunc('day', x)"
+    " date_trunc('day', x), error(x)"
 )
 """Functions of answers from summaries, and of triggers of before, whatever a query calls."""
 

@@ -12,6 +12,7 @@ from tools.product import summaries
 from tools.product.candidates.grains import grains_hold
 from tools.product.candidates.grouped import parse_part
 from tools.product.candidates.summary_shape import storable
+from tools.product.candidates.whole_numbers import mistaken
 from tools.product.catalog import Table, read_catalog
 from tools.product.change_ledger import dispatch_rewrites
 from tools.product.errors import ParseFailed
@@ -83,7 +84,7 @@ def _would_be_made(summary: CreateSummary, table: Table, column: str) -> bool:
         sums = [parse_part(a.argument) for a in summary.aggregates if a.function == "sum"]
         read = [parse_part(text) for text in _texts(summary) if mentions(text, column)]
         sound = all(storable(node, table) and not _far(node, table, column) for node in read)
-        exact = all(summaries.exact_sum(node, table) for node in sums)
+        exact = all(summaries.exact_sum(n, table) and not mistaken(n, table) for n in sums)
         return sound and exact and grains_hold(summary, table) and not refused_rows(summary, table)
     except ParseFailed:
         return False

@@ -27,6 +27,7 @@ from tools.product.candidates.grouped import (
     single_table,
 )
 from tools.product.candidates.intervals import intervals_kept
+from tools.product.candidates.whole_numbers import MEAN, SUM, kept
 from tools.product.engine_sql import output_names
 from tools.product.errors import Forbidden, ParseFailed
 from tools.product.faithful import faithful
@@ -260,7 +261,9 @@ def _filtered(node: exp.Filter, stored: _Stored) -> exp.Expr:
 
 def _is_stored(node: exp.AggFunc, stored: _Stored) -> bool:
     functions = ("sum", "count") if type(node) is exp.Avg else (_NAMES.get(type(node), ""),)
-    return all((f, key_of(node.this)) in stored.aggregates for f in functions)
+    if all((f, key_of(node.this)) in stored.aggregates for f in functions):
+        return True
+    return isinstance(node, exp.Sum | exp.Avg) and kept(node.this, stored.aggregates) is not None
 
 
 def _aggregate(node: exp.AggFunc, stored: _Stored) -> exp.Expr:
@@ -268,6 +271,10 @@ def _aggregate(node: exp.AggFunc, stored: _Stored) -> exp.Expr:
     key = "" if argument is None or isinstance(argument, exp.Star) else key_of(argument)
     if not plain(node):
         raise _Inexact
+    if type(node) in (exp.Sum, exp.Avg) and ("sum", key) not in stored.aggregates:
+        columns = kept(argument, stored.aggregates)
+        if columns is not None:
+            return _filled(SUM if type(node) is exp.Sum else MEAN, *columns)
     if type(node) is exp.Avg:
         total, count = _column(stored, "sum", key), _column(stored, "count", key)
         return _filled("(CAST(sum({0}) AS DOUBLE) / nullif(sum({1}), 0))", total, count)

@@ -37,7 +37,7 @@ def _unfiltered(node: exp.Expr) -> bool:
 
 
 def _small(node: exp.Expr, table: Table) -> bool:
-    """Whether values are integers of 32 bits or less, whose sums a float holds."""
+    """Whether values are integers whose sums a float holds, or floats, summed where they are so."""
     if isinstance(node, exp.Null):
         return True
     if isinstance(node, exp.Case):
@@ -45,4 +45,6 @@ def _small(node: exp.Expr, table: Table) -> bool:
         values += [d for d in (node.args.get("default"),) if d is not None]
         return all(_small(v, table) for v in values)
     kind = type_of(node, table)
-    return kind is not None and (narrow(kind) or _WHOLE.fullmatch(kind) is not None)
+    if kind is None:
+        return False
+    return kind == "DOUBLE" or narrow(kind) or _WHOLE.fullmatch(kind) is not None

@@ -30,6 +30,7 @@ from tools.product.candidates.unions import (
     unions,
     worth,
 )
+from tools.product.candidates.whole_numbers import LARGEST, Fractions
 from tools.product.candidates.written import Written
 from tools.product.catalog import Table
 from tools.product.errors import DatabaseUnusable, ProductError
@@ -58,6 +59,7 @@ def find_summaries(context: CandidateContext) -> Found:
     written = Written(context.workload)
     broken = dict.fromkeys(s.table for s in shapes if written.upserts(s.table))
     shapes = [s for s in shapes if s.table not in broken]
+    shapes, fractional = _whole(context, shapes)
     groups = GroupCounts(context)
     single: dict[Wanted, SummaryShape] = {
         (s.table, (c,)): s for s in shapes for c in (s.choices[0], s.plain)
@@ -72,6 +74,7 @@ def find_summaries(context: CandidateContext) -> Found:
     notes += [f"no summary of {table}: {why}" for table in broken]
     notes += [f"no summary of {t} for {mean}: its last digits could differ, as the sum or count of"
               " the same is not asked for beside it" for t, mean in inexact]  # fmt: skip
+    notes += fractional
     failed: dict[Wanted, str] = {}
     ranked = sorted(wanted, key=lambda w: _rank(shapes, groups, w))
     for one in _best_of_each_first(ranked)[:MAX_TRIED]:
@@ -90,6 +93,21 @@ def find_summaries(context: CandidateContext) -> Found:
         c.id: c for w in made for c in (found[w], *_safer(context, shapes, groups, w, found[w]))
     }
     return Found(tuple(offered.values()), tuple(notes))
+
+
+def _whole(
+    context: CandidateContext, shapes: list[SummaryShape]
+) -> tuple[list[SummaryShape], list[str]]:
+    """Return the queries whose floats to be summed are whole numbers, and notes on the others."""
+    fractions = Fractions(context)
+    looked = [(s, fractions.among(s.table, s.aggregates)) for s in shapes]
+    found = dict.fromkeys((s.table, value) for s, value in looked if value)
+    notes = [
+        f"no summary of {table} for sums or means of {value[:100]}: some values are no whole"
+        f" numbers up to {LARGEST}, and a sum of such depends on the order of rows"
+        for table, value in found
+    ]
+    return [s for s, value in looked if not value], notes
 
 
 def _safer(

@@ -22,6 +22,7 @@ from tools.product.candidates.grouped import (
     single_table,
 )
 from tools.product.candidates.means import inexact_mean
+from tools.product.candidates.whole_numbers import aggregates_of, double, mistaken
 from tools.product.catalog import Table
 from tools.product.errors import ParseFailed
 from tools.product.fingerprint import parse, uses_stored
@@ -229,6 +230,8 @@ def _aggregates(tree: exp.Select, table: Table) -> set[tuple[str, str]] | None:
             case exp.Sum() | exp.Avg() if _exact(argument, table):
                 needed.add(("sum", key))
                 needed.add(("count", key))
+            case exp.Sum() | exp.Avg() if double(argument, table):
+                needed |= aggregates_of(argument)
             case exp.Min() | exp.Max() if not star and not disordered(argument, table):
                 needed.add(("min" if isinstance(node, exp.Min) else "max", key))
             case _:
@@ -248,4 +251,6 @@ def disordered(argument: exp.Expr, table: Table) -> bool:
 
 def _exact(argument: exp.Expr | None, table: Table) -> bool:
     """Whether sums of a column, straight, cast or chosen, don't depend on the order of rows."""
-    return isinstance(argument, exp.Column | exp.Cast | exp.Case) and exact_sum(argument, table)
+    if not isinstance(argument, exp.Column | exp.Cast | exp.Case):
+        return False
+    return exact_sum(argument, table) and not mistaken(argument, table)
