@@ -10,9 +10,11 @@ import re
 from collections.abc import Iterable, Iterator
 
 from tools.messages import CreateSummary, RewriteQuery
+from tools.product.candidates.grouped import CLOCKS
 from tools.product.catalog import Catalog, Table
 from tools.product.errors import ParseFailed
 from tools.product.fingerprint import uses_stored
+from tools.product.identifiers import folded
 from tools.product.summaries import WRITTEN_WITH
 
 
@@ -29,8 +31,15 @@ def still_meant(
     if not list(_plain([WRITTEN_WITH], catalog)):
         return ()
     added = _added(before, catalog.table(change.table))
+    clocks = [(t.name.name, c.name) for t in catalog.tables for c in t.columns
+              if folded(c.name) in CLOCKS]  # fmt: skip
     asked = [old for old, _ in change.rewrites]
-    return tuple(q for q in _plain(asked, catalog) if not any(_names(q, c) for c in added))
+    return tuple(
+        q
+        for q in _plain(asked, catalog)
+        if not any(_names(q, c) for c in added)
+        and not any(_names(q, joined) and _names(q, c) for joined, c in clocks)
+    )
 
 
 def _plain(queries: Iterable[str], catalog: Catalog) -> Iterator[str]:

@@ -14,7 +14,8 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from tools.messages import CreateSummary
+from tools.messages import CreateSummary, TableName
+from tools.product.candidates.star import star_of
 from tools.product.catalog import Table
 from tools.product.logical_types import is_text, normal_type
 from tools.product.number_types import fits, narrow, type_of
@@ -39,7 +40,7 @@ def refused_rows(change: CreateSummary, table: Table) -> Refusal | None:
     expressions += [a.argument for a in change.aggregates if a.argument]
     risks = {k: r for text in expressions for k, r in _risks(_parsed(text), table)}
     for original, _ in change.rewrites:
-        for key, _ in _risks(_of_every_row(original), table):
+        for key, _ in _risks(_of_every_row(original, change.table), table):
             risks.pop(key, None)
     return risks[min(risks)] if risks else None
 
@@ -118,13 +119,16 @@ def _shown(node: exp.Expr) -> str:
     return " ".join(node.sql(dialect="duckdb", comments=False).split())[:100]
 
 
-def _of_every_row(sql: str) -> exp.Expr | None:
-    """Return what a query computes in whatever rows there are.
+def _of_every_row(sql: str, name: TableName) -> exp.Expr | None:
+    """Return what a query computes in whatever rows a table has.
 
     Behind a filter, which a HAVING becomes too, only some rows come to what is computed; the filter
-    itself sees them all.
+    itself sees them all. So it is behind joins, and a filter of joined rows may come later.
     """
     tree = _parsed(sql)
+    if isinstance(tree, exp.Select) and tree.args.get("joins"):
+        star = star_of(tree, name, "")
+        tree = star.tree if star is not None and star.of_every_row else None
     if not isinstance(tree, exp.Select):
         return None
     where = tree.args.get("where")

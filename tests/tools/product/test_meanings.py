@@ -72,6 +72,29 @@ def test_a_text_whose_query_means_something_else_by_now_is_not_used(
 
 
 @pytest.mark.parametrize(
+    ("change", "left"),
+    [
+        ("ALTER TABLE p ADD COLUMN current_date DATE DEFAULT '2024-01-02'", False),
+        ("ALTER TABLE p RENAME TO q; CREATE VIEW p AS SELECT a, maker FROM q", False),
+        ("CREATE TABLE q (current_date DATE)", True),
+        ("ALTER TABLE p ADD COLUMN n INTEGER; DELETE FROM p WHERE a = 1", True),
+    ],
+)
+def test_a_table_that_is_joined_may_change_but_for_names_that_mean_a_clock(
+    con: duckdb.DuckDBPyConnection, change: str, left: bool
+) -> None:
+    query = (
+        "SELECT p.maker, count(*) AS n FROM t LEFT JOIN p ON p.a = t.a"
+        " WHERE t.d < current_date GROUP BY 1"
+    )
+    con.execute("CREATE TABLE p AS SELECT i AS a, 'm' || i % 2 AS maker FROM range(4) r(i)")
+    approve(con, query)
+    assert used(con, query)
+    con.execute(change)
+    assert used(con, query) is left
+
+
+@pytest.mark.parametrize(
     "change",
     [
         "ALTER TABLE t ADD COLUMN current_dat DATE",

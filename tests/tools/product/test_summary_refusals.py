@@ -24,6 +24,11 @@ WITHIN = "SELECT sum(CASE WHEN place > 'b' THEN CAST(amount AS BIGINT) END) AS n
 ONLY = "SELECT sum(CAST(amount AS BIGINT)) FILTER (place > 'b') AS n FROM sales"
 
 
+JOINED = (
+    "SELECT d.x, sum(CAST(s.amount AS BIGINT)) AS n FROM sales s LEFT JOIN d USING (k) GROUP BY 1"
+)
+
+
 def summary(argument: str, *served: str) -> CreateSummary:
     return CreateSummary(
         table=TableName(name="sales"),
@@ -50,6 +55,21 @@ def test_a_cast_that_only_some_rows_come_to_may_not_refuse_the_others(
 ) -> None:
     assert refused("CAST(amount AS BIGINT)", *served)
     assert not refused("CAST(amount AS BIGINT)", *served, kind="BIGINT")
+
+
+@pytest.mark.parametrize(
+    ("query", "fails"),
+    [
+        (JOINED, True), (JOINED.replace("LEFT", "INNER"), False),
+        (JOINED.replace("s.amount", "d.amount"), False),
+        (JOINED.replace("GROUP", "WHERE s.place > 'b' GROUP"), False),
+        (JOINED.replace("sales s LEFT JOIN d", "d, sales s LEFT JOIN e"), False),
+    ],
+)  # fmt: skip
+def test_a_join_computes_of_every_row_only_where_it_leaves_none_out(
+    query: str, fails: bool
+) -> None:
+    assert refused("CAST(amount AS BIGINT)", query) is not fails
 
 
 @pytest.mark.parametrize("served", [(EVERY,), (FILTERED,), (SOME, EVERY), (BETWEEN,), (EITHER,)])

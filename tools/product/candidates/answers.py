@@ -27,12 +27,16 @@ from tools.product.candidates.grouped import (
     single_table,
 )
 from tools.product.candidates.intervals import intervals_kept
+from tools.product.candidates.star import OTHERS, OfOthers, Star, of_others, star_of
+from tools.product.candidates.star_answers import Held, star_answer
 from tools.product.candidates.whole_numbers import MEAN, SUM, kept
+from tools.product.catalog import table_key
 from tools.product.engine_sql import output_names
 from tools.product.errors import Forbidden, ParseFailed
 from tools.product.faithful import faithful
 from tools.product.fingerprint import parse
 from tools.product.identifiers import folded
+from tools.product.summaries import columns_of
 
 _MARK = "pillion_summary_column_"
 
@@ -49,27 +53,30 @@ def answer_from_summary(sql: str, summary: CreateSummary, database: str = "") ->
     try:
         tree = parse(sql)
         name = single_table(tree, database)
-        if not isinstance(tree, exp.Select) or name is None or _MARK in sql.lower():
+        star = star_of(tree, summary.table, database) if name is None else None
+        if not isinstance(tree, exp.Select) or any(m in sql.lower() for m in (_MARK, OTHERS)):
             return None
         if not intervals_kept(sql):
             return None
-        asked = (folded(name.schema_name), folded(name.name))
-        if asked != (folded(summary.table.schema_name), folded(summary.table.name)):
+        if star is None and (name is None or table_key(name) != table_key(summary.table)):
             return None
-        names = output_names(sql)
-        text = next(_answers(tree, names, summary), None)
+        text = next(_answers(star or tree, output_names(sql), summary), None)
         return text if text is not None and faithful(sql) else None
     except (Forbidden, ParseFailed, RecursionError):
         return None
 
 
 def _answers(
-    tree: exp.Select, names: Sequence[str | None], summary: CreateSummary
+    asked: exp.Select | Star, names: Sequence[str | None], summary: CreateSummary
 ) -> Iterator[str]:
     """Yield a text from each grouping of the summary that holds what is asked for."""
     for number in range(len(summary.groupings)) if summary.groupings else (None,):
         with suppress(_Inexact):
-            yield _answer(tree, names, _stored(summary, number), summary)
+            stored = _stored(summary, number)
+            if isinstance(asked, Star):
+                yield _star_answer(asked, names, stored, summary)
+            else:
+                yield _answer(asked, names, stored, summary)
 
 
 class _Stored(NamedTuple):
@@ -83,6 +90,8 @@ class _Stored(NamedTuple):
     """Truncated moments by grain and moment."""
     number: int | None
     """Which of several groupings this is."""
+    names: frozenset[str]
+    """What all the summary's columns are called, folded, those of other groupings, too."""
 
     @classmethod
     def of(cls, summary: CreateSummary, number: int | None) -> _Stored:
@@ -104,7 +113,13 @@ class _Stored(NamedTuple):
                 if d.grain and (found := truncation_of(node))
             },
             number,
+            frozenset(folded(c) for c in (GROUPING, *columns_of(summary))),
         )
+
+    @property
+    def only(self) -> exp.Expr | None:
+        """What leaves rows of this grouping, where there are several."""
+        return _mine(GROUPING).eq(self.number) if self.number is not None else None
 
     @property
     def columns_of(self) -> dict[str, exp.Expr]:
@@ -151,10 +166,30 @@ def _answer(
         db=exp.to_identifier(summary.summary.schema_name, quoted=True),
     )
     new.set("from_", exp.From(this=source))
-    if stored.number is not None:
-        new.where(_mine(GROUPING).eq(stored.number), copy=False)
+    new.where(stored.only, copy=False)
     _unmark(new)
     return str(new.sql(dialect="duckdb", comments=False))
+
+
+def _star_answer(
+    star: Star, names: Sequence[str | None], stored: _Stored, summary: CreateSummary
+) -> str:
+    """Answer a query that joins the summary's table: each joined group is read as its rows are."""
+    replace = _replacing(stored, stored.columns_of, grained=True)
+    if group_keys(star.tree, stored.columns) is None:
+        raise _Inexact
+    held = Held(
+        stored.dimensions,
+        stored.names,
+        stored.only,
+        replace,
+        lambda projection, name: _projected(projection, name, stored, replace),
+        _MARK,
+    )
+    text = star_answer(star, names, held, summary.summary)
+    if text is None:
+        raise _Inexact
+    return text
 
 
 def _key(node: exp.Expr, stored: _Stored) -> exp.Expr:
@@ -172,13 +207,11 @@ def _key(node: exp.Expr, stored: _Stored) -> exp.Expr:
 
 def _check_names(named: Iterable[tuple[exp.Expr, str | None]], stored: _Stored) -> None:
     """Refuse an output name that would be taken for a column of the summary, or the reverse."""
-    names = (GROUPING, *stored.dimensions.values(), *stored.aggregates.values())
-    columns = {folded(c) for c in names}
     for projection, name in named:
         if name is None:
             raise _Inexact
         same = stored.dimensions.get(key_of(projection.unalias()))
-        if folded(name) in columns and (same is None or folded(same) != folded(name)):
+        if folded(name) in stored.names and (same is None or folded(same) != folded(name)):
             raise _Inexact
 
 
@@ -226,6 +259,8 @@ def _replacing(
     """
 
     def step(node: exp.Expr) -> exp.Expr:
+        if (others := of_others(node)) is not None:
+            return _weighted(others, stored)
         if isinstance(node, exp.Filter):
             return _filtered(node, stored)
         if isinstance(node, exp.AggFunc):
@@ -257,6 +292,15 @@ def _filtered(node: exp.Filter, stored: _Stored) -> exp.Expr:
         return part
 
     return _aggregate(node.this, stored).transform(narrowed)
+
+
+def _weighted(found: OfOthers, stored: _Stored) -> exp.Expr:
+    """Return an aggregate over columns of joined tables, where each row stands for a group's."""
+    said = found.said_by(_replacing(stored, stored.columns_of, grained=True))
+    weighted = said.weighted(_mine(_column(stored, "count", "")))
+    if weighted is None:
+        raise _Inexact
+    return weighted
 
 
 def _is_stored(node: exp.AggFunc, stored: _Stored) -> bool:

@@ -8,7 +8,6 @@ from tools.messages import CreateSummary
 from tools.product.candidates.answers import answer_from_summary
 from tools.product.errors import Refused
 from tools.product.fingerprint import parse
-from tools.product.identifiers import folded
 
 
 def with_own_answers(offered: CreateSummary, edited: CreateSummary) -> CreateSummary:
@@ -39,13 +38,8 @@ def with_own_answers(offered: CreateSummary, edited: CreateSummary) -> CreateSum
 
 
 def _answer(query: str, summary: CreateSummary) -> str | None:
-    return answer_from_summary(query, summary, _database(query, summary))
-
-
-def _database(query: str, summary: CreateSummary) -> str:
-    """Return what a query that was answered before calls the database, if it does."""
-    table = parse(query).find(exp.Table)
-    if table is None:
-        return ""
-    schema = folded(summary.table.schema_name)
-    return table.catalog or ("" if folded(table.db) == schema else table.db)
+    """Answer a query that was answered before, whatever it calls the database."""
+    tables = parse(query).find_all(exp.Table)
+    called = dict.fromkeys(["", *(name for t in tables for name in (t.catalog, t.db))])
+    answers = (answer_from_summary(query, summary, name) for name in called)
+    return next((a for a in answers if a is not None), None)

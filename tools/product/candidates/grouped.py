@@ -13,12 +13,12 @@ from tools.product.identifiers import folded
 from tools.product.logical_types import zoned
 
 Keys = Set[str]
-_PARTS = frozenset({"expressions", "from_", "where", "group", "having", "order", "limit", "offset"})
+PARTS = frozenset({"expressions", "from_", "where", "group", "having", "order", "limit", "offset"})
 """Parts of a SELECT that mean the same over groups as over rows."""
 _FORBIDDEN = (
     exp.Query, exp.Window, exp.Distinct, exp.Star, exp.Lambda, exp.Qualify, exp.Unnest,
     exp.Collate, exp.Placeholder, exp.Parameter, exp.WithinGroup, exp.Rollup, exp.Cube,
-    exp.GroupingSets,
+    exp.GroupingSets, exp.PositionalColumn,
 )  # fmt: skip
 _SCALAR = (
     exp.Cast, exp.TryCast, exp.Case, exp.If, exp.Coalesce, exp.Nullif, exp.Round, exp.Abs, exp.Ceil,
@@ -30,6 +30,8 @@ _SCALAR = (
     exp.EndsWith, exp.Contains, exp.RegexpLike, exp.Greatest, exp.Least,
 )  # fmt: skip
 _NOW = (exp.CurrentDate, exp.CurrentTimestamp)
+CLOCKS = frozenset({"current_date", "current_timestamp"})
+"""What is the clock to the tree, and to the engine a column where one is called so."""
 
 
 def key_of(node: exp.Expr) -> str:
@@ -90,25 +92,38 @@ def single_table(tree: exp.Expr, database: str) -> TableName | None:
 
     `database` is the name of this one, which may stand before the table's; another's may not.
     """
-    if not isinstance(tree, exp.Select) or any(v for k, v in tree.args.items() if k not in _PARTS):
+    if not isinstance(tree, exp.Select) or not plain_select(tree, PARTS):
         return None
-    for node in tree.find_all(*_FORBIDDEN):
-        counted = isinstance(node, exp.Star) and isinstance(node.parent, exp.Count)
-        if node is not tree and not counted:
-            return None
     source = tree.args.get("from_")
     table = source.this if source is not None else None
-    if not isinstance(table, exp.Table) or not isinstance(table.this, exp.Identifier):
-        return None
-    alias = table.args.get("alias")
-    extra = any(v for k, v in table.args.items() if k not in ("this", "db", "catalog", "alias"))
-    if extra or (alias is not None and alias.columns):
+    name = named_table(table, database) if table is not None else None
+    if table is None or name is None:
         return None
     own = folded(table.alias_or_name)
     if any(len(c.parts) > 2 or folded(c.table or own) != own for c in tree.find_all(exp.Column)):
         # Another qualifier may be a struct column, whose fields are no columns.
         return None
-    return _here(table, folded(database))
+    return name
+
+
+def plain_select(tree: exp.Select, parts: Set[str]) -> bool:
+    """Whether a SELECT has no other parts, and nothing that means another thing over groups."""
+    if any(v for k, v in tree.args.items() if k not in parts):
+        return False
+    counted = (n for n in tree.find_all(exp.Star) if isinstance(n.parent, exp.Count))
+    allowed = {id(tree), *(id(n) for n in counted)}
+    return all(id(node) in allowed for node in tree.find_all(*_FORBIDDEN))
+
+
+def named_table(source: exp.Expr, database: str) -> TableName | None:
+    """Return the table that a source is by its name alone; None for any other source."""
+    if not isinstance(source, exp.Table) or not isinstance(source.this, exp.Identifier):
+        return None
+    alias = source.args.get("alias")
+    extra = any(v for k, v in source.args.items() if k not in ("this", "db", "catalog", "alias"))
+    if extra or (alias is not None and alias.columns):
+        return None
+    return _here(source, folded(database))
 
 
 def _here(table: exp.Table, database: str) -> TableName | None:

@@ -12,6 +12,7 @@ from tools.messages import TableName
 from tools.product.candidates.context import CandidateContext
 from tools.product.candidates.grains import GRAINS, Grain, exact, grain_of, reading, truncated
 from tools.product.candidates.grouped import (
+    CLOCKS,
     Keys,
     conditional,
     deterministic,
@@ -22,6 +23,7 @@ from tools.product.candidates.grouped import (
     single_table,
 )
 from tools.product.candidates.means import inexact_mean
+from tools.product.candidates.star_shape import Asked, asked_of_stars
 from tools.product.candidates.whole_numbers import aggregates_of, double, mistaken
 from tools.product.catalog import Table
 from tools.product.errors import ParseFailed
@@ -36,7 +38,6 @@ from tools.product.workload import QueryPattern
 MIN_ROWS = 20_000
 _TWO_ORDERS = re.compile(r"\bTIME WITH TIME ZONE\b|\bTIMETZ\b|\bBIT\b", re.IGNORECASE)
 _OF_PARTS = ("STRUCT(", "MAP(", "UNION(", "VARIANT", "GEOMETRY")
-CLOCKS = frozenset({"current_date", "current_timestamp"})
 
 
 class SummaryShape(NamedTuple):
@@ -74,17 +75,26 @@ def _shape(context: CandidateContext, pattern: QueryPattern) -> SummaryShape | N
         # A macro may be called like a function, and read what no trigger watches.
         return None
     table = context.catalog.table(name) if name else None
-    if table is None or table.rows < MIN_ROWS or not isinstance(tree, exp.Select):
+    if table is not None and isinstance(tree, exp.Select) and table.rows >= MIN_ROWS:
+        keys = group_keys(tree, frozenset(folded(c.name) for c in table.columns))
+        asked = Asked(tree, tuple(keys), bool(keys)) if keys is not None else None
+        return _shape_of_one(pattern, table, asked)
+    stars = asked_of_stars(tree, context.catalog, MIN_ROWS)
+    shapes = [_shape_of_one(pattern, fact, asked) for fact, asked in stars]
+    found = [s for s in shapes if s is not None]
+    return min(found, key=lambda s: bool(s.inexact or s.unfit), default=None)
+
+
+def _shape_of_one(pattern: QueryPattern, table: Table, asked: Asked | None) -> SummaryShape | None:
+    aggregates = _aggregates(asked.tree, table) if asked is not None else None
+    if asked is None or aggregates is None:
         return None
-    keys = group_keys(tree, frozenset(folded(c.name) for c in table.columns))
-    aggregates = _aggregates(tree, table)
-    if keys is None or aggregates is None:
-        return None
+    tree, keys = asked.tree, asked.keys
     choices = _choices(tree, keys, table)
     if not choices:
         return None
     plain = next((c for c in choices if c <= _dimensions(tree, keys, table, None)), choices[0])
-    inexact = inexact_mean(tree, table, grouped=bool(keys))
+    inexact = inexact_mean(tree, table, grouped=asked.grouped)
     kept = frozenset(aggregates)
     return SummaryShape(pattern, table.name, choices, plain, kept, inexact, _unfit(table))
 

@@ -231,6 +231,15 @@ def test_filtered_totals_without_groups_are_answered_from_stored_conditions() ->
     assert {d.column for d in summary.dimensions} == {"day", "region"}
 
 
+@pytest.mark.parametrize("part", ["WHERE #2 = 1 GROUP BY a", "GROUP BY a, #2"])
+def test_a_column_that_is_told_by_its_place_is_another_one_in_a_summary(
+    con: duckdb.DuckDBPyConnection, part: str
+) -> None:
+    con.execute("CREATE TABLE t AS SELECT i % 3 AS a, i AS b FROM range(9) r(i)")
+    answered_as_asked(con, "SELECT a, count(*) AS n FROM t GROUP BY a")
+    assert not answered_as_asked(con, f"SELECT a, count(*) AS n FROM t {part}")
+
+
 def test_a_condition_that_may_fail_on_later_text_is_not_stored() -> None:
     con, catalog = fill([("a", 1, "2023-01-31", 1, "1.10", 0.5, "a", 1, 1, "5", "a")])
     with con:
