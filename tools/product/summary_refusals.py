@@ -8,6 +8,7 @@ queries fail that meet such a row.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 import sqlglot
@@ -28,6 +29,7 @@ class Refusal(NamedTuple):
 
     reason: str
     hint: str
+    column: str
 
 
 def refused_rows(change: CreateSummary, table: Table) -> Refusal | None:
@@ -45,6 +47,7 @@ def refused_rows(change: CreateSummary, table: Table) -> Refusal | None:
     return risks[min(risks)] if risks else None
 
 
+@lru_cache(maxsize=512)
 def _parsed(sql: str) -> exp.Expr | None:
     try:
         return sqlglot.parse_one(sql, dialect="duckdb")
@@ -70,6 +73,7 @@ def _risk(node: exp.Expr, table: Table) -> Refusal | None:
         return Refusal(
             f"compute {_shown(node)} as {kind}, which may overflow",
             f"Store {name} as BIGINT first.",
+            name,
         )
     if not isinstance(node, exp.Cast | exp.StrToTime) or isinstance(node, exp.TryCast):
         return None
@@ -85,7 +89,7 @@ def _risk(node: exp.Expr, table: Table) -> Refusal | None:
         what = name if isinstance(node.this, exp.Column) else _shown(node.this)
         reason = f"cast {what}, which is {source}, to {_target(node)}"
         hint = f"Store {name} as {_target(node)} first."
-    return None if harmless else Refusal(reason, hint)
+    return None if harmless else Refusal(reason, hint, name)
 
 
 def _target(cast: exp.Expr) -> str:
@@ -119,6 +123,7 @@ def _shown(node: exp.Expr) -> str:
     return " ".join(node.sql(dialect="duckdb", comments=False).split())[:100]
 
 
+@lru_cache(maxsize=256)
 def _of_every_row(sql: str, name: TableName) -> exp.Expr | None:
     """Return what a query computes in whatever rows a table has.
 

@@ -70,13 +70,26 @@ def _answers(
     asked: exp.Select | Star, names: Sequence[str | None], summary: CreateSummary
 ) -> Iterator[str]:
     """Yield a text from each grouping of the summary that holds what is asked for."""
+    tree = asked.tree if isinstance(asked, Star) else asked
+    read = _read_by_rows(tree, merged=asked.merged if isinstance(asked, Star) else frozenset())
     for number in range(len(summary.groupings)) if summary.groupings else (None,):
         with suppress(_Inexact):
             stored = _stored(summary, number)
+            if not read <= stored.read:
+                continue
             if isinstance(asked, Star):
                 yield _star_answer(asked, names, stored, summary)
             else:
                 yield _answer(asked, names, stored, summary)
+
+
+def _read_by_rows(tree: exp.Select, merged: frozenset[str]) -> set[str]:
+    """Return columns that only dimensions can tell: those read outside of aggregates."""
+    outputs = {folded(e.alias) for e in tree.expressions if e.alias}
+    columns = (c for c in tree.find_all(exp.Column) if not c.name.startswith(OTHERS))
+    outside = (c for c in columns if c.find_ancestor(exp.AggFunc, exp.Filter) is None)
+    named = {folded(c.name) for c in outside if c.table or folded(c.name) not in outputs}
+    return named | merged
 
 
 class _Stored(NamedTuple):
@@ -90,6 +103,8 @@ class _Stored(NamedTuple):
     """Truncated moments by grain and moment."""
     number: int | None
     """Which of several groupings this is."""
+    read: frozenset[str]
+    """Columns of the base table that the dimensions are computed from, folded."""
     names: frozenset[str]
     """What all the summary's columns are called, folded, those of other groupings, too."""
 
@@ -113,6 +128,7 @@ class _Stored(NamedTuple):
                 if d.grain and (found := truncation_of(node))
             },
             number,
+            frozenset(folded(c.name) for node, _ in parts for c in node.find_all(exp.Column)),
             frozenset(folded(c) for c in (GROUPING, *columns_of(summary))),
         )
 

@@ -16,7 +16,7 @@ one summary (docs/benchmarks.md, casting).
 """
 MAX_SHARE_OF_ONE = 1 / 10
 """The same of a grouping for one query, beside others in one summary: it has nothing to grow by."""
-MAX_COUNTS = 48
+MAX_COUNTS = 64
 """Most sets of dimensions that are counted for what queries need together."""
 SAMPLE_ROWS = 2_000_000
 """Rows that one count reads, about: it runs beside the product's consumers."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Set
+from functools import lru_cache
 
 from sqlglot import exp
 
@@ -45,6 +46,11 @@ def key_of(node: exp.Expr) -> str:
 
 def parse_part(text: str) -> exp.Expr:
     """Return the tree of one SQL expression."""
+    return _part(text).copy()
+
+
+@lru_cache(maxsize=1024)
+def _part(text: str) -> exp.Expr:
     part: exp.Expr = parse(f"SELECT {text}").expressions[0]
     return part
 

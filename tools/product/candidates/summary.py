@@ -22,6 +22,7 @@ from tools.product.candidates.group_counts import MAX_SHARE, MAX_SHARE_OF_ONE, G
 from tools.product.candidates.grouped import parse_part
 from tools.product.candidates.summary_shape import SummaryShape, shape_of
 from tools.product.candidates.unions import (
+    MAX_SEVERAL,
     Groupings,
     Wanted,
     needed,
@@ -37,14 +38,14 @@ from tools.product.errors import DatabaseUnusable, ProductError
 from tools.product.fingerprint import uses_stored
 from tools.product.identifiers import folded
 from tools.product.summaries import WRITTEN_WITH
-from tools.product.summary_refusals import refused_rows
+from tools.product.summary_refusals import Refusal, refused_rows
 from tools.product.workload import QueryPattern
 
 MAX_PATTERNS = 60
 MAX_SUMMARIES = 4
-MAX_SEVERAL = 2
-"""Summaries of several groupings that are measured beside them."""
 MAX_TRIED = 14
+MAX_SAFER = 2
+"""Summaries without some of the queries for which another would be refused, beside the last."""
 
 
 def find_summaries(context: CandidateContext) -> Found:
@@ -119,28 +120,34 @@ def _safer(
 ) -> Iterator[Candidate]:
     """Yield the same without the queries for which it would be refused, where there are some.
 
-    One that casts text of some rows would otherwise leave all others of its table without.
+    One that casts text of some rows would otherwise leave all others of its table without. Those
+    of one column go after another, the cheapest first: a type may be proposed for the dearest.
     """
     table = context.catalog.table(wanted[0])
     change = whole.change
     if table is None or not isinstance(change, CreateSummary) or not refused_rows(change, table):
         return
-    served = served_of(shapes, *wanted)
-    while fewer := [s for s in served if not _refused(s, served, table)]:
-        if len(fewer) == len(served):
-            mine = [(g, [s for s in fewer if s.served_by(g)]) for g in wanted[1]]
-            less = dict.fromkeys(needed(g, some) for g, some in mine if some)
-            candidate, _ = _candidate(context, fewer, groups, (table.name, tuple(less)))
-            yield from [candidate] if candidate else []
-            return
-        served = fewer
+    served, found = served_of(shapes, *wanted), list[Candidate]()
+    while at_risk := [(s, r) for s in served if (r := _refused(s, served, table))]:
+        costs: dict[str, float] = {}
+        for shape, refusal in at_risk:
+            costs[refusal.column] = costs.get(refusal.column, 0.0) + weight(shape.pattern)
+        lightest = min(costs, key=lambda column: (costs[column], column))
+        without = [id(s) for s, r in at_risk if r.column == lightest]
+        served = [s for s in served if id(s) not in without]
+        mine = [(g, [s for s in served if s.served_by(g)]) for g in wanted[1]]
+        fewer = dict.fromkeys(needed(g, some) for g, some in mine if some)
+        candidate, _ = _candidate(context, served, groups, (table.name, tuple(fewer)))
+        found += [candidate] if candidate else []
+    # The columns in between may have another type by then.
+    yield from {c.id: c for c in (*found[:MAX_SAFER], *found[-1:])}.values()
 
 
-def _refused(shape: SummaryShape, together: list[SummaryShape], table: Table) -> bool:
-    """Whether what a query needs would refuse rows that all of these queries answer."""
+def _refused(shape: SummaryShape, together: list[SummaryShape], table: Table) -> Refusal | None:
+    """Return why what a query needs would refuse rows that all of these queries answer."""
     originals = tuple((s.pattern.sql, s.pattern.sql) for s in together)
     alone = _change(table, shape.choices[:1], [shape])
-    return refused_rows(alone.model_copy(update={"rewrites": originals}), table) is not None
+    return refused_rows(alone.model_copy(update={"rewrites": originals}), table)
 
 
 def _chosen(ranked: list[Wanted]) -> list[Wanted]:
@@ -189,9 +196,9 @@ def _candidate(
     if not answers:
         return None, ""
     ungrained = _ungrained(change)
-    if len(plainly := _answers(context, served, ungrained)) == len(answers):
+    if not change.groupings and len(some := _answers(context, served, ungrained)) == len(answers):
         # No version before grains reads a summary that has some.
-        change, answers = ungrained, plainly
+        change, answers = ungrained, some
     answered = [p for p, _ in answers]
     rewrites = tuple((p.sql, text) for p, text in answers)
     final = change.model_copy(update={"rewrites": rewrites})

@@ -14,8 +14,10 @@ from tools.product.sound_summaries import ungroupable
 MAX_DIMENSIONS = 6
 MAX_UNIONS = 3
 """Unions of a table that begin with another query each."""
-MAX_GROUPINGS = 4
+MAX_GROUPINGS = 6
 """Most groupings of one summary."""
+MAX_SEVERAL = 2
+"""Summaries of several groupings that are measured beside those of one."""
 
 Groupings = tuple[frozenset[str], ...]
 """Dimensions of each grouping of one summary."""
@@ -58,7 +60,7 @@ def _together(
 
     A query whose groups are too many to be joined by others may have a grouping of its own.
     """
-    left, groupings = list(shapes), list[frozenset[str]]()
+    left, groupings, found = list(shapes), list[frozenset[str]](), list[Wanted]()
     while table is not None and left and len(groupings) < MAX_GROUPINGS:
         heaviest, *left = left
         *_, joint = (frozenset[str](), *_union([heaviest, *left], choices, groups))
@@ -71,7 +73,9 @@ def _together(
         left = [s for s in left if not s.served_by(joint)]
         if len(groupings) > 1 and not _ungroupable(groupings, table):
             few = sorted(groupings, key=lambda g: (groups.counted[table.name, g], sorted(g)))
-            yield table.name, tuple(few)
+            found.append((table.name, tuple(few)))
+    # Fewer groupings are for when more are not worth their upkeep.
+    yield from found[-MAX_SEVERAL:]
 
 
 def _ungroupable(groupings: Iterable[frozenset[str]], table: Table) -> bool:
