@@ -192,7 +192,7 @@ def change_details(change: Any) -> tuple[tuple[str, str], ...]:
 
 def _groupings(change: CreateSummary) -> list[str]:
     told = {d.column: d.expression for d in change.dimensions}
-    return [", ".join(told.get(c, c) for c in g) for g in change.groupings or (tuple(told),)]
+    return [", ".join(told[c] for c in g if c in told) for g in change.groupings or (tuple(told),)]
 
 
 def how_measured(evidence: Evidence) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from tools.messages import (
     GROUPING,
+    KEY,
     AddCheck,
     Change,
     ChangeType,
@@ -50,7 +51,7 @@ def _summary(change: CreateSummary) -> Iterator[str]:
     columns = [d.column for d in change.dimensions] + [a.column for a in change.aggregates]
     for column in columns:
         yield from _column(column)
-    columns += [GROUPING] if change.groupings else []
+    columns += [GROUPING, KEY] if change.groupings else []
     if twice := _twice(columns):
         yield f"Two columns of the summary are called {twice}: each needs a name of its own."
     if change.groupings:
@@ -63,11 +64,13 @@ def _summary(change: CreateSummary) -> Iterator[str]:
 
 
 def _groupings(change: CreateSummary) -> Iterator[str]:
-    columns = {d.column for d in change.dimensions}
-    if any(not grouping or not columns.issuperset(grouping) for grouping in change.groupings):
-        yield "Each of the groupings names columns of dimensions, at least one."
-    if left := columns.difference(*change.groupings):
-        yield f"No grouping has {min(left)}: add it to one, or leave the dimension out."
+    keys = {d.column for d in change.dimensions}
+    figures = {a.column for a in change.aggregates}
+    for grouping in map(set, change.groupings):
+        if not (grouping & keys and grouping & figures and grouping <= keys | figures):
+            yield "Each of the groupings names columns: of dimensions and of aggregates."
+    if left := (keys | figures).difference(*change.groupings):
+        yield f"No grouping has {min(left)}: add it to one, or leave it out."
 
 
 def _columns(field: str, names: tuple[str, ...]) -> Iterator[str]:

@@ -28,7 +28,7 @@ def idea_key(change: Any) -> str:
         case CreateSummary(table=t, dimensions=ds, groupings=gs):
             about: Any = [str(t), sorted(d.expression for d in ds)]
             told = {d.column: d.expression for d in ds}
-            about += [sorted(sorted(told.get(c, c) for c in g) for g in gs)] if gs else []
+            about += [sorted(sorted(told[c] for c in g if c in told) for g in gs)] if gs else []
         case RewriteQuery(table=t, fingerprint=f, rule=r):
             about = [str(t), f, r]
         case ChangeType(table=t, column=c, to_type=k):

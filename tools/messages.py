@@ -14,6 +14,8 @@ from tools.outcome_status import OutcomeStatus
 SCHEMA_VERSION = 1
 GROUPING = "pillion_grouping"
 """The column of a summary of several groupings that tells which of them a row is of."""
+KEY = "pillion_key"
+"""Its column with a digest of each row's key, of which every grouping lacks some columns."""
 AgentName = Literal["schema", "query"]
 Method = Literal["shadow", "sample", "metadata", "contract"]
 
@@ -117,7 +119,7 @@ class CreateSummary(Message):
     dimensions: tuple[Dimension, ...]
     aggregates: tuple[Aggregate, ...]
     groupings: tuple[tuple[str, ...], ...] = Field((), exclude_if=lambda g: not g)
-    """Columns of the dimensions of each grouping, where there are several; fewest groups first."""
+    """Columns that each grouping has, where there are several; those of the fewest groups first."""
     rewrites: tuple[tuple[str, str], ...]
     """Pairs (original SQL, SQL over the summary)."""
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from tools.messages import Candidate, ChangeType, CreateSummary
+from tools.messages import Candidate, Change, ChangeType, CreateSummary
+from tools.product.structure import mentions
 
 WORTH_TRYING_FIRST = 1 / 4
 """How much of a summary's promise a type must have to be measured before it."""
+WORTH_NEEDING_FIRST = 1 / 16
+"""The same of a type of a column that the summary reads: of text it may be refused."""
 
 
 def search_order(candidates: Iterable[Candidate]) -> list[Candidate]:
@@ -32,5 +35,11 @@ def _types_before(candidate: Candidate, ranked: Iterable[Candidate]) -> Iterator
     for other in ranked:
         typed = isinstance(other.change, ChangeType) and other.change.table == change.table
         same = other.aside == candidate.aside and served & set(other.fingerprints)
-        if typed and same and other.promise >= candidate.promise * WORTH_TRYING_FIRST:
+        if typed and same and other.promise >= candidate.promise * _share(change, other.change):
             yield other
+
+
+def _share(summary: CreateSummary, change: Change) -> float:
+    texts = [*(d.expression for d in summary.dimensions), *(a.argument for a in summary.aggregates)]
+    read = isinstance(change, ChangeType) and any(t and mentions(t, change.column) for t in texts)
+    return WORTH_NEEDING_FIRST if read else WORTH_TRYING_FIRST

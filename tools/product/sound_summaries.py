@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from sqlglot import exp
 
-from tools.messages import GROUPING, Aggregate, CreateSummary, Dimension
+from tools.messages import GROUPING, KEY, Aggregate, CreateSummary, Dimension
 from tools.product.candidates.grains import grain_of
 from tools.product.candidates.grouped import parse_part
 from tools.product.candidates.summary_shape import disordered, storable
@@ -57,10 +57,11 @@ def _aggregate(aggregate: Aggregate, node: exp.Expr, table: Table) -> Iterator[s
 def ungroupable(dimensions: Iterable[Dimension], table: Table) -> str | None:
     """Return why a summary cannot have several groupings by such dimensions.
 
-    Its index tells their rows apart by the text of each key, which an instant has by the zone.
+    Their rows are told apart by the texts of their keys, and an instant's depends on the zone.
     """
-    if table.column(GROUPING) is not None:
-        return f"{table.name} has a column {GROUPING}, as a summary of several groupings would."
+    for name in (GROUPING, KEY):
+        if table.column(name) is not None:
+            return f"{table.name} has a column {name}, as a summary of several groupings would."
     for dimension in dimensions:
         column = table.column(parse_part(dimension.expression).name)
         if column is not None and zoned(column.type):

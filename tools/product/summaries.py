@@ -14,7 +14,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from tools.messages import GROUPING, Aggregate, CreateSummary, Dimension, quoted
+from tools.messages import GROUPING, KEY, Aggregate, CreateSummary, Dimension, quoted
 from tools.product.catalog import Catalog, Table
 from tools.product.engine_sql import with_own_functions
 
@@ -42,7 +42,11 @@ EVENTS = {
 
 def columns_of(change: CreateSummary) -> list[str]:
     """Return the names of a summary's columns in their order."""
-    return [*key_columns(change), *(a.column for a in change.aggregates)]
+    return [*key_columns(change), *_figures(change)]
+
+
+def _figures(change: CreateSummary) -> list[str]:
+    return [*(a.column for a in change.aggregates), *([KEY] if change.groupings else [])]
 
 
 def key_columns(change: CreateSummary) -> list[str]:
@@ -62,14 +66,12 @@ def _once(change: CreateSummary) -> tuple[str, ...]:
     Two writers of the same new group both find none; so the second one's commit fails, as it
     does where both change a group that is there. NULLs are no equal keys to an index: two writers
     of the first row of such a group at the same moment are not kept apart. A row of several
-    groupings has NULL for what its own does without, so there the index is over texts of the keys.
+    groupings has NULL for what its own does without, so there the index is over a digest.
     """
-    keys = [quoted(c) for c in key_columns(change)]
-    if change.groupings:
-        keys = [keys[0], *(f"(coalesce('=' || CAST({key} AS VARCHAR), ''))" for key in keys[1:])]
+    keys = [KEY] if change.groupings else key_columns(change)
     name = quoted(f"{change.summary.name[:200]}_once")
-    unique = f"CREATE UNIQUE INDEX {name} ON {change.summary.sql} ({', '.join(keys)})"
-    return (unique,) if keys else ()
+    columns = ", ".join(quoted(c) for c in keys)
+    return (f"CREATE UNIQUE INDEX {name} ON {change.summary.sql} ({columns})",) if keys else ()
 
 
 def drop(change: CreateSummary, triggers: Iterable[str]) -> tuple[str, ...]:
@@ -102,28 +104,35 @@ def _expression(aggregate: Aggregate) -> str:
 
 
 class _Grouping(NamedTuple):
-    """What is selected for the keys of one grouping's rows, and at which places it is grouped."""
+    """What is selected for one grouping's rows, and at which places it is grouped."""
 
     keys: tuple[str, ...]
+    figures: tuple[str, ...]
     places: tuple[int, ...]
 
 
 def _all_groupings(change: CreateSummary) -> list[_Grouping]:
+    figures = tuple(f"{_expression(a)} AS {quoted(a.column)}" for a in change.aggregates)
     if not change.groupings:
         keys = tuple(_key(d) for d in change.dimensions)
-        return [_Grouping(keys, tuple(range(1, len(keys) + 1)))]
-    return [_grouping(change, number) for number in range(len(change.groupings))]
+        return [_Grouping(keys, figures, tuple(range(1, len(keys) + 1)))]
+    return [_grouping(change, figures, number) for number in range(len(change.groupings))]
 
 
-def _grouping(change: CreateSummary, number: int) -> _Grouping:
-    """Return one of several groupings: its number, and NULL for dimensions that it does without."""
-    held = [d.column in change.groupings[number] for d in change.dimensions]
+def _grouping(change: CreateSummary, figures: Iterable[str], number: int) -> _Grouping:
+    """Return one of several groupings: its number, and NULL for columns that it does without."""
+    has = set(change.groupings[number])
+    held = [d.column in has for d in change.dimensions]
     keys = (
         _key(d) if here else f"NULL AS {quoted(d.column)}"
         for d, here in zip(change.dimensions, held, strict=True)
     )
+    stored = (
+        figure if a.column in has else f"NULL AS {quoted(a.column)}"
+        for a, figure in zip(change.aggregates, figures, strict=True)
+    )
     places = tuple(place for place, here in enumerate(held, start=2) if here)
-    return _Grouping((f"{number} AS {GROUPING}", *keys), places)
+    return _Grouping((f"{number} AS {GROUPING}", *keys), tuple(stored), places)
 
 
 def _key(dimension: Dimension) -> str:
@@ -131,11 +140,20 @@ def _key(dimension: Dimension) -> str:
 
 
 def _grouped(change: CreateSummary, source: str) -> str:
-    aggregates = [f"{_expression(a)} AS {quoted(a.column)}" for a in change.aggregates]
-    return " UNION ALL ".join(
-        f"SELECT {', '.join([*g.keys, *aggregates])} FROM {source}{_by(g)}"
+    rows = " UNION ALL ".join(
+        f"SELECT {', '.join([*g.keys, *g.figures])} FROM {source}{_by(g)}"
         for g in _all_groupings(change)
     )
+    return f"SELECT *, {_digest(change)} AS {KEY} FROM ({rows})" if change.groupings else rows
+
+
+def _digest(change: CreateSummary) -> str:
+    """Return a number that rows of different keys do not share: each part tells its length."""
+    texts = (f"CAST({quoted(c)} AS VARCHAR)" for c in key_columns(change))
+    parts = (
+        f"CASE WHEN {t} IS NULL THEN '-' ELSE concat(length({t}), '=', {t}) END" for t in texts
+    )
+    return with_own_functions(f"md5_number(concat({', '.join(parts)}))")
 
 
 def _by(grouping: _Grouping) -> str:
@@ -219,7 +237,7 @@ def _merge_affected(change: CreateSummary, event: str) -> str:
         for source in sources
     )
     names = [f"pillion_a.{quoted(c)}" for c in key_columns(change)]
-    names += [f"pillion_b.{quoted(a.column)}" for a in change.aggregates]
+    names += [f"pillion_b.{quoted(c)}" for c in _figures(change)]
     base = f"SELECT *, TRUE AS pillion_alive FROM ({content(change)})"
     current = (
         f"SELECT {', '.join(names)}, pillion_b.pillion_alive FROM ({changed}) AS pillion_a"

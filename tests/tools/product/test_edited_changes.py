@@ -43,6 +43,7 @@ SUMMARY = BARE.model_copy(
         "rewrites": tuple((q, answer_from_summary(q, BARE, "memory")) for q in (TOTALS, COUNTS))
     }
 )
+ALL = ["a", "n", "s", "c"]
 INDEX = CreateIndex(table=T, columns=("a",), name="i")
 SORT = SortTable(table=T, order_by=("a",))
 TYPE = ChangeType(
@@ -84,12 +85,12 @@ def with_dimension(expression: str, **more: str) -> dict[str, Any]:
         (SUMMARY, with_dimension("random()"), "cannot be|random"),
         (SUMMARY, counted({"function": "sum", "argument": '"f"', "column": "s"}),
          "only sums of integers and decimals"),
-        (SUMMARY, {"groupings": [["a"], ["zz"]]}, "Each of the groupings names columns of"),
-        (SUMMARY, {"groupings": [["a"], []]}, "Each of the groupings names columns of"),
-        (SUMMARY, with_dimension('"x"') | {"groupings": [["a"]]}, "No grouping has d: add it"),
-        (SUMMARY, with_dimension('"z"') | {"groupings": [["a"], ["d"]]},
+        (SUMMARY, {"groupings": [ALL, ["a", "n", "zz"]]}, "Each of the groupings names columns"),
+        (SUMMARY, {"groupings": [ALL, ["a"]]}, "Each of the groupings names columns: of dim"),
+        (SUMMARY, with_dimension('"x"') | {"groupings": [ALL]}, "No grouping has d: add it"),
+        (SUMMARY, with_dimension('"z"') | {"groupings": [ALL, ["d", "n"]]},
          '"z" is TIMESTAMP WITH TIME ZONE: that takes a summary of one grouping'),
-        (SUMMARY, with_dimension('"x"', column="Pillion_grouping") | {"groupings": [["a"]]},
+        (SUMMARY, with_dimension('"x"', column="Pillion_grouping") | {"groupings": [ALL]},
          "Two columns of the summary are called pillion_grouping"),
         (INDEX, {"columns": []}, "columns is empty: name at least one column"),
         (INDEX, {"columns": ["a", "A"]}, "columns names A twice"),

@@ -110,8 +110,8 @@ class _Stored(NamedTuple):
 
     @classmethod
     def of(cls, summary: CreateSummary, number: int | None) -> _Stored:
-        held = [d for d in summary.dimensions if number is None
-                or d.column in summary.groupings[number]]  # fmt: skip
+        here = set(summary.groupings[number]) if number is not None else set(columns_of(summary))
+        held = [d for d in summary.dimensions if d.column in here]
         parts = [(parse_part(d.expression), d.column) for d in held]
         if not all(deterministic(node) for node, _ in parts):
             raise _Inexact
@@ -120,6 +120,7 @@ class _Stored(NamedTuple):
             {
                 (a.function, key_of(parse_part(a.argument)) if a.argument else ""): a.column
                 for a in summary.aggregates
+                if a.column in here
             },
             frozenset(folded(n.name) for n, _ in parts if isinstance(n, exp.Column)),
             {

@@ -43,6 +43,8 @@ from tools.product.workload import QueryPattern
 
 MAX_PATTERNS = 60
 MAX_SUMMARIES = 4
+_ROWS = ("count", "")
+"""The aggregate that every summary stores: of how many rows each group is."""
 MAX_TRIED = 14
 MAX_SAFER = 2
 """Summaries without some of the queries for which another would be refused, beside the last."""
@@ -226,28 +228,40 @@ def _ungrained(change: CreateSummary) -> CreateSummary:
 
 
 def _change(table: Table, groupings: Groupings, served: list[SummaryShape]) -> CreateSummary:
+    several = len(groupings) > 1
     keys = sorted(frozenset().union(*groupings))
-    aggregates = sorted({a for s in served for a in s.aggregates} | {("count", "")})
-    several = [sorted(g) for g in groupings] if len(groupings) > 1 else []
-    named = (keys, aggregates, several) if several else (keys, aggregates)
+    figures = sorted({a for s in served for a in s.aggregates} | {_ROWS})
+    stored = [(sorted(g), sorted(_asked_of(groupings, g, served))) for g in groupings]
+    named = (keys, figures, stored) if several else (keys, figures)
     digest = hashlib.sha256(repr(named).encode()).hexdigest()[:8]
     taken = {folded(c.name) for c in table.columns}
     columns = {k: _column(table, k, _free(f"d{i}", taken)) for i, k in enumerate(keys)}
-    summary = f"summary_{table.name.name[:180]}_{digest}"
+    totals = {a: _free(f"{a[0]}_{i}", taken) for i, a in enumerate(figures)}
     return CreateSummary(
         table=table.name,
-        summary=TableName(schema_name=table.name.schema_name, name=summary),
+        summary=TableName(
+            schema_name=table.name.schema_name, name=f"summary_{table.name.name[:180]}_{digest}"
+        ),
         dimensions=tuple(
             Dimension(expression=k, column=c, grain=grain_of(parse_part(k), table))
             for k, c in columns.items()
         ),
         aggregates=tuple(
-            Aggregate(function=f, argument=a, column=_free(f"{f}_{i}", taken))
-            for i, (f, a) in enumerate(aggregates)
+            Aggregate(function=f, argument=a, column=c) for (f, a), c in totals.items()
         ),
-        groupings=tuple(tuple(columns[k] for k in some) for some in several),
+        groupings=tuple(
+            (*(columns[k] for k in by), *(totals[a] for a in of)) for by, of in stored if several
+        ),
         rewrites=(),
     )
+
+
+def _asked_of(
+    groupings: Groupings, one: frozenset[str], served: list[SummaryShape]
+) -> set[tuple[str, str]]:
+    """Return what queries ask of one of several groupings: each asks the first that serves it."""
+    asking = [s for s in served if next(g for g in groupings if s.served_by(g)) == one]
+    return {a for s in asking for a in s.aggregates} | {_ROWS}
 
 
 def _free(name: str, taken: set[str]) -> str:
