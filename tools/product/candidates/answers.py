@@ -71,7 +71,7 @@ def _answers(
 ) -> Iterator[str]:
     """Yield a text from each grouping of the summary that holds what is asked for."""
     tree = asked.tree if isinstance(asked, Star) else asked
-    read = _read_by_rows(tree, merged=asked.merged if isinstance(asked, Star) else frozenset())
+    read = _read_by_rows(tree) | (asked.merged if isinstance(asked, Star) else set[str]())
     for number in range(len(summary.groupings)) if summary.groupings else (None,):
         with suppress(_Inexact):
             stored = _stored(summary, number)
@@ -83,13 +83,12 @@ def _answers(
                 yield _answer(asked, names, stored, summary)
 
 
-def _read_by_rows(tree: exp.Select, merged: frozenset[str]) -> set[str]:
+def _read_by_rows(tree: exp.Select) -> set[str]:
     """Return columns that only dimensions can tell: those read outside of aggregates."""
     outputs = {folded(e.alias) for e in tree.expressions if e.alias}
     columns = (c for c in tree.find_all(exp.Column) if not c.name.startswith(OTHERS))
     outside = (c for c in columns if c.find_ancestor(exp.AggFunc, exp.Filter) is None)
-    named = {folded(c.name) for c in outside if c.table or folded(c.name) not in outputs}
-    return named | merged
+    return {folded(c.name) for c in outside if c.table or folded(c.name) not in outputs}
 
 
 class _Stored(NamedTuple):
@@ -341,7 +340,8 @@ def _aggregate(node: exp.AggFunc, stored: _Stored) -> exp.Expr:
         return _filled("(CAST(sum({0}) AS DOUBLE) / nullif(sum({1}), 0))", total, count)
     if type(node) is exp.Count:
         count = _column(stored, "count", key)
-        return _filled("CAST(coalesce(sum({0}), 0) AS BIGINT)", count)
+        # `coalesce` here is 0 to the engine (2.0) above a LEFT JOIN whose right side has no rows.
+        return _filled("CAST(greatest(sum({0}), 0) AS BIGINT)", count)
     if type(node) not in (exp.Sum, exp.Min, exp.Max):
         raise _Inexact
     function = _NAMES[type(node)]

@@ -188,10 +188,9 @@ class OfOthers(NamedTuple):
         if type(node) is exp.Count:
             known = exp.Not(this=exp.Is(this=_bracketed(value), expression=exp.null()))
             counted = OfOthers(node, exp.and_(known, self.condition, copy=True))
-            total = exp.Coalesce(
-                this=counted._filtered(exp.Sum(this=rows)), expressions=[exp.Literal.number(0)]
-            )
-            return exp.cast(total, "BIGINT")
+            total = counted._filtered(exp.Sum(this=rows))
+            zero = [exp.Literal.number(0)]
+            return exp.cast(exp.Greatest(this=total, expressions=zero, ignore_nulls=True), "BIGINT")
         if type(node) is exp.Sum and type(value) in (exp.Cast, exp.TryCast) and _is_whole(value):
             wide = exp.cast(value.copy(), "HUGEINT")
             return self._filtered(exp.Sum(this=exp.Mul(this=wide, expression=rows)))

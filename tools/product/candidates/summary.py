@@ -154,7 +154,7 @@ def _refused(shape: SummaryShape, together: list[SummaryShape], table: Table) ->
 
 def _chosen(ranked: list[Wanted]) -> list[Wanted]:
     """Return what is measured: those of several groupings take no other's place."""
-    several = [w for w in ranked if len(w[1]) > 1][:MAX_SEVERAL]
+    several = _best_of_each_first(w for w in ranked if len(w[1]) > 1)[:MAX_SEVERAL]
     single = _best_of_each_first(w for w in ranked if len(w[1]) == 1)[:MAX_SUMMARIES]
     return [*several, *single]
 
@@ -187,10 +187,11 @@ def _candidate(
         return None, ""
     served = served_of(shapes, name, groupings)
     share = MAX_SHARE if len(groupings) == 1 else MAX_SHARE_OF_ONE
-    for dimensions in groupings:
-        if (counted := groups.count(name, dimensions)) > table.rows * share:
+    counted = [groups.count(name, dimensions) for dimensions in groupings]
+    for dimensions, many in zip(groupings, counted, strict=True):
+        if many > table.rows * share:
             return None, (
-                f"a summary of {name} by {', '.join(sorted(dimensions))} would have {counted} "
+                f"a summary of {name} by {', '.join(sorted(dimensions))} would have {many} "
                 f"groups for {table.rows} rows"
             )
     change = _change(table, groupings, served)
@@ -208,7 +209,9 @@ def _candidate(
         id=change_id(context.product, final),
         agent="query",
         change=final,
-        reason=f"{len(rewrites)} grouped queries read {table.rows} rows to make {counted} groups",
+        reason=(
+            f"{len(rewrites)} grouped queries read {table.rows} rows to make {sum(counted)} groups"
+        ),
         fingerprints=tuple(p.fingerprint for p in answered),
         promise=sum(weight(p) for p in answered) * 0.9,
     ), ""

@@ -36,7 +36,7 @@ NOT_WHOLE = "some values are not whole, of "
 _WHOLE = (
     f"CASE WHEN abs({{0}}) <= {LARGEST} AND {{0}} = floor({{0}}) THEN TRY_CAST({{0}} AS BIGINT) END"
 )
-_ALL_WHOLE = f"coalesce(sum({{0}}), 0) = least(coalesce(sum({{1}}), 0), {MOST_ROWS})"
+_ALL_WHOLE = f"greatest(sum({{0}}), 0) = least(greatest(sum({{1}}), 0), {MOST_ROWS})"
 # What is not constant isn't computed while the query is planned.
 _GUARDED = f"CASE WHEN {_ALL_WHOLE} THEN {{value}} ELSE error('{NOT_WHOLE}' || sum({{0}})) END"
 SUM = _GUARDED.replace("{value}", "CAST(sum({2}) AS DOUBLE)")
@@ -163,8 +163,7 @@ def broken(con: duckdb.DuckDBPyConnection, change: CreateSummary) -> tuple[str, 
     if not pairs:
         return ()
     each = (
-        f"EXISTS (FROM {change.summary.sql} WHERE {columns['count', v]}"
-        f" IS DISTINCT FROM {columns['count', w]})"
+        f"EXISTS (FROM {change.summary.sql} WHERE {columns['count', v]} <> {columns['count', w]})"
         for v, w in pairs
     )
     with suppress(duckdb.Error):

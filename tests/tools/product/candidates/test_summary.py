@@ -73,6 +73,20 @@ def test_queries_whose_groups_together_are_too_many_get_a_summary_of_several_gro
     assert asked != before
 
 
+def test_each_table_has_its_summary_of_several_groupings_measured(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    for table in ("t", "z"):
+        con.execute(
+            f"CREATE TABLE {table} AS SELECT i % 1201 AS a, i % 1301 AS b, i % 997 AS c"
+            " FROM range(60000) r(i)"
+        )
+    queries = [f"SELECT {k}, count(*) AS n FROM {t} GROUP BY {k}" for t in "tz" for k in "abc"]
+    found = [c.change for c in look(con, queries, {"create_summary"}).candidates]
+    several = [c.table.name for c in found if isinstance(c, CreateSummary) and c.groupings]
+    assert sorted(several) == ["t", "z"]
+
+
 def test_instants_are_no_key_of_several_groupings(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(
         "CREATE TABLE t AS SELECT TIMESTAMPTZ '2026-01-01' + to_days((i % 1201)::INTEGER) AS a,"

@@ -24,6 +24,7 @@ from tools.messages import (
     TableName,
 )
 from tools.product import executor, summaries
+from tools.product.candidates import unions
 from tools.product.candidates.answers import answer_from_summary
 from tools.product.candidates.whole_numbers import aggregates_of, whole
 from tools.product.catalog import read_catalog
@@ -313,6 +314,21 @@ def test_what_came_in_that_is_not_whole_is_told(con: duckdb.DuckDBPyConnection) 
     assert "pillion undo p1" in told
     con.execute("DELETE FROM t WHERE x = 0.5")
     assert idle_texts(con, read_catalog(con)) == ()
+
+
+def test_a_grouping_without_the_sum_of_a_value_is_not_told_to_hold_fractions(
+    con: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unions, "MAX_DIMENSIONS", 1)
+    queries = (
+        "SELECT g, count(x) AS c FROM t GROUP BY g",
+        "SELECT b, avg(x) AS m FROM t GROUP BY b",
+    )
+    change = made(con, *queries)
+    assert len(change.groupings) == 2
+    assert idle_texts(con, read_catalog(con)) == ()
+    con.execute("INSERT INTO t (g, b, x) VALUES ('d', 0, 0.5)")
+    assert len(idle_texts(con, read_catalog(con))) == 1
 
 
 def test_a_consumer_gets_its_own_answer_where_a_value_is_not_whole(tmp_path: Path) -> None:
