@@ -15,6 +15,7 @@ from tools.messages import quoted
 from tools.product.database_file import Short, check_header
 from tools.product.disk_space import ran_out
 from tools.product.errors import DatabaseLocked, DatabaseUnusable, DiskFull, ProductError
+from tools.product.identifiers import folded
 
 LOCKED_DOWN = {"enable_external_access": "false", "lock_configuration": "true"}
 LOCK_HOLDER = re.compile(r"lock is held in (?:(?P<program>.+?) \()?PID (?P<pid>\d+)", re.DOTALL)
@@ -72,10 +73,13 @@ def open_database(
 
 def _check_name(con: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Raise when the file is called like one of its schemas: DuckDB takes its name for either's."""
-    name, clash = con.execute(
-        "SELECT current_database(), bool_or(lower(schema_name) = lower(current_database()))"
-        " FROM duckdb_schemas() WHERE database_name = current_database()"
-    ).fetchall()[0]
+    # Compared here: the file may hold a macro that is called like a function.
+    found = con.execute(
+        "SELECT database_name, schema_name FROM duckdb_schemas()"
+        " WHERE database_name = current_database()"
+    ).fetchall()
+    name = str(found[0][0])
+    clash = any(folded(schema) == folded(name) for _, schema in found)
     if clash or name.lower() == LEDGER_SCHEMA:
         whose = "Pillion's own schema" if name.lower() == LEDGER_SCHEMA else "a schema in it"
         raise DatabaseUnusable(

@@ -7,7 +7,7 @@ the triggers write would stay in the summary when the macro is gone.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import sqlglot
@@ -17,6 +17,7 @@ from sqlglot.errors import SqlglotError
 from tools.messages import GROUPING, KEY, Aggregate, CreateSummary, Dimension, quoted
 from tools.product.catalog import Catalog, Table
 from tools.product.engine_sql import with_own_functions
+from tools.product.identifiers import folded
 
 _EXACT_TYPE = re.compile(r"(U?(TINY|SMALL|BIG)INT|HUGEINT|U?INTEGER|INT|DECIMAL\(.*\))$")
 """Types with exact sums; the sum of a UHUGEINT is a DOUBLE."""
@@ -68,10 +69,14 @@ def _once(change: CreateSummary) -> tuple[str, ...]:
     of the first row of such a group at the same moment are not kept apart. A row of several
     groupings has NULL for what its own does without, so there the index is over a digest.
     """
-    keys = [KEY] if change.groupings else key_columns(change)
+    keys = _indexed(change)
     name = quoted(f"{change.summary.name[:200]}_once")
     columns = ", ".join(quoted(c) for c in keys)
     return (f"CREATE UNIQUE INDEX {name} ON {change.summary.sql} ({columns})",) if keys else ()
+
+
+def _indexed(change: CreateSummary) -> list[str]:
+    return [KEY] if change.groupings else key_columns(change)
 
 
 def drop(change: CreateSummary, triggers: Iterable[str]) -> tuple[str, ...]:
@@ -211,9 +216,7 @@ def _same(change: CreateSummary, left: str, right: str) -> str:
 
 def _merge_added(change: CreateSummary) -> str:
     """Add the groups of the new rows; counts, exact sums, minima and maxima are incremental."""
-    sets = ", ".join(
-        f"{quoted(a.column)} = {_combined(a.function, quoted(a.column))}" for a in change.aggregates
-    )
+    sets = _sets(change, lambda a: _combined(a.function, quoted(a.column)))
     return (
         f"MERGE INTO {change.summary.sql} AS pillion_s"
         f" USING ({_grouped(change, 'fresh')}) AS pillion_x"
@@ -238,21 +241,39 @@ def _merge_affected(change: CreateSummary, event: str) -> str:
     )
     names = [f"pillion_a.{quoted(c)}" for c in key_columns(change)]
     names += [f"pillion_b.{quoted(c)}" for c in _figures(change)]
-    base = f"SELECT *, TRUE AS pillion_alive FROM ({content(change)})"
+    alive = quoted(_free("pillion_alive", columns_of(change)))
+    base = f"SELECT *, TRUE AS {alive} FROM ({content(change)})"
     current = (
-        f"SELECT {', '.join(names)}, pillion_b.pillion_alive FROM ({changed}) AS pillion_a"
+        f"SELECT {', '.join(names)}, pillion_b.{alive} FROM ({changed}) AS pillion_a"
         f" LEFT JOIN ({base}) AS pillion_b ON {_same(change, 'pillion_a', 'pillion_b')}"
     )
-    sets = ", ".join(
-        f"{quoted(a.column)} = pillion_x.{quoted(a.column)}" for a in change.aggregates
-    )
+    sets = _sets(change, lambda a: f"pillion_x.{quoted(a.column)}")
     return (
         f"MERGE INTO {change.summary.sql} AS pillion_s USING ({current}) AS pillion_x"
         f" ON {_same(change, 'pillion_s', 'pillion_x')}"
-        f" WHEN MATCHED AND pillion_x.pillion_alive IS NULL THEN DELETE"
+        f" WHEN MATCHED AND pillion_x.{alive} IS NULL THEN DELETE"
         f" WHEN MATCHED THEN UPDATE SET {sets}"
-        f" WHEN NOT MATCHED AND pillion_x.pillion_alive THEN INSERT {_inserted(change)}"
+        f" WHEN NOT MATCHED AND pillion_x.{alive} THEN INSERT {_inserted(change)}"
     )
+
+
+def _sets(change: CreateSummary, value: Callable[[Aggregate], str]) -> str:
+    """Return what a group's row is set to: its aggregates, and a key to what it is.
+
+    DuckDB 2.0 lets one writer change a row and another delete it at once, and loses the change.
+    A row of which the index has a column set is written anew, and then the later writer fails.
+    """
+    sets = [f"{quoted(c)} = pillion_s.{quoted(c)}" for c in _indexed(change)[:1]]
+    sets += [f"{quoted(a.column)} = {value(a)}" for a in change.aggregates]
+    return ", ".join(sets)
+
+
+def _free(name: str, taken: Iterable[str]) -> str:
+    """Return a name that no column has."""
+    known = {folded(t) for t in taken}
+    while name in known:
+        name += "_"
+    return name
 
 
 def _inserted(change: CreateSummary) -> str:

@@ -326,6 +326,12 @@ def test_a_file_called_like_a_schema_is_refused_before_anything_is_asked_of_it(
     open_database(aside).close()
 
 
+def test_a_file_with_a_macro_called_like_a_function_opens(database: Path) -> None:
+    with duckdb.connect(str(database)) as con:
+        con.execute("CREATE MACRO lower(x) AS 'm'")
+    open_database(database).close()
+
+
 def test_a_pivot_that_would_be_planned_for_seconds_is_refused(database: Path) -> None:
     wide = "PIVOT (SELECT i, 1 AS n FROM range({}) r(i)) ON i USING sum(n)"
     with open_database(database) as con:

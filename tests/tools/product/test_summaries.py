@@ -198,6 +198,41 @@ def test_writers_of_one_group_at_once_conflict_as_the_risks_say() -> None:
     assert "Of two writers at once whose rows belong to one group, the later one fails" in told
 
 
+@pytest.mark.parametrize("change", [CHANGE, SEVERAL])
+@pytest.mark.parametrize("gone_first", [True, False])
+def test_a_group_that_goes_while_another_writer_adds_to_it_is_not_lost(
+    change: CreateSummary, gone_first: bool
+) -> None:
+    write = [f"DELETE FROM {BASE.sql} WHERE \"k e y\" = 'a'", inserting(["('a', NULL, 5, 2, 3)"])]
+    with duckdb.connect() as one, one.cursor() as two:
+        make(one, change)
+        for con in (one, two):
+            con.execute("BEGIN")
+            con.execute(f"SELECT count(*) FROM {BASE.sql}").fetchall()
+        one.execute(write[not gone_first])
+        one.execute("COMMIT")
+        with pytest.raises(duckdb.TransactionException, match="Conflict"):
+            two.execute(write[gone_first])
+        two.execute("ROLLBACK")
+        assert stale(one, change) is None
+        two.execute(write[gone_first])
+        assert stale(one, change) is None
+
+
+def test_a_dimension_may_be_called_like_what_marks_a_group_that_is_there() -> None:
+    change = CreateSummary(
+        table=BASE, summary=TableName(name="sums"), rewrites=(),
+        dimensions=(Dimension(expression="Pillion_Alive", column="Pillion_Alive"),),
+        aggregates=(Aggregate(function="count", argument="", column="a0"),),
+    )  # fmt: skip
+    with duckdb.connect() as con:
+        con.execute(f"CREATE TABLE {BASE.sql} AS SELECT i % 2 AS Pillion_Alive FROM range(4) r(i)")
+        for statement in summaries.create(change, read_catalog(con).tables[0]):
+            con.execute(statement)
+        con.execute(f"DELETE FROM {BASE.sql} WHERE Pillion_Alive = 0")
+        assert con.execute("FROM sums").fetchall() == [(1, 2)]
+
+
 def test_many_groups_change_at_once() -> None:
     with duckdb.connect() as con:
         make(con)
