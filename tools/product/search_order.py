@@ -9,7 +9,7 @@ from tools.product.structure import mentions
 
 WORTH_TRYING_FIRST = 1 / 4
 """How much of a summary's promise a type must have to be measured before it."""
-WORTH_NEEDING_FIRST = 1 / 16
+WORTH_NEEDING_FIRST = 1 / 8
 """The same of a type of a column that the summary reads: of text it may be refused."""
 
 

@@ -53,7 +53,7 @@ def test_a_type_of_text_that_the_summary_reads_comes_first_for_less() -> None:
     total = Aggregate(function="sum", argument=f'CAST("{TYPED.column}" AS BIGINT)', column="s")
     reading = SUMMARY.model_copy(update={"aggregates": (*SUMMARY.aggregates, total)})
     assert order(idea("type", TYPED, 2), idea("summary", reading, 10)) == ["type", "summary"]
-    assert order(idea("type", TYPED, 0.5), idea("summary", reading, 10)) == ["summary", "type"]
+    assert order(idea("type", TYPED, 1), idea("summary", reading, 10)) == ["summary", "type"]
 
 
 @given(
