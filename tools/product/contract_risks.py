@@ -143,7 +143,8 @@ def _summary_risks(change: CreateSummary, catalog: Catalog) -> tuple[str, ...]:
         "Of two writers at once whose rows belong to one group, the later one fails and has to"
         " write again.",
         ALTERED,
-        "The summary takes space of its own.",
+        "The summary takes space of its own. A group whose rows are all deleted is in no answer;"
+        " its key leaves the summary when Pillion opens the database next.",
     )
 
 

@@ -11,12 +11,14 @@ from tools.product.catalog import Column, Table
 from tools.product.errors import Refused
 from tools.product.measure import Pairing, processor
 
-BATCHES = 7
+BATCHES = 8
 LEAST = 2
-"""Fewest batches behind a price."""
-WARM = 1
+"""Fewest batches behind a price, one of either kind."""
+WARM = 2
 CELLS = 500_000
 """Most values of one batch: a table of thousands of columns gets fewer rows."""
+KINDS = ("spread", "last")
+"""By turns rows from all over the table, as corrections come, and its last, as loads bring."""
 _INTEGERS = frozenset(
     "TINYINT SMALLINT INTEGER BIGINT HUGEINT UTINYINT USMALLINT UINTEGER UBIGINT UHUGEINT".split()
 )
@@ -32,6 +34,7 @@ def time_inserts(
     """Return what insert batches took before and after; None where none could be made up.
 
     The batches are existing rows with fresh keys, committed, because an index is paid at commit.
+    What keeps an index or a summary costs by how many places of it a batch changes.
     Once it is `late` no further batch begins when two are in.
     Raises `Refused` when the table took the rows before and takes them no more.
     """
@@ -52,11 +55,11 @@ def time_inserts(
         try:
             _make_up(*base, batch, ends[0])
             _make_up(*trial, batch, ends[1])
-            old = _insert(*base)
+            old = _insert(*base, batch)
         except duckdb.Error:
             return None
         try:
-            new = _insert(*trial)
+            new = _insert(*trial, batch)
         except duckdb.ConstraintException:
             # A new rule may well refuse the keys we made up.
             return None
@@ -75,33 +78,44 @@ def _end(con: duckdb.DuckDBPyConnection, table: Table) -> int:
 
 
 def _keep_rows(con: duckdb.DuckDBPyConnection, table: Table, rows: int, end: int) -> None:
-    """Keep rows spread over those before `end`, which every batch is made of."""
+    """Keep rows before `end`, which the batches of either kind are made of."""
     step = max(1, table.rows // rows)
-    con.execute(
-        f"CREATE OR REPLACE TEMP TABLE pillion_rows AS SELECT {_names(table)} FROM {table.name.sql}"
-        f" WHERE rowid IN (SELECT rowid FROM {table.name.sql} WHERE rowid < {end}"
-        f" QUALIFY (row_number() OVER () - 1) % {step} = 0 LIMIT {int(rows)})"
-    )
+    before = f"FROM {table.name.sql} WHERE rowid < {end}"
+    chosen = {
+        "spread": f"{before} QUALIFY (row_number() OVER () - 1) % {step} = 0 LIMIT {int(rows)}",
+        "last": f"{before} ORDER BY rowid DESC LIMIT {int(rows)}",
+    }
+    for kind in KINDS:
+        con.execute(
+            f"CREATE OR REPLACE TEMP TABLE pillion_{kind} AS SELECT {_names(table)}"
+            f" FROM {table.name.sql} WHERE rowid IN (SELECT rowid {chosen[kind]})"
+        )
+
+
+def _kind(batch: int) -> str:
+    return KINDS[(batch - 1) % len(KINDS)]
 
 
 def _make_up(con: duckdb.DuckDBPyConnection, table: Table, batch: int, end: int) -> None:
     """Make a batch of the rows kept; those made up begin at `end`."""
     keys = _key_columns(table)
-    if batch > 1 and not keys:
-        # Its rows are those of the batch before.
+    if batch > len(KINDS) and not keys:
+        # Its rows are those of the batch before of its kind.
         return
     values = ", ".join(
         _value(c, table, batch, end) if c.name in keys else quoted(c.name) for c in _written(table)
     )
+    kind = _kind(batch)
     con.execute(
-        f"CREATE OR REPLACE TEMP TABLE pillion_batch AS SELECT {values} FROM temp.main.pillion_rows"
+        f"CREATE OR REPLACE TEMP TABLE pillion_batch_{kind} AS"
+        f" SELECT {values} FROM temp.main.pillion_{kind}"
     )
 
 
-def _insert(con: duckdb.DuckDBPyConnection, table: Table) -> float:
-    names = _names(table)
+def _insert(con: duckdb.DuckDBPyConnection, table: Table, batch: int) -> float:
+    names, made = _names(table), f"temp.main.pillion_batch_{_kind(batch)}"
     started = processor()
-    con.execute(f"INSERT INTO {table.name.sql} ({names}) SELECT * FROM temp.main.pillion_batch")
+    con.execute(f"INSERT INTO {table.name.sql} ({names}) SELECT * FROM {made}")
     return (processor() - started) * 1000
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -30,6 +30,7 @@ from tools.product.opening import damage, open_database
 from tools.product.out_of_reach import out_of_reach, reason
 from tools.product.stale_summaries import without_stale
 from tools.product.stored_queries import Macro
+from tools.product.summaries import sweep
 from tools.product.tap import Tap
 from tools.product.workload import QueryPattern, TableUse, Workload
 from tools.product.workload_store import WorkloadStore
@@ -94,6 +95,9 @@ class Owner:
         self._deadlines = Deadlines()
         self._statements = KeptStatements()
         self._dispatch = _Dispatch(dispatch_rewrites(self._con))
+        # Where it fails, say on a full disk, what is left stays until it is opened again.
+        with suppress(duckdb.Error):
+            sweep(self._con, (r.change for r in self._dispatch.rewrites))
         self._macros: tuple[Macro, ...] | None = None
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ from tools.product import summaries
 from tools.product.catalog import Catalog, Table, read_catalog
 from tools.product.change_ledger import AppliedChange, list_changes
 from tools.product.contract_objects import same_table
+from tools.product.summary_content import columns_of
 
 
 def stale_summaries(
@@ -32,7 +33,7 @@ def stale_summaries(
 def _is_left(change: CreateSummary, catalog: Catalog) -> bool:
     """Return whether the summary's own table is there, and its triggers are not."""
     table = catalog.table(change.summary)
-    columns = summaries.columns_of(change)
+    columns = columns_of(change)
     mine = table is not None and [c.name for c in table.columns] == columns
     return mine and not summaries.kept_exact(change, catalog)
 

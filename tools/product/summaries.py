@@ -8,16 +8,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
+import duckdb
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from tools.messages import GROUPING, KEY, Aggregate, CreateSummary, Dimension, quoted
+from tools.messages import KEY, Aggregate, Change, CreateSummary, quoted
 from tools.product.catalog import Catalog, Table
 from tools.product.engine_sql import with_own_functions
 from tools.product.identifiers import folded
+from tools.product.summary_content import (
+    columns_of,
+    content,
+    content_of,
+    figures,
+    key_columns,
+    keys_of,
+    rows_column,
+)
 
 _EXACT_TYPE = re.compile(r"(U?(TINY|SMALL|BIG)INT|HUGEINT|U?INTEGER|INT|DECIMAL\(.*\))$")
 """Types with exact sums; the sum of a UHUGEINT is a DOUBLE."""
@@ -39,20 +48,6 @@ EVENTS = {
     "update": "AFTER UPDATE ON {table} REFERENCING OLD TABLE AS stale NEW TABLE AS fresh",
     "delete": "AFTER DELETE ON {table} REFERENCING OLD TABLE AS stale",
 }
-
-
-def columns_of(change: CreateSummary) -> list[str]:
-    """Return the names of a summary's columns in their order."""
-    return [*key_columns(change), *_figures(change)]
-
-
-def _figures(change: CreateSummary) -> list[str]:
-    return [*(a.column for a in change.aggregates), *([KEY] if change.groupings else [])]
-
-
-def key_columns(change: CreateSummary) -> list[str]:
-    """Return the names of the columns that make a row's key."""
-    return [*([GROUPING] if change.groupings else []), *(d.column for d in change.dimensions)]
 
 
 def create(change: CreateSummary, table: Table) -> tuple[str, ...]:
@@ -94,76 +89,19 @@ def kept_exact(change: CreateSummary, catalog: Catalog) -> bool:
     return wanted <= present and catalog.table(change.summary) is not None
 
 
-def content(change: CreateSummary) -> str:
-    """Return the query that gives what a summary holds."""
-    return _grouped(change, change.table.sql)
+def sweep(con: duckdb.DuckDBPyConnection, kept: Iterable[Change]) -> None:
+    """Delete the rows of groups that are gone. Nobody else may write meanwhile.
+
+    Raises `duckdb.Error`; a row that stays is nothing to an answer.
+    """
+    for change in kept:
+        if isinstance(change, CreateSummary) and (rows := rows_column(change)):
+            con.execute(f"DELETE FROM {change.summary.sql} WHERE {quoted(rows)} = 0")
 
 
 def trigger_name(change: CreateSummary, event: str) -> str:
     """Return the name of the trigger for an event."""
     return f"{change.summary.name[:200]}_{event}"
-
-
-def _expression(aggregate: Aggregate) -> str:
-    return with_own_functions(f"{aggregate.function}({aggregate.argument or '*'})")
-
-
-class _Grouping(NamedTuple):
-    """What is selected for one grouping's rows, and at which places it is grouped."""
-
-    keys: tuple[str, ...]
-    figures: tuple[str, ...]
-    places: tuple[int, ...]
-
-
-def _all_groupings(change: CreateSummary) -> list[_Grouping]:
-    figures = tuple(f"{_expression(a)} AS {quoted(a.column)}" for a in change.aggregates)
-    if not change.groupings:
-        keys = tuple(_key(d) for d in change.dimensions)
-        return [_Grouping(keys, figures, tuple(range(1, len(keys) + 1)))]
-    return [_grouping(change, figures, number) for number in range(len(change.groupings))]
-
-
-def _grouping(change: CreateSummary, figures: Iterable[str], number: int) -> _Grouping:
-    """Return one of several groupings: its number, and NULL for columns that it does without."""
-    has = set(change.groupings[number])
-    held = [d.column in has for d in change.dimensions]
-    keys = (
-        _key(d) if here else f"NULL AS {quoted(d.column)}"
-        for d, here in zip(change.dimensions, held, strict=True)
-    )
-    stored = (
-        figure if a.column in has else f"NULL AS {quoted(a.column)}"
-        for a, figure in zip(change.aggregates, figures, strict=True)
-    )
-    places = tuple(place for place, here in enumerate(held, start=2) if here)
-    return _Grouping((f"{number} AS {GROUPING}", *keys), tuple(stored), places)
-
-
-def _key(dimension: Dimension) -> str:
-    return f"{with_own_functions(dimension.expression)} AS {quoted(dimension.column)}"
-
-
-def _grouped(change: CreateSummary, source: str) -> str:
-    rows = " UNION ALL ".join(
-        f"SELECT {', '.join([*g.keys, *g.figures])} FROM {source}{_by(g)}"
-        for g in _all_groupings(change)
-    )
-    return f"SELECT *, {_digest(change)} AS {KEY} FROM ({rows})" if change.groupings else rows
-
-
-def _digest(change: CreateSummary) -> str:
-    """Return a number that rows of different keys do not share: each part tells its length."""
-    texts = (f"CAST({quoted(c)} AS VARCHAR)" for c in key_columns(change))
-    parts = (
-        f"CASE WHEN {t} IS NULL THEN '-' ELSE concat(length({t}), '=', {t}) END" for t in texts
-    )
-    return with_own_functions(f"md5_number(concat({', '.join(parts)}))")
-
-
-def _by(grouping: _Grouping) -> str:
-    places = ", ".join(str(p) for p in grouping.places)
-    return f" GROUP BY {places}" if places else ""
 
 
 def _trigger(change: CreateSummary, table: Table, event: str) -> str:
@@ -219,7 +157,7 @@ def _merge_added(change: CreateSummary) -> str:
     sets = _sets(change, lambda a: _combined(a.function, quoted(a.column)))
     return (
         f"MERGE INTO {change.summary.sql} AS pillion_s"
-        f" USING ({_grouped(change, 'fresh')}) AS pillion_x"
+        f" USING ({content_of(change, 'fresh')}) AS pillion_x"
         f" ON {_same(change, 'pillion_s', 'pillion_x')} WHEN MATCHED THEN UPDATE SET {sets}"
         f" WHEN NOT MATCHED THEN INSERT {_inserted(change)}"
     )
@@ -232,15 +170,11 @@ def _combined(function: str, column: str) -> str:
 
 
 def _merge_affected(change: CreateSummary, event: str) -> str:
-    """Compute the groups of changed rows anew; a group without rows goes away."""
+    """Compute the groups of changed rows anew, and empty or remove those that are without rows."""
     sources = {"insert": ("fresh",), "update": ("stale", "fresh"), "delete": ("stale",)}[event]
-    changed = " UNION ".join(
-        f"SELECT DISTINCT {', '.join(g.keys) or '1'} FROM {source}"
-        for g in _all_groupings(change)
-        for source in sources
-    )
+    changed = " UNION ".join(k for source in sources for k in keys_of(change, source))
     names = [f"pillion_a.{quoted(c)}" for c in key_columns(change)]
-    names += [f"pillion_b.{quoted(c)}" for c in _figures(change)]
+    names += [f"pillion_b.{quoted(c)}" for c in figures(change)]
     alive = quoted(_free("pillion_alive", columns_of(change)))
     base = f"SELECT *, TRUE AS {alive} FROM ({content(change)})"
     current = (
@@ -248,22 +182,25 @@ def _merge_affected(change: CreateSummary, event: str) -> str:
         f" LEFT JOIN ({base}) AS pillion_b ON {_same(change, 'pillion_a', 'pillion_b')}"
     )
     sets = _sets(change, lambda a: f"pillion_x.{quoted(a.column)}")
+    emptied = _sets(change, lambda a: "0" if a.function == "count" else "NULL")
+    gone = f"UPDATE SET {emptied}" if rows_column(change) else "DELETE"
     return (
         f"MERGE INTO {change.summary.sql} AS pillion_s USING ({current}) AS pillion_x"
         f" ON {_same(change, 'pillion_s', 'pillion_x')}"
-        f" WHEN MATCHED AND pillion_x.{alive} IS NULL THEN DELETE"
+        f" WHEN MATCHED AND pillion_x.{alive} IS NULL THEN {gone}"
         f" WHEN MATCHED THEN UPDATE SET {sets}"
         f" WHEN NOT MATCHED AND pillion_x.{alive} THEN INSERT {_inserted(change)}"
     )
 
 
 def _sets(change: CreateSummary, value: Callable[[Aggregate], str]) -> str:
-    """Return what a group's row is set to: its aggregates, and a key to what it is.
+    """Return what a group's row is set to; all of it, so that two writers at once conflict.
 
-    DuckDB 2.0 lets one writer change a row and another delete it at once, and loses the change.
-    A row of which the index has a column set is written anew, and then the later writer fails.
+    Where groups that are gone are deleted, a key is set, too, to what it is: a row of which the
+    index has a column set is written anew, and so of a change and a deletion the later one fails.
     """
-    sets = [f"{quoted(c)} = pillion_s.{quoted(c)}" for c in _indexed(change)[:1]]
+    keys = [] if rows_column(change) else _indexed(change)[:1]
+    sets = [f"{quoted(c)} = pillion_s.{quoted(c)}" for c in keys]
     sets += [f"{quoted(a.column)} = {value(a)}" for a in change.aggregates]
     return ", ".join(sets)
 

@@ -8,7 +8,6 @@ import duckdb
 from sqlglot import exp
 
 from tools.messages import ChangeType, CreateSummary
-from tools.product import summaries
 from tools.product.candidates.grains import grains_hold
 from tools.product.candidates.grouped import parse_part
 from tools.product.candidates.summary_shape import storable
@@ -19,6 +18,8 @@ from tools.product.errors import ParseFailed
 from tools.product.identifiers import folded
 from tools.product.logical_types import family, normal_type
 from tools.product.structure import mentions
+from tools.product.summaries import exact_sum
+from tools.product.summary_content import content, kept_rows
 from tools.product.summary_refusals import refused_rows
 
 _MOMENTS = ("date", "time", "timestamp")
@@ -66,7 +67,7 @@ def _computed(table: Table, column: str) -> list[str]:
 
 def _kept(con: duckdb.DuckDBPyConnection, summary: CreateSummary) -> bool:
     """Whether a summary holds what its query gives, of the same types."""
-    sides = (summaries.content(summary), f"FROM {summary.summary.sql}")
+    sides = (content(summary), kept_rows(summary))
     now, kept = ([r[1] for r in con.execute(f"DESCRIBE {s}").fetchall()] for s in sides)
     if now != kept:
         return False
@@ -84,7 +85,7 @@ def _would_be_made(summary: CreateSummary, table: Table, column: str) -> bool:
         sums = [parse_part(a.argument) for a in summary.aggregates if a.function == "sum"]
         read = [parse_part(text) for text in _texts(summary) if mentions(text, column)]
         sound = all(storable(node, table) and not _far(node, table, column) for node in read)
-        exact = all(summaries.exact_sum(n, table) and not mistaken(n, table) for n in sums)
+        exact = all(exact_sum(n, table) and not mistaken(n, table) for n in sums)
         return sound and exact and grains_hold(summary, table) and not refused_rows(summary, table)
     except ParseFailed:
         return False

@@ -189,6 +189,31 @@ def test_a_summary_may_answer_what_is_not_listed(
     assert {(u.table.name, u.whole) for u in read} == {("t", False), ("s", True)}
 
 
+def test_a_group_that_is_gone_is_no_answer_and_leaves_the_summary_at_the_next_opening(
+    owner: Owner,
+) -> None:
+    asked = "SELECT i, count(*) AS n FROM t GROUP BY i ORDER BY i DESC LIMIT 2"
+    summary = CreateSummary(
+        table=TableName(name="t"), summary=TableName(name="s"),
+        dimensions=(Dimension(expression="i", column="i"),),
+        aggregates=(Aggregate(function="count", argument="", column="many"),),
+        rewrites=((asked, asked),),
+    )  # fmt: skip
+    with owner.cursor() as con:
+        executor.apply(con, "p1", summary)
+        con.execute("DELETE FROM t WHERE i IN (98, 99)")
+        con.execute("INSERT INTO t VALUES (98, DATE '2026-01-01')")
+    owner.refresh_rewrites()
+    rows = "SELECT i, many FROM s WHERE i > 96 ORDER BY i"
+    assert '"s"' in owner.rewritten(asked)
+    assert owner.query(asked, "cli", Limits()).rows == [(98, 1), (97, 1)]
+    assert owner.probe(rows) == [(97, 1), (98, 1), (99, 0)]
+    owner.close()
+    again = Owner(owner.database, owner.store, {})
+    assert again.probe(rows) == [(97, 1), (98, 1)]
+    again.close()
+
+
 def test_a_text_found_during_an_undo_is_not_kept_after_it(
     owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:

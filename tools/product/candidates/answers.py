@@ -36,7 +36,7 @@ from tools.product.errors import Forbidden, ParseFailed
 from tools.product.faithful import faithful
 from tools.product.fingerprint import parse
 from tools.product.identifiers import folded
-from tools.product.summaries import columns_of
+from tools.product.summary_content import columns_of, rows_column
 
 _MARK = "pillion_summary_column_"
 
@@ -106,6 +106,8 @@ class _Stored(NamedTuple):
     """Columns of the base table that the dimensions are computed from, folded."""
     names: frozenset[str]
     """What all the summary's columns are called, folded, those of other groupings, too."""
+    rows: str | None
+    """The column that is 0 where a group is gone and its row stays."""
 
     @classmethod
     def of(cls, summary: CreateSummary, number: int | None) -> _Stored:
@@ -130,12 +132,19 @@ class _Stored(NamedTuple):
             number,
             frozenset(folded(c.name) for node, _ in parts for c in node.find_all(exp.Column)),
             frozenset(folded(c) for c in (GROUPING, *columns_of(summary))),
+            rows_column(summary),
         )
 
     @property
     def only(self) -> exp.Expr | None:
-        """What leaves rows of this grouping, where there are several."""
-        return _mine(GROUPING).eq(self.number) if self.number is not None else None
+        """What leaves rows of this grouping, where there are several, and of groups not gone."""
+        parts: list[exp.Expr] = []
+        if self.number is not None:
+            parts.append(_mine(GROUPING).eq(self.number))
+        if self.rows is not None:
+            # Of a count that is above 0 DuckDB 2.0 plans sums away over an empty LEFT JOIN.
+            parts.append(_mine(self.rows).neq(0))
+        return exp.and_(*parts) if parts else None
 
     @property
     def columns_of(self) -> dict[str, exp.Expr]:
