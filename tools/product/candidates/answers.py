@@ -192,8 +192,19 @@ def _answer(
     )
     new.set("from_", exp.From(this=source))
     new.where(stored.only, copy=False)
+    if keys:
+        _count_groups(new, summary)
     _unmark(new)
     return str(new.sql(dialect="duckdb", comments=False))
+
+
+def _count_groups(tree: exp.Select, summary: CreateSummary) -> None:
+    """Take off what makes counts of no rows 0: what is grouped has rows in each group."""
+    counts = {_MARK + a.column for a in summary.aggregates if a.function == "count"}
+    for node in list(tree.find_all(exp.Greatest)):
+        total = node.this
+        if isinstance(total, exp.Sum) and total.this.name in counts:
+            node.replace(total)
 
 
 def _star_answer(
