@@ -41,7 +41,7 @@ class Improved:
 
 def run(quick: bool) -> list[Row]:
     """Run the demo from scratch, then time both files; again for more years."""
-    one = _improve(1, turns=3 if quick else 15, budget=30 if quick else None)
+    one = _improve(1, turns=3 if quick else 45, budget=30 if quick else None)
     more = () if quick else MORE_YEARS
     return [
         *_rows_of_a_year(one),

@@ -22,6 +22,7 @@ from tools.product.candidates.whole_numbers import keeps_whole
 from tools.product.catalog import Catalog
 from tools.product.logical_types import family, is_text
 from tools.product.structure import mentions
+from tools.product.summary_content import rows_column
 
 _CAST = re.compile(r"(?<!TRY_)CAST\(")
 LATER = {
@@ -45,6 +46,10 @@ REWRITTEN = "The whole table is rewritten: meanwhile writers wait, and it needs 
 ALTERED = (
     "Until it is undone the engine refuses to rename the table and to rename, retype or drop any of"
     " its columns (ALTER TABLE)."
+)
+GONE = (
+    "A group whose rows are all deleted is in no answer any more; its key can be read in the"
+    " summary itself until Pillion opens the database next."
 )
 
 
@@ -143,8 +148,8 @@ def _summary_risks(change: CreateSummary, catalog: Catalog) -> tuple[str, ...]:
         "Of two writers at once whose rows belong to one group, the later one fails and has to"
         " write again.",
         ALTERED,
-        "The summary takes space of its own. A group whose rows are all deleted is in no answer;"
-        " its key leaves the summary when Pillion opens the database next.",
+        "The summary takes space of its own.",
+        *([GONE] if rows_column(change) else []),
     )
 
 

@@ -11,14 +11,12 @@ from tools.product.catalog import Column, Table
 from tools.product.errors import Refused
 from tools.product.measure import Pairing, processor
 
-BATCHES = 8
+BATCHES = 7
 LEAST = 2
-"""Fewest batches behind a price, one of either kind."""
-WARM = 2
+"""Fewest batches behind a price."""
+WARM = 1
 CELLS = 500_000
 """Most values of one batch: a table of thousands of columns gets fewer rows."""
-KINDS = ("spread", "last")
-"""By turns rows from all over the table, as corrections come, and its last, as loads bring."""
 _INTEGERS = frozenset(
     "TINYINT SMALLINT INTEGER BIGINT HUGEINT UTINYINT USMALLINT UINTEGER UBIGINT UHUGEINT".split()
 )
@@ -30,11 +28,15 @@ def time_inserts(
     trial: tuple[duckdb.DuckDBPyConnection, Table],
     rows: int,
     late: Callable[[], bool],
+    *,
+    same_order: bool = True,
 ) -> Pairing | None:
     """Return what insert batches took before and after; None where none could be made up.
 
     The batches are existing rows with fresh keys, committed, because an index is paid at commit.
-    What keeps an index or a summary costs by how many places of it a batch changes.
+    Half of a batch are rows from all over the table, as corrections come, half its last rows, as
+    loads bring: what keeps a summary or an index costs by how many places of it a batch changes.
+    Where the sides have other orders (`same_order` is false), the last rows would be others.
     Once it is `late` no further batch begins when two are in.
     Raises `Refused` when the table took the rows before and takes them no more.
     """
@@ -44,8 +46,9 @@ def time_inserts(
     taken = Pairing("inserts", "", "", weight=1.0, seconds=0.0)
     try:
         ends = _end(*base), _end(*trial)
-        _keep_rows(*base, rows, ends[0])
-        _keep_rows(*trial, rows, ends[1])
+        last = rows // 2 if same_order else 0
+        _keep_rows(*base, rows - last, last, ends[0])
+        _keep_rows(*trial, rows - last, last, ends[1])
     except (duckdb.Error, ValueError):
         # A column of its own may be called `rowid`.
         return None
@@ -55,11 +58,11 @@ def time_inserts(
         try:
             _make_up(*base, batch, ends[0])
             _make_up(*trial, batch, ends[1])
-            old = _insert(*base, batch)
+            old = _insert(*base)
         except duckdb.Error:
             return None
         try:
-            new = _insert(*trial, batch)
+            new = _insert(*trial)
         except duckdb.ConstraintException:
             # A new rule may well refuse the keys we made up.
             return None
@@ -77,45 +80,38 @@ def _end(con: duckdb.DuckDBPyConnection, table: Table) -> int:
     return int(last) + 1
 
 
-def _keep_rows(con: duckdb.DuckDBPyConnection, table: Table, rows: int, end: int) -> None:
-    """Keep rows before `end`, which the batches of either kind are made of."""
-    step = max(1, table.rows // rows)
-    before = f"FROM {table.name.sql} WHERE rowid < {end}"
-    chosen = {
-        "spread": f"{before} QUALIFY (row_number() OVER () - 1) % {step} = 0 LIMIT {int(rows)}",
-        "last": f"{before} ORDER BY rowid DESC LIMIT {int(rows)}",
-    }
-    for kind in KINDS:
-        con.execute(
-            f"CREATE OR REPLACE TEMP TABLE pillion_{kind} AS SELECT {_names(table)}"
-            f" FROM {table.name.sql} WHERE rowid IN (SELECT rowid {chosen[kind]})"
-        )
-
-
-def _kind(batch: int) -> str:
-    return KINDS[(batch - 1) % len(KINDS)]
+def _keep_rows(
+    con: duckdb.DuckDBPyConnection, table: Table, spread: int, last: int, end: int
+) -> None:
+    """Keep so many rows spread over those before `end`, and so many last ones of them."""
+    name, place = table.name.sql, "row_number() OVER ()"
+    held = con.execute(f"SELECT count(*) FROM {name} WHERE rowid < {end}").fetchall()[0][0]
+    step = max(1, (held - last) // spread)
+    con.execute(
+        f"CREATE OR REPLACE TEMP TABLE pillion_rows AS SELECT {_names(table)} FROM {name}"
+        f" WHERE rowid IN (SELECT rowid FROM {name} WHERE rowid < {end} QUALIFY {place} >"
+        f" {held - last} OR {place} <= {step * spread} AND ({place} - 1) % {step} = 0)"
+    )
 
 
 def _make_up(con: duckdb.DuckDBPyConnection, table: Table, batch: int, end: int) -> None:
     """Make a batch of the rows kept; those made up begin at `end`."""
     keys = _key_columns(table)
-    if batch > len(KINDS) and not keys:
-        # Its rows are those of the batch before of its kind.
+    if batch > 1 and not keys:
+        # Its rows are those of the batch before.
         return
     values = ", ".join(
         _value(c, table, batch, end) if c.name in keys else quoted(c.name) for c in _written(table)
     )
-    kind = _kind(batch)
     con.execute(
-        f"CREATE OR REPLACE TEMP TABLE pillion_batch_{kind} AS"
-        f" SELECT {values} FROM temp.main.pillion_{kind}"
+        f"CREATE OR REPLACE TEMP TABLE pillion_batch AS SELECT {values} FROM temp.main.pillion_rows"
     )
 
 
-def _insert(con: duckdb.DuckDBPyConnection, table: Table, batch: int) -> float:
-    names, made = _names(table), f"temp.main.pillion_batch_{_kind(batch)}"
+def _insert(con: duckdb.DuckDBPyConnection, table: Table) -> float:
+    names = _names(table)
     started = processor()
-    con.execute(f"INSERT INTO {table.name.sql} ({names}) SELECT * FROM {made}")
+    con.execute(f"INSERT INTO {table.name.sql} ({names}) SELECT * FROM temp.main.pillion_batch")
     return (processor() - started) * 1000
 
 

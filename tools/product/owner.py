@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -26,7 +26,7 @@ from tools.product.guard import check_read_only
 from tools.product.idle_texts import idle_texts
 from tools.product.kept_statements import KeptStatements
 from tools.product.live import Timings
-from tools.product.opening import damage, open_database
+from tools.product.opening import damage, is_open_here, open_database
 from tools.product.out_of_reach import out_of_reach, reason
 from tools.product.stale_summaries import without_stale
 from tools.product.stored_queries import Macro
@@ -90,13 +90,13 @@ class Owner:
         self.store = store
         self.lock = threading.RLock()
         """Taken by every write and by the snapshot; readers don't need it."""
+        alone = not is_open_here(database)
         self._con = open_database(database, config=config)
         self._tap = Tap(store)
         self._deadlines = Deadlines()
         self._statements = KeptStatements()
         self._dispatch = _Dispatch(dispatch_rewrites(self._con))
-        # Where it fails, say on a full disk, what is left stays until it is opened again.
-        with suppress(duckdb.Error):
+        if alone:
             sweep(self._con, (r.change for r in self._dispatch.rewrites))
         self._macros: tuple[Macro, ...] | None = None
 

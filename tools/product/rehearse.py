@@ -67,7 +67,10 @@ def cost_of_inserts(bench: Bench, candidate: Candidate, path: Path) -> tuple[Pai
             if before is None or after is None:
                 return None, True
             rows = bench.job.settings.insert_rows
-            taken = time_inserts((base, before), (trial, after), rows, lambda: bench.remaining < 0)
+            taken = time_inserts(
+                (base, before), (trial, after), rows, lambda: bench.remaining < 0,
+                same_order=candidate.change.kind != "sort_table",
+            )  # fmt: skip
             return taken, _summary_exact(bench, candidate, trial)
     finally:
         for copy in copies:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 import duckdb
 import sqlglot
@@ -92,11 +93,12 @@ def kept_exact(change: CreateSummary, catalog: Catalog) -> bool:
 def sweep(con: duckdb.DuckDBPyConnection, kept: Iterable[Change]) -> None:
     """Delete the rows of groups that are gone. Nobody else may write meanwhile.
 
-    Raises `duckdb.Error`; a row that stays is nothing to an answer.
+    Where that fails, say on a full disk, they stay until the next time: no answer reads them.
     """
     for change in kept:
         if isinstance(change, CreateSummary) and (rows := rows_column(change)):
-            con.execute(f"DELETE FROM {change.summary.sql} WHERE {quoted(rows)} = 0")
+            with suppress(duckdb.Error):
+                con.execute(f"DELETE FROM {change.summary.sql} WHERE {quoted(rows)} = 0")
 
 
 def trigger_name(change: CreateSummary, event: str) -> str:

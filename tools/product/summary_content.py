@@ -33,13 +33,13 @@ def rows_column(change: CreateSummary) -> str | None:
     """Return the column that tells of how many rows a group is: of none, once all are gone.
 
     A group stays then, as nothing: DuckDB 2.0 lets one writer change a row and another delete it
-    at once, and loses the change. None where groups that are gone are deleted: a summary without
-    dimensions has one row always, and one that does not count every group's rows cannot tell.
+    at once, and loses the change. None where groups that are gone are deleted: what has no
+    dimensions has one row always, and what does not count every group's rows cannot tell.
     """
     counts = (a.column for a in change.aggregates if (a.function, a.argument) == ("count", ""))
-    column = next(counts, None)
-    everywhere = all(column in grouping for grouping in change.groupings)
-    return column if change.dimensions and everywhere else None
+    column, keys = next(counts, None), {d.column for d in change.dimensions}
+    everywhere = all(column in g and not keys.isdisjoint(g) for g in change.groupings)
+    return column if keys and everywhere else None
 
 
 def content(change: CreateSummary) -> str:
@@ -52,6 +52,11 @@ def kept_rows(change: CreateSummary) -> str:
     rows = rows_column(change)
     alive = f" WHERE {quoted(rows)} <> 0" if rows else ""
     return f"SELECT * FROM {change.summary.sql}{alive}"
+
+
+def unkeyed(change: CreateSummary, query: str) -> str:
+    """Return a query for what `content` or `kept_rows` give, without what only tells rows apart."""
+    return f"SELECT * EXCLUDE ({KEY}) FROM ({query})" if change.groupings else query
 
 
 def content_of(change: CreateSummary, source: str) -> str:

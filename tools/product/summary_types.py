@@ -19,7 +19,7 @@ from tools.product.identifiers import folded
 from tools.product.logical_types import family, normal_type
 from tools.product.structure import mentions
 from tools.product.summaries import exact_sum
-from tools.product.summary_content import content, kept_rows
+from tools.product.summary_content import content, kept_rows, unkeyed
 from tools.product.summary_refusals import refused_rows
 
 _MOMENTS = ("date", "time", "timestamp")
@@ -67,7 +67,7 @@ def _computed(table: Table, column: str) -> list[str]:
 
 def _kept(con: duckdb.DuckDBPyConnection, summary: CreateSummary) -> bool:
     """Whether a summary holds what its query gives, of the same types."""
-    sides = (content(summary), kept_rows(summary))
+    sides = [unkeyed(summary, query) for query in (content(summary), kept_rows(summary))]
     now, kept = ([r[1] for r in con.execute(f"DESCRIBE {s}").fetchall()] for s in sides)
     if now != kept:
         return False

@@ -75,6 +75,21 @@ def test_a_person_is_told_that_two_writers_at_once_meet_in_a_summary(
             other.execute(write)
 
 
+@pytest.mark.parametrize("function", ["count", "min"])
+def test_a_person_is_told_that_a_key_stays_where_groups_that_are_gone_do(
+    con: duckdb.DuckDBPyConnection, function: str
+) -> None:
+    argument = "" if function == "count" else "delay"
+    kept = (Aggregate(function=function, argument=argument, column="a"),)  # type: ignore[arg-type]
+    change = summary_named("by_day").model_copy(update={"aggregates": kept})
+    catalog = read_catalog(con)
+    found = risks(change, check_change(contract_of(), change, catalog), catalog)
+    executor.apply(con, "p1", change)
+    con.execute(f"DELETE FROM {T.sql}")
+    left = con.execute(f"SELECT count(*) > 0 FROM {change.summary.sql}").fetchall() == [(True,)]
+    assert any("can be read in the summary itself" in s for s in found) == left
+
+
 def test_a_person_is_told_each_risk_of_a_summary_once(con: duckdb.DuckDBPyConnection) -> None:
     cast = 'CAST("delay" AS INTEGER)'
     kept = tuple(Aggregate(function=f, argument=cast, column=f) for f in ("sum", "min", "max"))

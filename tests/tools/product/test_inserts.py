@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -96,6 +97,31 @@ def test_a_key_that_cannot_be_made_up_in_its_new_type_is_no_reason_to_refuse() -
             con.execute(f"CREATE TABLE t (id {kind} PRIMARY KEY)")
             con.execute("INSERT INTO t SELECT i * 2000000 FROM range(1000) r(i)")
         assert time_inserts((base, table(base)), (trial, table(trial)), 100, in_time) is None
+
+
+@pytest.mark.parametrize(("same_order", "last"), [(True, 50), (False, 0)])
+def test_half_of_a_batch_are_the_last_rows_unless_the_sides_have_other_orders(
+    sides: tuple[duckdb.DuckDBPyConnection, duckdb.DuckDBPyConnection], same_order: bool, last: int
+) -> None:
+    base, trial = sides
+    both = (base, table(base)), (trial, table(trial))
+    time_inserts(*both, 100, lambda: True, same_order=same_order)
+    for con in sides:
+        kept = [i for (i,) in con.execute("SELECT id FROM temp.main.pillion_rows").fetchall()]
+        assert len(set(kept)) == 100
+        assert set(range(1000 - last, 1000)) <= set(kept)
+        spread = sorted(kept)[: 100 - last]
+        assert {b - a for a, b in pairwise(spread)} == {10 if last == 0 else 19}
+
+
+def test_a_table_of_fewer_rows_than_a_batch_is_written_whole(
+    sides: tuple[duckdb.DuckDBPyConnection, duckdb.DuckDBPyConnection],
+) -> None:
+    base, trial = sides
+    time_inserts((base, table(base)), (trial, table(trial)), 3000, lambda: True)
+    assert base.execute("SELECT count(*), count(DISTINCT id) FROM pillion_rows").fetchall() == [
+        (1000, 1000)
+    ]
 
 
 def test_no_more_batches_than_needed_are_written_once_time_is_up(

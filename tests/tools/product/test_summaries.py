@@ -49,7 +49,7 @@ COUNTED = SEVERAL.model_copy(
 )
 """Every grouping counts its rows, and so tells of a group that it is gone."""
 CHANGES = st.sampled_from([CHANGE, SEVERAL, COUNTED])
-KEY = st.sampled_from(["NULL", "'a'", "'b'", "''", "'o''c'"])
+KEY = st.sampled_from(["NULL", "'a'", "'NULL'", "''", "'o''c'", "'a, NULL'"])
 DAY = st.sampled_from(["NULL", "DATE '2024-02-29'", "DATE '1969-12-31'"])
 NUMBER = st.sampled_from(["NULL", "0", "-7", "12", "2147483647"])
 PRICE = st.sampled_from(["NULL", "0.01", "-99.99", "7"])
@@ -219,6 +219,21 @@ def test_a_group_that_goes_while_another_writer_adds_to_it_is_not_lost(
         assert stale(one, change) is None
         two.execute(write[gone_first])
         assert stale(one, change) is None
+
+
+@pytest.mark.parametrize("change", [CHANGE, COUNTED])
+def test_what_is_left_of_groups_is_swept_though_one_summary_cannot_be(
+    change: CreateSummary,
+) -> None:
+    elsewhere = change.model_copy(update={"summary": TableName(name="nowhere")})
+    with duckdb.connect() as con:
+        make(con, change)
+        con.execute(f'DELETE FROM {BASE.sql} WHERE "k e y" IS NULL')
+        summaries.sweep(con, [elsewhere, change])
+        left = con.execute("SELECT count(*), count_if(a0 = 0) FROM sums").fetchall()
+        assert left == [(len(change.groupings) or 1, 0)]
+        con.execute(inserting(["(NULL, NULL, 1, 2, 3)"]))
+        assert stale(con, change) is None
 
 
 def test_a_dimension_may_be_called_like_what_marks_a_group_that_is_there() -> None:

@@ -126,6 +126,20 @@ def test_a_summary_that_reads_another_column_stays_under_a_new_type(
     assert con.execute("FROM sums").fetchall() == [(1, 3)]
 
 
+@pytest.mark.parametrize("groupings", [(), (("d", "n"), ("d", "n", "c"))])
+def test_a_group_that_is_gone_keeps_no_type_from_changing(
+    con: duckdb.DuckDBPyConnection, groupings: tuple[tuple[str, ...], ...]
+) -> None:
+    con.execute("CREATE TABLE t AS FROM (VALUES ('7', 1), ('8', 2)) v(x, g)")
+    change = counted("")
+    kept = (*change.aggregates, Aggregate(function="count", argument="x", column="c"))
+    executor.apply(
+        con, "p1", change.model_copy(update={"aggregates": kept, "groupings": groupings})
+    )
+    con.execute("DELETE FROM t WHERE g = 2")
+    executor.apply(con, "p2", retype("x", "VARCHAR", "INTEGER"))
+
+
 @pytest.mark.parametrize("kind", ["DATE", "TIMESTAMP_S"])
 def test_a_cast_to_the_new_type_itself_stays_what_it_is(
     con: duckdb.DuckDBPyConnection, kind: str
