@@ -64,6 +64,15 @@ def type_of(node: exp.Expr, table: Table) -> str | None:
     return None
 
 
+def floating(node: exp.Expr, table: Table) -> bool:
+    """Whether an expression may be a FLOAT or DOUBLE, as far as its columns and casts tell."""
+    kind = type_of(node, table)
+    if kind is not None:
+        return kind in _FLOATS
+    inside = (type_of(part, table) for part in node.find_all(exp.Column, exp.Cast))
+    return node.find(exp.Div) is not None or any(k in _FLOATS for k in inside)
+
+
 def _literal(node: exp.Literal, beside: str | None) -> str | None:
     """Return a literal's type: that of what stands beside it, where it fits in."""
     if node.is_string or not node.name.isdecimal():

@@ -14,6 +14,8 @@ from tools.product.candidates.whole_numbers import mistaken
 from tools.product.catalog import Table
 from tools.product.errors import ParseFailed
 from tools.product.logical_types import zoned
+from tools.product.number_types import floating
+from tools.product.structure import collated
 from tools.product.summaries import exact_sum
 
 
@@ -35,6 +37,8 @@ def _faults(change: CreateSummary, table: Table) -> Iterator[str]:
                 f"{dimension.expression} does not tell the {dimension.grain} of a column as it is:"
                 " a grain goes with date_trunc of a DATE or TIMESTAMP."
             )
+    if collated(table):
+        yield f"{change.table} declares a collation, to which texts are equal that it tells apart."
     if change.groupings and (why := ungroupable(change.dimensions, table)):
         yield why
     for aggregate in change.aggregates:
@@ -57,15 +61,22 @@ def _aggregate(aggregate: Aggregate, node: exp.Expr, table: Table) -> Iterator[s
 def ungroupable(dimensions: Iterable[Dimension], table: Table) -> str | None:
     """Return why a summary cannot have several groupings by such dimensions.
 
-    Their rows are told apart by the texts of their keys, and an instant's depends on the zone.
+    Their rows are told apart by the texts of their keys: an instant's depends on the zone, and
+    equal floats may have two.
     """
     for name in (GROUPING, KEY):
         if table.column(name) is not None:
             return f"{table.name} has a column {name}, as a summary of several groupings would."
     for dimension in dimensions:
-        column = table.column(parse_part(dimension.expression).name)
+        node = parse_part(dimension.expression)
+        column = table.column(node.name)
         if column is not None and zoned(column.type):
             return f"{dimension.expression} is {column.type}: that takes a summary of one grouping."
+        if floating(node, table):
+            return (
+                f"{dimension.expression} may be a floating-point number, of which 0 has two texts:"
+                " that takes a summary of one grouping."
+            )
     return None
 
 

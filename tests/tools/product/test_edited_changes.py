@@ -90,6 +90,8 @@ def with_dimension(expression: str, **more: str) -> dict[str, Any]:
         (SUMMARY, with_dimension('"x"') | {"groupings": [ALL]}, "No grouping has d: add it"),
         (SUMMARY, with_dimension('"z"') | {"groupings": [ALL, ["d", "n"]]},
          '"z" is TIMESTAMP WITH TIME ZONE: that takes a summary of one grouping'),
+        (SUMMARY, with_dimension('"f" / 2') | {"groupings": [ALL, ["d", "n"]]},
+         '"f" / 2 may be a floating-point number, of which 0 has two texts'),
         (SUMMARY, with_dimension('"x"', column="Pillion_grouping") | {"groupings": [ALL]},
          "Two columns of the summary are called pillion_grouping"),
         (INDEX, {"columns": []}, "columns is empty: name at least one column"),

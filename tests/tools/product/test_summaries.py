@@ -15,6 +15,7 @@ from tools.product import summaries, summary_content
 from tools.product.catalog import read_catalog
 from tools.product.contract_risks import risks
 from tools.product.results import capture, difference
+from tools.product.sound_summaries import unsound
 
 BASE = TableName(name='the "base"')
 KEYS = ('"k e y"', "d", "coalesce(\"k e y\", 'none')")
@@ -234,6 +235,17 @@ def test_what_is_left_of_groups_is_swept_though_one_summary_cannot_be(
         assert left == [(len(change.groupings) or 1, 0)]
         con.execute(inserting(["(NULL, NULL, 1, 2, 3)"]))
         assert stale(con, change) is None
+
+
+def test_a_table_that_declares_a_collation_gets_no_summary_by_hand_either() -> None:
+    with duckdb.connect() as con:
+        con.execute("CREATE TABLE t (k VARCHAR COLLATE NOCASE, n INTEGER)")
+        change = CreateSummary(
+            table=TableName(name="t"), summary=TableName(name="sums"), rewrites=(),
+            dimensions=(Dimension(expression="k", column="k"),),
+            aggregates=(Aggregate(function="count", argument="", column="a0"),),
+        )  # fmt: skip
+        assert "declares a collation" in str(unsound(change, read_catalog(con).tables[0]))
 
 
 def test_a_dimension_may_be_called_like_what_marks_a_group_that_is_there() -> None:

@@ -60,7 +60,8 @@ def _together(
 
     A query whose groups are too many to be joined by others may have a grouping of its own.
     """
-    left, groupings, found = list(shapes), list[frozenset[str]](), list[Wanted]()
+    groupings, found = list[frozenset[str]](), list[Wanted]()
+    left = [s for s in shapes if table and not _ungroupable(choices[s.pattern.fingerprint], table)]
     while table is not None and left and len(groupings) < MAX_GROUPINGS:
         heaviest, *left = left
         *_, joint = (frozenset[str](), *_union([heaviest, *left], choices, groups))
@@ -71,7 +72,7 @@ def _together(
             continue
         groupings.append(joint)
         left = [s for s in left if not s.served_by(joint)]
-        if len(groupings) > 1 and not _ungroupable(groupings, table):
+        if len(groupings) > 1:
             few = sorted(groupings, key=lambda g: (groups.counted[table.name, g], sorted(g)))
             found.append((table.name, tuple(few)))
     # Fewer groupings are for when more are not worth their upkeep.

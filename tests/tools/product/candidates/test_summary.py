@@ -87,14 +87,21 @@ def test_each_table_has_its_summary_of_several_groupings_measured(
     assert sorted(several) == ["t", "z"]
 
 
-def test_instants_are_no_key_of_several_groupings(con: duckdb.DuckDBPyConnection) -> None:
+@pytest.mark.parametrize(
+    "kind", ["TIMESTAMPTZ '2026-01-01' + to_days((i % 1201)::INTEGER)", "(i % 1201)::DOUBLE"]
+)
+def test_instants_and_floats_are_no_key_of_several_groupings(
+    con: duckdb.DuckDBPyConnection, kind: str
+) -> None:
     con.execute(
-        "CREATE TABLE t AS SELECT TIMESTAMPTZ '2026-01-01' + to_days((i % 1201)::INTEGER) AS a,"
-        " i % 1301 AS b FROM range(60000) r(i)"
+        f"CREATE TABLE t AS SELECT {kind} AS a, i % 1301 AS b, i % 1303 AS c FROM range(60000) r(i)"
     )
-    queries = [f"SELECT {k}, count(*) AS n FROM t GROUP BY {k}" for k in "ab"]
-    found = [c.change for c in look(con, queries, {"create_summary"}).candidates]
-    assert [c.groupings for c in found if isinstance(c, CreateSummary)] == [(), ()]
+    for keys, several in (("ab", []), ("abc", [{"b", "c"}])):
+        queries = [f"SELECT {k}, count(*) AS n FROM t GROUP BY {k}" for k in keys]
+        found = [c.change for c in look(con, queries, {"create_summary"}).candidates]
+        made = [c for c in found if isinstance(c, CreateSummary)]
+        assert len(made) >= len(keys)
+        assert [{d.column for d in c.dimensions} for c in made if c.groupings] == several
 
 
 def test_a_table_with_a_trigger_gets_no_summary(con: duckdb.DuckDBPyConnection) -> None:
