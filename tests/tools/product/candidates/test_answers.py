@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.finding import works
-from tools.messages import CreateSummary
+from tools.messages import Aggregate, CreateSummary, Dimension, TableName
 from tools.product import summaries
 from tools.product.candidates.answers import answer_from_summary
 from tools.product.candidates.context import CandidateContext
@@ -137,11 +137,47 @@ def test_an_answer_from_a_summary_is_the_querys_own(
     with con:
         texts = [q for q in texts if works(con, q)]
         for change in proposed(con, catalog, texts):
-            answers = [(q, answer_from_summary(q, change)) for q in texts]
-            for query, answer in answers:
-                if answer is not None:
-                    assert difference(capture(con, query), capture(con, answer)) is None
-                    assert alike(con, query, answer)
+            check_answers(con, change, texts)
+
+
+def check_answers(con: duckdb.DuckDBPyConnection, change: CreateSummary, texts: list[str]) -> None:
+    for query in texts:
+        answer = answer_from_summary(query, change)
+        if answer is not None:
+            assert difference(capture(con, query), capture(con, answer)) is None
+            assert alike(con, query, answer)
+
+
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(ROWS, st.lists(queries(), min_size=2, max_size=6), st.integers(1, 3))
+def test_an_answer_from_a_summary_leaves_out_groups_that_are_gone(
+    rows: list[tuple[Any, ...]], texts: list[str], kept: int
+) -> None:
+    con, catalog = fill(rows)
+    with con:
+        texts = [q for q in texts if works(con, q)]
+        for change in proposed(con, catalog, texts, 1):
+            con.execute(f"DELETE FROM t WHERE rowid % {kept} = 0")
+            check_answers(con, change, [q for q in texts if works(con, q)])
+
+
+def test_only_counts_of_no_group_are_kept_from_being_null() -> None:
+    change = CreateSummary(
+        table=TableName(name="t"), summary=TableName(name="s"), rewrites=(),
+        dimensions=(Dimension(expression='"a"', column="a"),),
+        aggregates=(
+            Aggregate(function="count", argument="", column="c"),
+            Aggregate(function="sum", argument='"b"', column="s"),
+        ),
+    )  # fmt: skip
+    for query, guards in (
+        ("SELECT count(*) AS n FROM t", 1),
+        ("SELECT a, count(*) AS n FROM t GROUP BY a HAVING count(*) > 1", 0),
+        ("SELECT a, count(*) FILTER (a > 1) AS n FROM t GROUP BY a", 1),
+        ("SELECT a, greatest(sum(b), 0) AS n FROM t GROUP BY a", 1),
+    ):
+        answer = answer_from_summary(query, change)
+        assert answer is not None and answer.upper().count("GREATEST") == guards
 
 
 @pytest.mark.parametrize(
