@@ -47,6 +47,10 @@ ALTERED = (
     "Until it is undone the engine refuses to rename the table and to rename, retype or drop any of"
     " its columns (ALTER TABLE)."
 )
+WHOLE = (
+    "Sums and means of a DOUBLE are kept while its numbers are whole: where a group holds another,"
+    " the query API runs the query as it is asked, and elsewhere its new text fails."
+)
 GONE = (
     "A group whose rows are all deleted is in no answer any more; its key can be read in the"
     " summary itself until Pillion opens the database next."
@@ -149,6 +153,7 @@ def _summary_risks(change: CreateSummary, catalog: Catalog) -> tuple[str, ...]:
         " write again.",
         ALTERED,
         "The summary takes space of its own.",
+        *([WHOLE] if any(keeps_whole(a.argument) for a in change.aggregates) else []),
         *([GONE] if rows_column(change) else []),
     )
 

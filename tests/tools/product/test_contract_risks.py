@@ -21,6 +21,8 @@ from tools.messages import (
     TableName,
 )
 from tools.product import executor
+from tools.product.candidates.grouped import parse_part
+from tools.product.candidates.whole_numbers import whole
 from tools.product.catalog import read_catalog
 from tools.product.contract_gate import check_change, risks
 
@@ -88,6 +90,17 @@ def test_a_person_is_told_that_a_key_stays_where_groups_that_are_gone_do(
     con.execute(f"DELETE FROM {T.sql}")
     left = con.execute(f"SELECT count(*) > 0 FROM {change.summary.sql}").fetchall() == [(True,)]
     assert any("can be read in the summary itself" in s for s in found) == left
+
+
+@pytest.mark.parametrize(("argument", "told"), [("n", False), (whole(parse_part("n")), True)])
+def test_a_person_is_told_what_becomes_of_sums_of_whole_numbers(
+    con: duckdb.DuckDBPyConnection, argument: str, told: bool
+) -> None:
+    kept = (Aggregate(function="sum", argument=argument, column="a"),)
+    change, catalog = summary_named("by_day"), read_catalog(con)
+    change = change.model_copy(update={"aggregates": kept})
+    found = risks(change, check_change(contract_of(), change, catalog), catalog)
+    assert any("kept while its numbers are whole" in s for s in found) == told
 
 
 def test_a_person_is_told_each_risk_of_a_summary_once(con: duckdb.DuckDBPyConnection) -> None:
