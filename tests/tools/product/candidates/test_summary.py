@@ -96,12 +96,12 @@ def test_instants_and_floats_are_no_key_of_several_groupings(
     con.execute(
         f"CREATE TABLE t AS SELECT {kind} AS a, i % 1301 AS b, i % 1303 AS c FROM range(60000) r(i)"
     )
-    for keys, several in (("ab", []), ("abc", [{"b", "c"}])):
-        queries = [f"SELECT {k}, count(*) AS n FROM t GROUP BY {k}" for k in keys]
-        found = [c.change for c in look(con, queries, {"create_summary"}).candidates]
-        made = [c for c in found if isinstance(c, CreateSummary)]
-        assert len(made) >= len(keys)
-        assert [{d.column for d in c.dimensions} for c in made if c.groupings] == several
+    queries = [f"SELECT {k}, count(*) AS n FROM t GROUP BY {k}" for k in "abc"]
+    found = [c.change for c in look(con, queries[:2], {"create_summary"}).candidates]
+    assert [c.groupings for c in found if isinstance(c, CreateSummary)] == [(), ()]
+    more = [c.change for c in look(con, queries, {"create_summary"}).candidates]
+    several = [c for c in more if isinstance(c, CreateSummary) and c.groupings]
+    assert [{d.column for d in c.dimensions} for c in several] == [{"b", "c"}]
 
 
 def test_a_table_with_a_trigger_gets_no_summary(con: duckdb.DuckDBPyConnection) -> None:
